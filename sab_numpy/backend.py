@@ -1,0 +1,100 @@
+"""NumPy or CuPy: the arrays decide, call by call. No global switch, and CuPy is imported only when it is asked for."""
+
+import sys
+from importlib import import_module
+
+import numpy as np
+
+BACKENDS = ("numpy", "cupy")
+HOW_TO = ("pip install 'sab_numpy[gpu-cuda12]' for CUDA 12, 'sab_numpy[gpu-cuda13]' for CUDA 13 "
+          "(they bring cupy-cuda12x, cupy-cuda13x); or choose the backend numpy")
+
+
+def is_array(value):
+    """Whether `value` is an array of NumPy, or of the module that its type comes from (CuPy)."""
+    return isinstance(value, np.ndarray) or isinstance(value, getattr(_home(value), "ndarray", ()))
+
+
+def _home(value):
+    """The imported package in which the type of `value` is defined."""
+    return sys.modules.get(type(value).__module__.partition(".")[0])
+
+
+def namespace(*arrays):
+    """The module whose functions take these arrays: numpy, or cupy.
+
+    Raises ValueError for what is not an array, and for arrays of both kinds in one call.
+    """
+    for array in arrays:
+        if not is_array(array):
+            raise ValueError(f"expected an array of NumPy or CuPy, found {type(array).__module__}."
+                             f"{type(array).__qualname__}")
+    modules = {np if isinstance(array, np.ndarray) else _home(array) for array in arrays}
+    if len(modules) > 1:
+        raise ValueError("expected arrays of one kind, found " + " and ".join(sorted(m.__name__ for m in modules))
+                         + ": move them with sab.to_backend")
+    return modules.pop() if modules else np
+
+
+def to_numpy(array):
+    """The array in the computer's own memory; from a GPU this copies, and waits for what is still being computed."""
+    return array if isinstance(array, np.ndarray) else namespace(array).asnumpy(array)
+
+
+def require(name):
+    """The array module of a backend: "numpy", "cupy", or "auto" (cupy where it can run, else numpy).
+
+    Raises ValueError, in one line that says what to install, when CuPy or a GPU is missing.
+    """
+    if name == "auto":
+        name = available()[-1]
+    if name == "numpy":
+        return np
+    if name != "cupy":
+        raise ValueError(f"backend must be one of numpy, cupy, auto, found {name!r}")
+    try:
+        cupy = import_module("cupy")
+    except ImportError as reason:
+        raise ValueError(f"the backend cupy needs CuPy, which cannot be imported ({_first_line(reason)}): "
+                         f"{HOW_TO}") from None
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except Exception as reason:        # CUDARuntimeError without a driver, ImportError without CUDA's libraries
+        raise ValueError(f"the backend cupy needs a GPU, and CuPy finds none ({_first_line(reason)}): "
+                         f"{HOW_TO}") from None
+    if not devices:
+        raise ValueError(f"the backend cupy needs a GPU, and CuPy finds none: {HOW_TO}")
+    return cupy
+
+
+def _first_line(reason):
+    return (str(reason).strip() or type(reason).__name__).splitlines()[0]
+
+
+def available():
+    """The backends that can run here: ("numpy",) or ("numpy", "cupy")."""
+    try:
+        require("cupy")
+    except ValueError:
+        return ("numpy",)
+    return BACKENDS
+
+
+def to_backend(tree, name):
+    """The same tree with every array on backend `name`: "numpy", "cupy" or "auto".
+
+    A tree is an array, or dicts, lists, tuples and named tuples of trees. Arrays that are there already, and all
+    other values, are handed on as they are. Raises ValueError as `require` does.
+    """
+    return _move(tree, require(name))
+
+
+def _move(tree, xp):
+    if isinstance(tree, dict):
+        return {key: _move(value, xp) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        moved = [_move(value, xp) for value in tree]
+        return type(tree)(*moved) if hasattr(tree, "_fields") else type(tree)(moved)
+    if not is_array(tree) or namespace(tree) is xp:
+        return tree
+    return to_numpy(tree) if xp is np else xp.asarray(tree)
