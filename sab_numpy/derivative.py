@@ -1,0 +1,70 @@
+"""Derivatives along a line, from values of a function alone.
+
+    complex step        Im phi(i h) / h, h = 1e-30: no subtraction, so no loss of digits (Squire and Trapp 1998)
+    central difference  (phi(h) - phi(-h)) / 2h, extrapolated to h = 0 over a ladder of steps (Ridders 1982)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+EPS = np.finfo(np.float64).eps
+COMPLEX_H = 1e-30
+RATIO, RUNGS = 4.0, 9                                          # the ladder: h, h/4, h/16, ...
+
+
+class Difference(NamedTuple):
+    """A derivative, how far it may be off, the step of its last rung, and the slopes of the two sides there."""
+
+    value: float
+    uncertainty: float
+    h: float
+    left: float
+    right: float
+    kink: bool
+
+
+def complex_step(phi):
+    """The derivative of phi at 0. Raises TypeError when phi loses the imaginary part."""
+    value = phi(1j * COMPLEX_H)
+    if not np.iscomplexobj(value):
+        raise TypeError("the result is real: the imaginary part was lost on the way")
+    return float(np.imag(value)) / COMPLEX_H
+
+
+def central(phi, h, phi_0):
+    """The derivative of phi at 0 with an error estimate; the first step is h, phi_0 = phi(0).
+
+    Each rung divides h by 4 and removes one more power of h^2. The best estimate is the one that its neighbours in
+    the table confirm; rounding, eps |phi| / h, is the least that is admitted. Steps where phi is not finite are skipped.
+    """
+    best, previous, sides = (np.nan, np.inf, h), [], []
+    for _ in range(RUNGS):
+        plus, minus = phi(h), phi(-h)
+        rounding = 2 * EPS * max(abs(plus), abs(minus), abs(phi_0)) / h
+        row = [(plus - minus) / (2 * h)]
+        for j, older in enumerate(previous):
+            row.append(row[j] + (row[j] - older) / (RATIO ** (2 * j + 2) - 1))
+            error = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - older), rounding)
+            if error <= best[1]:
+                best = (row[j + 1], error, h)
+        if previous and abs(row[-1] - previous[-1]) > 2 * best[1] and np.isfinite(best[1]) and rounding > best[1]:
+            break                                              # rounding has taken over
+        if np.isfinite(row[0]):
+            sides.append(((phi_0 - minus) / h, (plus - phi_0) / h, rounding))
+            previous = row
+        h /= RATIO
+    return Difference(*best, *_kink(sides))
+
+
+def _kink(sides):
+    """Slopes to the left and right, and whether they stay apart as the step shrinks (a smooth function: like h)."""
+    if len(sides) < 2:
+        return np.nan, np.nan, False
+    gaps = [right - left for left, right, _ in sides]
+    slopes = max(max(abs(left), abs(right)) for left, right, _ in sides[-2:])
+    clear = [k for k in range(1, len(sides)) if abs(gaps[k]) > 1e-6 * slopes + 50 * sides[k][2]]
+    if not clear:
+        return *sides[-1][:2], False
+    k = clear[-1]                                              # the smallest step at which the gap is not rounding
+    return *sides[k][:2], bool(abs(gaps[k]) > 0.6 * abs(gaps[k - 1]))
