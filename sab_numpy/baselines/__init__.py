@@ -1,0 +1,1 @@
+"""What SAB is compared with."""
