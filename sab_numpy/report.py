@@ -40,9 +40,10 @@ def judge(name, analytic, numeric, uncertainty, scale, tolerance, places=None):
     if not (a.any() or n.any()):
         return Row(name, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides")
     scale = max(float(scale), np.finfo(float).tiny)
-    bad = ~(np.isfinite(a) & np.isfinite(n))
-    excess = np.where(bad, np.inf, np.abs(a - n) / scale)
-    noise = np.where(bad, 0, u / scale)
+    bad = ~np.isfinite(a)
+    unknown = ~(np.isfinite(n) & np.isfinite(u))
+    noise = np.where(bad, 0, np.where(unknown, np.inf, u / scale))
+    excess = np.where(bad, np.inf, np.where(unknown, 0, np.abs(a - n) / scale))
     k = int(np.argmax(excess - noise))
     if excess[k] - noise[k] > tolerance:
         verdict, note = FAIL, "not finite" if bad[k] else ""

@@ -10,11 +10,12 @@ def close(a, n, tolerance=1e-6):
     return a.shape == n.shape and np.isfinite(a).all() and np.abs(a - n).max() <= tolerance * np.abs(n).max()
 
 
-def diagnose(analytic, numeric, sizes=None, others=None, tolerance=1e-6):
+def diagnose(analytic, numeric, sizes=None, others=None, indices=None, tolerance=1e-6):
     """The likely cause of the difference between two arrays of one shape, or "" where they agree.
 
     sizes    {"B": 8, "T": 20}: lengths that a sum or a mean may have forgotten
     others   {"gate f": array}: what might stand here by mistake
+    indices  for parts of larger arrays: along each axis, where the part was taken from
     A square array may be tested for transposition; if both are parts of larger ones, take the same rows as columns.
     """
     a, n = np.asarray(analytic, np.float64), np.asarray(numeric, np.float64)
@@ -24,15 +25,16 @@ def diagnose(analytic, numeric, sizes=None, others=None, tolerance=1e-6):
         return f"{np.count_nonzero(~np.isfinite(a))} values are not finite"
     if a.size == 0 or close(a, n, tolerance):
         return ""
-    for cause in (_constant_ratio, _moved, _confined):
-        found = cause(a, n, sizes or {}, others or {}, tolerance)
-        if found:
-            return found
+    indices = [np.arange(length) for length in a.shape] if indices is None else indices
+    found = (_constant_ratio(a, n, sizes or {}, tolerance) or _moved(a, n, others or {}, tolerance)
+             or _confined(a, n, sizes or {}, indices, tolerance))
+    if found:
+        return found
     share = np.abs(a - n).max() / np.abs(n).max()
     return f"a term is missing or wrong: the difference is {share:.2g} of the largest value, with no constant ratio"
 
 
-def _constant_ratio(a, n, sizes, others, tolerance):
+def _constant_ratio(a, n, sizes, tolerance):
     if not a.any():
         return "it is zero: the term is never added"
     if not n.any():
@@ -40,7 +42,7 @@ def _constant_ratio(a, n, sizes, others, tolerance):
     ratio = float((a * n).sum() / (n * n).sum())
     if not close(a, ratio * n, tolerance):
         return ""
-    return f"{name_ratio(ratio, sizes, tolerance)} everywhere"
+    return name_ratio(ratio, sizes, tolerance)
 
 
 def name_ratio(ratio, sizes=None, tolerance=1e-6):
@@ -59,7 +61,7 @@ def name_ratio(ratio, sizes=None, tolerance=1e-6):
     return f"scaled by {ratio:.6g}"
 
 
-def _moved(a, n, sizes, others, tolerance):
+def _moved(a, n, others, tolerance):
     """The right numbers in the wrong place."""
     if a.ndim == 2 and a.shape[0] == a.shape[1]:
         for sign, words in ((1, "it is transposed"), (-1, "it is transposed, with the sign flipped")):
@@ -79,27 +81,22 @@ def _moved(a, n, sizes, others, tolerance):
     return ""
 
 
-def _confined(a, n, sizes, others, tolerance):
-    """Only some rows, columns or time steps are wrong."""
+def _confined(a, n, sizes, indices, tolerance):
+    """Only some rows, columns or time steps are wrong: told along the axis where they are the fewest."""
     wrong = np.abs(a - n) > tolerance * np.abs(n).max()
+    inside = _constant_ratio(a[wrong], n[wrong], sizes, tolerance) or "no constant ratio"
     if wrong.sum() == 1 and a.size > 2:
-        return f"one entry only ({_inside(a, n, wrong, sizes, tolerance)})"
-    for axis, length in enumerate(a.shape):
-        along = wrong.any(tuple(k for k in range(a.ndim) if k != axis))
-        if length > 2 and not along.all():
-            places = np.flatnonzero(along)
-            first, last = int(places[0]), int(places[-1])
-            span = f"{first}" if first == last else f"{first} to {last}"
-            if last - first + 1 != len(places):
-                span = ", ".join(str(k) for k in places[:6]) + (", ..." if len(places) > 6 else "")
-            edge = " (before a cut?)" if first == 0 and len(places) > 1 and a.ndim > 2 else ""
-            return f"only at {span} of axis {axis}{edge} ({_inside(a, n, wrong, sizes, tolerance)})"
-    return ""
-
-
-def _inside(a, n, wrong, sizes, tolerance):
-    a, n = a[wrong], n[wrong]
-    return _constant_ratio(a, n, sizes, {}, tolerance) or "no constant ratio"
+        return f"one entry only: {inside}"
+    along = [wrong.any(tuple(k for k in range(a.ndim) if k != axis)) for axis in range(a.ndim)]
+    axis = min(range(a.ndim), key=lambda k: along[k].mean(), default=0)
+    if not a.ndim or a.shape[axis] < 3 or along[axis].all():
+        return ""
+    places = np.flatnonzero(along[axis])
+    named = [int(indices[axis][k]) for k in places]
+    run = len(places) > 1 and places[-1] - places[0] + 1 == len(places)
+    span = f"{named[0]} to {named[-1]}" if run else ", ".join(map(str, named[:6])) + ", ..." * (len(named) > 6)
+    before = " (before a cut?)" if run and axis == 0 and a.ndim > 2 and places[0] == 0 else ""
+    return f"only at {span} of axis {axis}{before}: {inside}"
 
 
 def common_cause(rows):
@@ -109,7 +106,7 @@ def common_cause(rows):
     stacked = [row for row in rows if "." in row.name]
     if failing and len(gates) == 1 and all("." in row.name for row in failing) and len(stacked) > len(failing):
         return f"only gate {gates.pop()} is wrong"
-    causes = {row.note for row in failing}
-    if len(failing) > 1 and len(causes) == 1 and causes != {""}:
-        return f"all of {', '.join(row.name for row in failing)}: {causes.pop()}"
+    causes = {row.note for row in failing if row.note}         # only the worst rows have one
+    if len(failing) > 1 and len(causes) == 1:
+        return f"{', '.join(row.name for row in failing)}: {causes.pop()}"
     return ""

@@ -1,0 +1,132 @@
+"""Check anyone's gradient, truncated or not, against numbers; and where it is wrong, say where and probably why.
+
+    report = sab.check(f, params, grads)                # f(dict of arrays) -> number
+
+Mark what the gradient holds constant with stop(name, value), and discrete choices with choose(name, indices): f is
+recorded once at `params`, and what is checked is its replay, whose derivative is the truncated gradient exactly.
+Every tensor, and every gate of a stacked one, is moved along random directions; a direction costs one or a few
+evaluations whatever the size of the tensor, and a single wrong entry can never hide in it.
+"""
+
+import numpy as np
+
+from .checking.blocks import moves, part, split
+from .checking.derivative import EPS
+from .checking.diagnosis import common_cause
+from .checking.explain import explain
+from .report import FAIL, Report, judge
+from .checking.subject import Subject
+
+TOLERANCE = {"complex": 1e-10, "central": 1e-7}
+SINGLE = 1e-4                                                  # for float32 gradients, against float64 numbers
+FLOOR = 1e-3                                                   # a tensor is not held to less than this of the largest
+EXPLAINED = 4                                                  # so many of the failing rows are searched
+
+
+def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, tolerance=None, gates=None, sizes=None,
+          command=""):
+    """Compare `grads` with the derivative of f at `params`; returns a Report.
+
+    f           f(dict of float64 arrays) -> number; it may use stop and choose
+    grads       dict like params, or a function params -> dict (called twice: both must agree)
+    tape        what record() kept at params (None: f is recorded here)
+    method      "complex", "central", or "auto": complex step where f takes complex numbers
+    tolerance   relative, by default 1e-10 (complex), 1e-7 (central), 1e-4 (float32 gradients); no absolute one
+    gates       {"W_x": "ifgo"}: the last axis is a stack of equal parts with these names
+    sizes       {"B": 8, "T": 20}: lengths that a wrong factor may be explained by
+
+    Raises ValueError for names, shapes and values that cannot be checked.
+    """
+    if method not in ("auto", *TOLERANCE):
+        raise ValueError(f"method must be auto, complex or central, found {method!r}")
+    if directions < 1:
+        raise ValueError(f"directions must be at least 1, found {directions}")
+    point = {name: _as_float64(name, value) for name, value in params.items()}
+    grads, problems = _gradients(grads, point)
+    subject = Subject(f, point, tape)
+    problems += subject.problems
+    command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
+    report = Report([], method, tolerance or 0.0, seed, command, problems=problems)
+    if problems:
+        return report
+    rng = np.random.default_rng(seed)
+    method, note = subject.choose_method(method, rng)
+    report.notes += [note] if note else []
+    single = any(value.dtype == np.float32 for value in grads.values())
+    report.method = f"{method}{' step' if method == 'complex' else ' differences'}, {directions} directions"
+    report.tolerance = tolerance or (SINGLE if single else TOLERANCE[method])
+    blocks = split(point, gates or {})
+    tests = [[(v, subject.derivative(moves(point, block, v), method)) for v in directions_of(block, point, rng, directions)]
+             for block in blocks]
+    largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
+
+    def judge_again(block, group):
+        return judge_block(subject, block, group, grads, largest, report.tolerance)
+
+    report.rows = [judge_again(block, group) for block, group in zip(blocks, tests)]
+    failing = [k for k, row in enumerate(report.rows) if row.verdict == FAIL]
+    for k in sorted(failing, key=lambda k: -report.rows[k].error)[:EXPLAINED]:
+        report.rows[k] = explain(subject, blocks, k, report.rows[k], grads, tests[k], method, judge_again, sizes, rng)
+    cause = common_cause(report.rows)
+    report.notes += [cause] if cause else []
+    if subject.changed:
+        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(subject.changed)}")
+    report.evaluations = subject.evaluations
+    return report
+
+
+def assert_gradients_close(f, params, grads, tape=None, **options):
+    """`check`, for a test: raises AssertionError with the table unless every row passes; returns the Report."""
+    report = check(f, params, grads, tape, **options)
+    if not report.ok:
+        raise AssertionError("gradients differ\n" + str(report))
+    return report
+
+
+def _as_float64(name, value):
+    value = np.asarray(value)
+    if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
+        raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {value.dtype}"
+                         f"{'' if value.dtype.kind != 'f' else ' with NaN or infinity'}")
+    return np.array(value, np.float64)
+
+
+def _gradients(grads, point):
+    """The gradients as arrays, and what is wrong with how they were made."""
+    problems = []
+    if callable(grads):
+        given = {name: value.copy() for name, value in point.items()}
+        first = {name: np.array(value) for name, value in grads(given).items()}
+        problems += [f"the backward changes params[{name!r}]" for name in point
+                     if not np.array_equal(given[name], point[name])]
+        second = grads({name: value.copy() for name, value in point.items()})
+        problems += [f"backward twice gives two values of {name!r}: something is kept between the calls"
+                     for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
+        grads = first
+    grads = {name: np.asarray(value) for name, value in grads.items()}
+    if set(grads) != set(point):
+        odd = sorted(set(grads) ^ set(point))[0]
+        raise ValueError(f"params and grads must have the same names; only {'params' if odd in point else 'grads'} "
+                         f"has {odd!r}")
+    for name, value in grads.items():
+        if value.shape != point[name].shape:
+            raise ValueError(f"grads[{name!r}] must have the shape of params[{name!r}], {point[name].shape}, found "
+                             f"{value.shape}{' (transposed?)' if value.shape == point[name].shape[::-1] else ''}")
+    return grads, problems
+
+
+def judge_block(subject, block, group, grads, largest, tolerance):
+    """The Row of one block from its directions: pairs (v, Difference)."""
+    a = np.array([float((v * part(grads[block.name], block)).sum(dtype=np.float64)) for v, _ in group])
+    n = np.array([d.value for _, d in group])
+    u = np.array([d.uncertainty for _, d in group])
+    scale = max(float(np.abs(n).max()), FLOOR * largest)
+    rounding = 1e3 * EPS * abs(subject.value_0)                # both below it: f is too large to tell them apart
+    lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a) < rounding) & (np.abs(n) < rounding)
+    return judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
+
+
+def directions_of(block, point, rng, count):
+    """Random signs times 0.5 to 1.5: no entry is ever left out, and two equal errors do not cancel."""
+    shape = part(point[block.name], block).shape
+    return [rng.choice((-1.0, 1.0), shape) * rng.uniform(0.5, 1.5, shape) for _ in range(count)]

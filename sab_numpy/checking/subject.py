@@ -1,0 +1,97 @@
+"""A function at a point: recorded once, then replayed along lines through that point."""
+
+import warnings
+
+import numpy as np
+
+from .derivative import COMPLEX_H, EPS, Difference, central, complex_step
+from ..tape import _enter, _Replay, record, replay
+
+SUSPECTS = "suspects: abs, norm, a float buffer, float() or .real on the way"
+
+
+class _Thaw(_Replay):
+    """A replay in which some stopped values are let through again."""
+
+    def __init__(self, recording, names):
+        super().__init__(recording)
+        self.names = names
+
+    def meet(self, name, value):
+        kept = super().meet(name, value)
+        return value if name in self.names else kept
+
+
+class Subject:
+    """f at `point`; `problems` says why it cannot be differentiated, `changed` which choices would differ nearby."""
+
+    def __init__(self, f, point, tape=None):
+        self.f, self.point, self.evaluations, self.changed, self.problems = f, point, 0, [], []
+        self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
+        given = {name: value.copy() for name, value in point.items()}
+        if tape is None:
+            with record() as tape:
+                f(given)
+        self.tape = tape
+        self.value_0 = self.value(given)
+        self.problems += [f"f changes params[{name!r}]" for name in point
+                          if not np.array_equal(given[name], point[name])]
+        if not np.isfinite(self.value_0):
+            raise ValueError(f"f(params) must be finite, found {self.value_0}")
+        if self.value({name: value.copy() for name, value in point.items()}) != self.value_0:
+            self.problems.append("f gives two values for the same params: draw its random numbers before, or pass "
+                                 "them through stop()")
+
+    def value(self, params, thaw=()):
+        """f in the replay, a number."""
+        self.evaluations += 1
+        mode = _enter(_Thaw(self.tape, thaw)) if thaw else replay(self.tape)
+        with np.errstate(all="ignore"), warnings.catch_warnings(), mode as run:
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            result = np.asarray(self.f(params))
+        if result.size != 1 or result.dtype.kind not in "fciu":
+            raise ValueError(f"f must return one number, found shape {result.shape} of {result.dtype}")
+        self.last_changed = run.changed
+        return result.item()
+
+    def line(self, moves, thaw=()):
+        """phi(step) = f(params + step * moves), and the first step to try; moves: {name: array}."""
+        sizes = [float(np.sqrt(np.mean(self.point[name] ** 2))) or 1.0 for name in moves]
+        first = 0.1 * max(min(sizes), 1e-3)
+
+        def phi(step):
+            point = self.complex_point if isinstance(step, complex) else self.point
+            value = self.value({**point, **{name: point[name] + step * move for name, move in moves.items()}}, thaw)
+            if not isinstance(step, complex) and abs(step) <= 1e-3 * first:
+                self.changed += [name for name in self.last_changed if name not in self.changed]
+            return value
+
+        return phi, first
+
+    def derivative(self, moves, method, thaw=()):
+        """The derivative along `moves`, a Difference."""
+        phi, first = self.line(moves, thaw)
+        if method == "complex":
+            value = complex_step(phi)
+            return Difference(value, 0.0, COMPLEX_H, value, value, False)
+        return central(phi, first, self.value_0)
+
+    def choose_method(self, method, rng):
+        """"complex" or "central", and a note that says why complex numbers cannot be used."""
+        if method == "central":
+            return method, ""
+        moves = {name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()}
+        numeric = self.derivative(moves, "central")
+        try:
+            exact = self.derivative(moves, "complex").value
+        except Exception as error:                             # whatever f does with complex numbers
+            why = f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
+        else:
+            allowed = 1e-6 * max(abs(exact), abs(numeric.value)) + 10 * numeric.uncertainty + EPS * abs(self.value_0)
+            if not abs(exact - numeric.value) > allowed:
+                return "complex", ""
+            why = (f"complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; "
+                   + ("there is a kink at this point" if numeric.kink else SUSPECTS))
+        if method == "complex":
+            raise ValueError(f"{why}; use method='central'")
+        return "central", f"central differences: {why}"
