@@ -1,0 +1,101 @@
+"""The folder of a run: last.npz, best.npz and history.csv, each whole or absent at any moment."""
+
+import csv
+import io
+import os
+from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy import backend, files, optim
+from sab_numpy.run import Run
+from sab_numpy.tasks import stream
+
+NAMES = ("last.npz", "best.npz", "history.csv")
+WINDOW = {"updates": 0, "loss": 0.0, "gradient_norm": 0.0, "gradient_norm_max": 0.0}
+
+
+class State(NamedTuple):
+    """All that a run needs to go on. The random numbers follow from the seed and the update."""
+
+    params: dict
+    adam: dict
+    update: int = 0                        # updates done
+    validated: int = 0                     # the update of the last row of history.csv
+    best: float = -1.0                     # best validation accuracy so far
+    streak: int = 0                        # validations in a row at stop_at
+    seconds: float = 0.0                   # wall clock, all sittings together
+    cpu_seconds: float = 0.0               # of this process
+    window: dict = WINDOW                  # sums since the last row
+
+
+def save(path, run, state):
+    """Write a checkpoint."""
+    arrays = {f"{group}.{name}": backend.to_numpy(value) if backend.is_array(value) else np.array(value)
+              for group in ("params", "adam") for name, value in getattr(state, group).items()}
+    rest = {name: value for name, value in state._asdict().items() if name not in ("params", "adam")}
+    files.save_arrays(path, arrays, {"sab_numpy": "checkpoint", "run": asdict(run), "state": rest})
+
+
+def load(path):
+    """(run, state) of a checkpoint; ValueError when it is missing, cut short, foreign or of another configuration."""
+    arrays, meta = files.load_arrays(path)
+    try:
+        if meta["sab_numpy"] != "checkpoint":
+            raise KeyError("checkpoint")
+        run, rest = Run(**meta["run"]), meta["state"]
+        groups = {"params": {}, "adam": {}}
+        for name, array in arrays.items():
+            group, _, key = name.partition(".")
+            groups[group][key] = array if array.ndim else array.item()
+        state = State(**groups, **rest)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: expected a checkpoint of sab train, found another file ({error})") from None
+    expected = {name: array.shape for name, array in first_parameters(run).items()}
+    found = {name: getattr(array, "shape", ()) for name, array in state.params.items()}
+    if expected != found:
+        raise ValueError(f"{path}: its parameters do not fit its configuration, expected {expected}, found {found}")
+    return run, state
+
+
+def load_run(folder, name="last"):
+    """(run, state) of the last or the best checkpoint in the folder of a run."""
+    if not os.path.isdir(folder):
+        raise ValueError(f"{folder}: no such folder; expected one that sab train --out made")
+    return load(os.path.join(folder, f"{name}.npz"))
+
+
+def first_parameters(run):
+    """The parameters before the first update."""
+    return sab.init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype))
+
+
+def prepare(folder, run, resume, force):
+    """The state to begin from and the rows of history.csv so far; makes or empties the folder.
+
+    Raises ValueError when the folder holds a run and neither resume nor force says what to do with it.
+    """
+    os.makedirs(folder, exist_ok=True)
+    present = [name for name in NAMES if os.path.exists(os.path.join(folder, name))]
+    if resume and "last.npz" in present:
+        saved, state = load_run(folder)
+        run.check_same(saved)
+        rows = files.read_rows(os.path.join(folder, "history.csv")) if "history.csv" in present else []
+        return state, [row for row in rows if int(row["update"]) <= state.validated]
+    if present and not (force or resume):
+        raise ValueError(f"{folder} holds a run ({', '.join(present)}): --resume goes on with it, --force replaces it")
+    for name in present:
+        os.unlink(os.path.join(folder, name))
+    params = first_parameters(run)
+    return State(params, optim.adam_init(params)), []
+
+
+def write_history(folder, rows):
+    """All rows to history.csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    files.write_atomic(os.path.join(folder, "history.csv"), text.getvalue())

@@ -1,0 +1,135 @@
+"""`sab demo`: SAB and truncated BPTT learn to copy side by side, on the same data, each on one core."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+
+from sab_numpy import __version__, checkpoints, files, sample_command
+from sab_numpy.evaluation import evaluate
+from sab_numpy.plots.training import attention_map, learning_curves
+from sab_numpy.progress import clock
+
+GOAL = 0.99
+FULL = {"T": 30, "min_length": 5, "updates": 4000, "hidden": 64, "validate_every": 100}
+TINY = {"T": 8, "min_length": 2, "updates": 300, "hidden": 32, "validate_every": 20}
+BOTH = {"k_trunc": 5, "k_att": 5, "lr": 1e-3, "schedule": "cosine", "decay_from": 0.3}
+SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def start(side, settings, seed, out, force):
+    """One training in a process of its own."""
+    command = [sys.executable, "-m", "sab_numpy", "train", "copying", "--quiet", "--seed", str(seed), "--out",
+               os.path.join(out, side), "--force" if force else "--resume", *SIDES[side][1]]
+    for name, value in settings.items():
+        command += ["--" + name.replace("_", "-"), str(value)]
+    os.makedirs(os.path.join(out, side), exist_ok=True)
+    return subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def history(out, side):
+    """Updates and accuracies of a side so far."""
+    try:
+        rows = files.read_rows(os.path.join(out, side, "history.csv"))
+    except OSError:
+        rows = []
+    return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
+
+
+def watch(trainings, settings, out, quiet):
+    """Print one line that changes until both trainings are done. Raises ValueError when one fails."""
+    began, first = time.perf_counter(), None
+    while any(training.poll() is None for training in trainings.values()):
+        time.sleep(0.3)
+        curves = {side: history(out, side) for side in trainings}
+        done = min(updates[-1] if updates else 0 for updates, _ in curves.values())
+        first = (done, time.perf_counter()) if first is None and done else first
+        speed = (done - first[0]) / (time.perf_counter() - first[1]) if first and done > first[0] else 0
+        words = [f"{SIDES[side][0]} {100 * accuracies[-1]:5.1f} %" for side, (_, accuracies) in curves.items() if accuracies]
+        if words and not quiet:
+            left = clock((settings["updates"] - done) / speed) if speed else "?"
+            print(f"\r  update {done:5d}/{settings['updates']}   {'   '.join(words)}   left {left}   ", end="",
+                  file=sys.stderr, flush=True)
+    print("" if quiet else "\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
+    for side, training in trainings.items():
+        message = training.stderr.read().strip()
+        if training.returncode == 130:
+            raise KeyboardInterrupt
+        if training.returncode:
+            raise ValueError(f"the training of {SIDES[side][0]} failed: {message.splitlines()[-1:]}")
+    return time.perf_counter() - began
+
+
+def draw(out, settings, seed):
+    """The two pictures; their paths."""
+    curves, maps = os.path.join(out, "learning_curves.png"), os.path.join(out, "attention_map.png")
+    title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
+    learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
+    run, _, _, _, slots, weights = sample_command.one(os.path.join(out, "sab"))
+    attention_map(slots, weights, run.config(), maps, title=f"What SAB recalled in one test sequence (seed {seed})")
+    return curves, maps
+
+
+def one_seed(args, settings, seed, out):
+    """Train both sides with one seed, test them, draw. Returns the row of results."""
+    trainings = {side: start(side, settings, seed, out, args.force) for side in SIDES}
+    try:
+        seconds = watch(trainings, settings, out, args.quiet)
+    finally:
+        for training in trainings.values():
+            if training.poll() is None:
+                training.terminate()
+            training.stderr.close()
+            training.wait()
+    row = {"seed": seed, "T": settings["T"], "hidden": settings["hidden"], "updates": settings["updates"]}
+    for side, (name, _) in SIDES.items():
+        found = next(evaluate(os.path.join(out, side)))
+        _, state = checkpoints.load_run(os.path.join(out, side))
+        row |= {f"{side}_accuracy": found["accuracy"], f"{side}_ce10": found["ce10"],
+                f"{side}_seconds": round(state.seconds, 1)}
+        print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
+              f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
+    return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
+                  "machine": f"{platform.system()} {platform.machine()}", "command": "sab demo" + " --tiny" * args.tiny}
+
+
+def add_arguments(parser):
+    parser.add_argument("--tiny", action="store_true", help="a smaller task, in under 30 seconds")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides data and first parameters (default: 0)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds, one after the other (default: 1)")
+    parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
+    parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
+    parser.add_argument("--force", action="store_true", help="train again although it was done")
+    parser.add_argument("--quiet", action="store_true", help="no live line")
+    parser.epilog = ("example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
+                     "Ctrl-C saves; the same command goes on.")
+
+
+def run(args):
+    if args.seeds < 1 or args.seed < 0:
+        raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
+    settings = BOTH | (TINY if args.tiny else FULL)
+    out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
+    minutes = "under half a minute" if args.tiny else "2 to 3 minutes"
+    print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later, but credit walks back only "
+          f"{BOTH['k_trunc']} steps.\nSAB may also send it through {BOTH['k_trunc']} recalled states; truncated BPTT may "
+          f"not. Same data, one core each: {minutes} a seed.\nChance is 12.5 %.")
+    good = 0
+    for seed in range(args.seed, args.seed + args.seeds):
+        folder = os.path.join(out, f"seed{seed}")
+        print(f"seed {seed}:")
+        row = one_seed(args, settings, seed, folder)
+        good += row["sab_accuracy"] >= GOAL
+        if row["sab_accuracy"] < GOAL:
+            print(f"  This seed failed: SAB stayed below {100 * GOAL:.0f} %. Not every seed learns; try another --seed.")
+        if args.csv:
+            files.append_row(args.csv, row)
+        curves, maps = draw(folder, settings, seed)
+        print(f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
+              f"  which past state each step recalled: {maps}")
+    if args.seeds > 1:
+        print(f"SAB reached {100 * GOAL:.0f} % in {good} of {args.seeds} seeds.")
+    return 0

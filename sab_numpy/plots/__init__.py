@@ -1,0 +1,26 @@
+"""Pictures. Each function draws numbers that it is given, onto a file; none of them trains or opens a window."""
+
+import io
+
+from matplotlib.figure import Figure
+
+from sab_numpy.files import write_atomic
+
+# Colours that most kinds of colour blindness keep apart (Okabe and Ito), one for each algorithm.
+COLOURS = {"sab": "#0072B2", "tbptt": "#D55E00", "bptt": "#009E73", "attention": "#CC79A7", "paper": "#000000",
+           "chance": "#999999"}
+
+
+def figure(width=7.0, height=4.0):
+    """A figure and its axes, without global state: any thread, any machine, no display."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    axes = fig.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return fig, axes
+
+
+def save(fig, path):
+    """Write a PNG, whole or not at all; the same numbers give the same bytes."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    write_atomic(path, buffer.getvalue())

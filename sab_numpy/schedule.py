@@ -1,0 +1,28 @@
+"""What changes from update to update: the learning rate and the lengths. Both follow from the run and the update."""
+
+from math import cos, pi
+
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+def learning_rate(run, update):
+    """The learning rate of `update` (the first is 0).
+
+    It rises linearly over `warmup` updates, stays at lr until the fraction `decay_from` of all updates, then falls
+    to lr * final_lr_ratio at the last one, along half a cosine or a line.
+    """
+    rate = run.lr * min(1.0, (update + 1) / run.warmup) if run.warmup else run.lr
+    start = run.decay_from * run.updates
+    if run.schedule == "constant" or update <= start:
+        return rate
+    done = min(1.0, (update - start) / max(run.updates - 1 - start, 1))
+    left = (1 + cos(pi * done)) / 2 if run.schedule == "cosine" else 1 - done
+    return rate * (run.final_lr_ratio + (1 - run.final_lr_ratio) * left)
+
+
+def length(run, update, rng):
+    """The training length of `update`: uniform on min_length..T; T itself is phased in over the first updates."""
+    longest = run.T
+    if update < run.phase_in:
+        longest = run.min_length + (run.T - run.min_length) * update // run.phase_in
+    return int(rng.integers(run.min_length, longest + 1))
