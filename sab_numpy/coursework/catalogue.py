@@ -1,0 +1,66 @@
+"""The ten exercises: what each is called, what students get of it, what the grader needs."""
+
+import importlib
+import inspect
+import re
+from types import FunctionType
+
+from sab_numpy.coursework import EXERCISE_SET
+
+LINE = "# ---- students get what is above this line ----"
+NAMES = ("e01_sigmoid_cross_entropy", "e02_lstm_step", "e03_lstm_step_backward", "e04_dot_scores",
+         "e05_select_and_renormalise", "e06_recall_backward", "e07_the_cut", "e08_the_whole_walk", "e09_clipping",
+         "e10_training_step")
+NUMBERS = range(1, len(NAMES) + 1)
+
+
+def exercise(number):
+    """The module of exercise 1..10. ValueError for another number."""
+    if number not in NUMBERS:
+        raise ValueError(f"exercise must be a number from 1 to {len(NAMES)}, found {number}")
+    return importlib.import_module(f"sab_numpy.coursework.exercises.{NAMES[number - 1]}")
+
+
+def title(number):
+    return exercise(number).__doc__.splitlines()[0].split(": ", 1)[1]
+
+
+def function_name(number):
+    """What the student's function is called: the one public function above the line that raises NotImplementedError."""
+    return re.search(r"^def (\w+)\(.*?raise NotImplementedError", students_part(number), re.S | re.M).group(1)
+
+
+def file_name(number):
+    return NAMES[number - 1].replace("e", "exercise_", 1) + ".py"
+
+
+def students_part(number):
+    return inspect.getsource(exercise(number)).split(LINE)[0].rstrip() + "\n"
+
+
+def student_copy(number):
+    """The text of the file that a student fills in."""
+    module = exercise(number)
+    advice = (f"About {module.MINUTES} minutes, {module.POINTS} points. Read first: tutorial {module.TUTORIAL}.\n"
+              f"Try it: sab grade {file_name(number)}      Stuck: sab hint {number} --level 1")
+    story, code = students_part(number).split('\n"""\n', 1)
+    return f'{story}\n\n{advice}\n"""\n{code}'.replace("from .earlier_", "from earlier_")
+
+
+def earlier(number):
+    """(name, text) of the module of earlier parts that an exercise is given; None where it needs none."""
+    name = re.search(r"^from \.(earlier_\d+) import", students_part(number), re.M)
+    if name is None:
+        return None
+    module = importlib.import_module(f"sab_numpy.coursework.exercises.{name.group(1)}")
+    functions = {key: value for key, value in vars(module).items() if isinstance(value, FunctionType)}
+    parts = [inspect.getsource(value).replace("def reference(", f"def {key}(") for key, value in functions.items()]
+    head = f'"""Supplied for exercise {number}: parts that you wrote earlier. (They are their solutions, too.)"""\n\n'
+    return name.group(1), head + "import numpy as np\n\n\n" + "\n\n".join(parts)
+
+
+def check_set(found):
+    """Refuse a copy made from another set of exercises."""
+    if found != EXERCISE_SET:
+        raise ValueError(f"the file belongs to exercise set {found}, this grader has set {EXERCISE_SET}: "
+                         "make new copies with sab exercises, or install the matching version")

@@ -1,0 +1,49 @@
+"""Exercise 1: sigmoid and cross-entropy, backward
+
+The last two steps of a network that answers yes or no: a sigmoid makes a probability of each number z, and the
+cross-entropy says how wrong the probabilities are. Credit starts here.
+
+The forward pass, as loops:
+
+    loss = 0
+    for b in range(B):
+        for o in range(O):
+            p[b, o] = 1 / (1 + exp(-z[b, o]))
+            loss += -(targets[b, o] * log(p[b, o]) + (1 - targets[b, o]) * log(1 - p[b, o]))
+    loss = loss / (B * O)                          # the mean over all entries
+
+You write p and its backward. dp is the gradient of the loss with respect to p, dz that with respect to z.
+"""
+
+import numpy as np
+
+EXERCISE = 1
+EXERCISE_SET = 1
+
+
+def sigmoid_cross_entropy(z, targets):
+    """z (B, O), targets (B, O) of 0.0 and 1.0  ->  p (B, O), dp (B, O), dz (B, O)."""
+    raise NotImplementedError("exercise 1")
+
+
+# ---- students get what is above this line ----
+
+MINUTES, POINTS, TUTORIAL = 5, 5, "00"
+OUTPUTS = ("p", "dp", "dz")
+HINTS = (
+    "The derivative of log(p) is 1/p, that of log(1 - p) is -1/(1 - p). A mean over B*O entries divides by B*O.",
+    "dp = (p - targets) / (p * (1 - p)) / (B * O). The derivative of the sigmoid is p * (1 - p).",
+    "dz = dp * p * (1 - p): two factors cancel, and (p - targets) / (B * O) is left.",
+)
+
+
+def cases(rng):
+    for B, O in ((2, 3), (5, 4)):
+        yield dict(z=rng.normal(size=(B, O)) * 1.5, targets=rng.integers(0, 2, (B, O)).astype(float))
+
+
+def reference(z, targets):
+    p = 0.5 * (1 + np.tanh(z / 2))                             # (B, O)
+    dp = (p - targets) / (p * (1 - p)) / z.size                # (B, O)
+    dz = dp * p * (1 - p)                                      # (B, O)
+    return p, dp, dz

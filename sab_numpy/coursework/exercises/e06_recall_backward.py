@@ -1,0 +1,59 @@
+"""Exercise 6: recall, backward
+
+A step recalls K microstates, weighted: the sum s is added to its state. Credit goes back to the microstates (that is
+the skip through time) and to the scores (that is how the network learns what to recall).
+
+The forward pass, as loops:
+
+    for b in range(B):
+        s[b] = 0
+        for k in range(K):
+            s[b] += w[b, k] * M[slots[b, k], b]            # a vector of H numbers; the slots of a row are distinct
+
+ds is the gradient of s and comes in. The weights came from the scores by exercise 5, and both ways give the same line:
+
+    da[b, k] = slope[b, k] * (ds[b] . (M[slots[b, k], b] - s[b]))          # . is the inner product
+
+where slope is w for softmax and 1 / (sum(r) + 1e-6) for relu; it comes in, too. da is the gradient of the K selected
+scores, in the order of slots; dM that of all microstates through the sum s only (0 for those not recalled).
+"""
+
+import numpy as np
+
+EXERCISE = 6
+EXERCISE_SET = 1
+
+
+def recall_backward(ds, M, slots, w, slope):
+    """ds (B, H), M (N, B, H), slots (B, K) ints, w (B, K), slope (B, K)  ->  da (B, K), dM (N, B, H)."""
+    raise NotImplementedError("exercise 6")
+
+
+# ---- students get what is above this line ----
+
+MINUTES, POINTS, TUTORIAL = 25, 10, "05"
+OUTPUTS = ("da", "dM")
+HINTS = (
+    "First gather: M[slots[b, k], b] for all k at once is M[slots.T, np.arange(B)], of shape (K, B, H). Then make s again.",
+    "Scatter the way you gathered: dM[slots.T, np.arange(B)] += ... in zeros of M's shape.",
+    "What arrives at recalled microstate k is w[:, k] * ds; da is the one line of the text, with s subtracted.",
+)
+
+
+def cases(rng):
+    for B, H, N, K, softmax in ((3, 5, 6, 2, True), (4, 3, 7, 4, False)):
+        slots = np.argsort(rng.normal(size=(B, N)), axis=1)[:, :K]
+        w = rng.uniform(0.1, 1, (B, K))
+        w /= w.sum(axis=1, keepdims=True)
+        slope = w.copy() if softmax else np.repeat(rng.uniform(0.3, 3, (B, 1)), K, axis=1)
+        yield dict(ds=rng.normal(size=(B, H)), M=rng.normal(size=(N, B, H)), slots=slots, w=w, slope=slope)
+
+
+def reference(ds, M, slots, w, slope):
+    here = slots.T, np.arange(len(ds))                         # (K, B), (B,)
+    recalled = M[here]                                         # (K, B, H)
+    s = (w.T[:, :, None] * recalled).sum(axis=0)               # (B, H)
+    da = slope * ((recalled - s) * ds).sum(axis=2).T           # (B, K)
+    dM = np.zeros_like(M)                                      # (N, B, H)
+    dM[here] += w.T[:, :, None] * ds                           # (K, B, H)
+    return da, dM

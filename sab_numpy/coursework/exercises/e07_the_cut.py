@@ -1,0 +1,62 @@
+"""Exercise 7: the cut
+
+Truncated back-propagation through time, on the smallest network that has a past. Credit walks from step to step, but
+never across the start of a block of k_trunc steps: there the previous state is a constant.
+
+The forward pass, as loops:
+
+    for t in range(T):
+        h_prev = h[t-1] if t > 0 else zeros
+        if k_trunc is not None and t > 0 and t % k_trunc == 0:
+            h_prev = stopped(h_prev)                       # the same value; a constant for the backward pass
+        z[t] = inputs[t] + h_prev @ W_h                    # (B, H)
+        h[t] = tanh(z[t])
+
+dh_loss[t] is what the loss sends to h[t] directly. The whole gradient of h[t] is dh_loss[t] plus what step t+1 sends
+back, if nothing is cut between t and t+1. dz[t] is the gradient of z[t]. W_h is used at every step, at the first step of
+a block as well: what is stopped is h_prev, not W_h.
+"""
+
+import numpy as np
+
+EXERCISE = 7
+EXERCISE_SET = 1
+
+
+def truncated_credit(dh_loss, h, W_h, k_trunc):
+    """dh_loss (T, B, H), h (T, B, H), W_h (H, H), k_trunc an int or None (never cut)  ->  dz (T, B, H), dW_h (H, H)."""
+    raise NotImplementedError("exercise 7")
+
+
+# ---- students get what is above this line ----
+
+MINUTES, POINTS, TUTORIAL = 25, 10, "03"
+OUTPUTS = ("dz", "dW_h")
+TIMED = ("dz",)                                                # the first axis is time
+HINTS = (
+    "Walk t from T-1 down to 0 and carry one array, dh_local: what step t sends to h[t-1].",
+    "dz[t] = (dh_loss[t] + dh_local) * (1 - h[t]**2); then dh_local = dz[t] @ W_h.T, or zeros if t is the start of a block.",
+    "The start of a block is t % k_trunc == 0. dW_h += h[t-1].T @ dz[t] for every t > 0, cut or not.",
+)
+
+
+def cases(rng):
+    for T, B, H, k_trunc in ((7, 3, 4, 3), (8, 2, 3, None), (11, 2, 5, 4), (5, 3, 2, 1)):
+        yield dict(dh_loss=rng.normal(size=(T, B, H)), h=rng.uniform(-0.9, 0.9, (T, B, H)), W_h=rng.normal(size=(H, H)),
+                   k_trunc=k_trunc)
+
+
+def reference(dh_loss, h, W_h, k_trunc):
+    T = len(h)
+    dz = np.zeros_like(h)                                      # (T, B, H)
+    dW_h = np.zeros_like(W_h)                                  # (H, H)
+    dh_local = np.zeros_like(h[0])                             # (B, H)
+    for t in reversed(range(T)):
+        dh = dh_loss[t] + dh_local                             # (B, H)
+        dz[t] = dh * (1 - h[t]**2)                             # (B, H)
+        dh_local = dz[t] @ W_h.T                               # (B, H)
+        if k_trunc is not None and t % k_trunc == 0:
+            dh_local = np.zeros_like(dh_local)                 # the cut
+        if t > 0:
+            dW_h += h[t - 1].T @ dz[t]                         # (H, H)
+    return dz, dW_h

@@ -1,0 +1,88 @@
+"""Exercise 10: a training step
+
+Everything together: loss and gradients (supplied), clipping (supplied: exercise 9), and Adam. Called again and again,
+your step teaches a small SAB to copy two symbols across a gap. The grader does that, with its own sequences.
+
+The step, as loops:
+
+    loss, grads = loss_and_gradients(params, x, targets)
+    norm, grads = clip_gradients(grads, max_norm)
+    step = step + 1                                        # the first update is step 1
+    for name in params:
+        for every entry:
+            m = 0.9 * m + 0.1 * gradient
+            v = 0.999 * v + 0.001 * gradient**2
+            m_hat = m / (1 - 0.9**step)                    # m and v start at zero: this takes the bias away
+            v_hat = v / (1 - 0.999**step)
+            parameter = parameter - learning_rate * m_hat / (sqrt(v_hat) + 1e-8)
+
+m and v are dicts with the keys of params. Return new dicts and new arrays: what came in must not change.
+"""
+
+import numpy as np
+
+from .earlier_10 import clip_gradients, loss_and_gradients
+
+EXERCISE = 10
+EXERCISE_SET = 1
+
+
+def training_step(params, m, v, step, x, targets, learning_rate, max_norm):
+    """params, m, v dicts of arrays; step updates so far, an int; x (T, B, D) floats; targets (T, B) ints
+
+    ->  loss (a float, before the update), m, v, params (after it), step (an int, one more).
+    """
+    raise NotImplementedError("exercise 10")
+
+
+# ---- students get what is above this line ----
+
+MINUTES, POINTS, TUTORIAL = 30, 10, "07"
+OUTPUTS = ("loss", "m", "v", "params", "step")
+UPDATES, LEARNED = 200, 0.25                                   # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
+HINTS = (
+    "Work on one name at a time and build three new dicts; step goes up before it is used.",
+    "m[name] = 0.9 * m[name] + 0.1 * grads[name] (a new array); m_hat and v_hat are for the update only, they are not kept.",
+    "The square root is of v_hat alone, 1e-8 is added after it, and the parameters move against the gradient.",
+)
+
+
+def copy_batch(rng, B=16, n_symbols=3, length=2, gap=2):
+    """Symbols, a gap of blanks, a marker, blanks; the targets are blanks, then the symbols."""
+    symbols = rng.integers(1, n_symbols + 1, (length, B))
+    rest = np.zeros((gap + length, B), int)
+    rest[gap - 1] = n_symbols + 1
+    x = np.eye(n_symbols + 2)[np.concatenate([symbols, rest])]                                 # (T, B, D)
+    return x, np.concatenate([np.zeros((length + gap, B), int), symbols])                      # (T, B)
+
+
+def start(rng, H, x):
+    from .e08_the_whole_walk import random_params
+    params = random_params(rng, x.shape[-1], H, x.shape[-1], scale=1 / np.sqrt(H))
+    params["b"][H:2 * H], params["W_q"] = 1, np.eye(H)         # as the package starts: remember, and ask for what is like h
+    return params, {name: np.zeros_like(value) for name, value in params.items()}
+
+
+def cases(rng):
+    for H, steps, max_norm in ((5, 0, 0.1), (4, 6, 10.0)):
+        x, targets = copy_batch(rng, B=3)
+        params, zeros = start(rng, H, x)
+        m = {name: 0.01 * rng.normal(size=value.shape) if steps else value for name, value in zeros.items()}
+        v = {name: 1e-4 * rng.uniform(0.5, 1, value.shape) if steps else value for name, value in zeros.items()}
+        yield dict(params=params, m=m, v=v, step=steps, x=x, targets=targets, learning_rate=0.01, max_norm=max_norm)
+    x, targets = (np.stack(many) for many in zip(*(copy_batch(rng) for _ in range(UPDATES))))
+    params, zeros = start(rng, 16, x)
+    yield dict(params=params, m=zeros, v=zeros, step=0, x=x, targets=targets, learning_rate=0.02, max_norm=1.0,
+               calls=UPDATES)
+
+
+def reference(params, m, v, step, x, targets, learning_rate, max_norm):
+    loss, grads = loss_and_gradients(params, x, targets)
+    _, grads = clip_gradients(grads, max_norm)
+    step = step + 1
+    m = {name: 0.9 * m[name] + 0.1 * grads[name] for name in params}
+    v = {name: 0.999 * v[name] + 0.001 * grads[name]**2 for name in params}
+    m_hat = {name: m[name] / (1 - 0.9**step) for name in params}
+    v_hat = {name: v[name] / (1 - 0.999**step) for name in params}
+    params = {name: params[name] - learning_rate * m_hat[name] / (np.sqrt(v_hat[name]) + 1e-8) for name in params}
+    return loss, m, v, params, step
