@@ -14,7 +14,7 @@ from .checking.blocks import moves, part, split
 from .checking.derivative import EPS
 from .checking.diagnosis import common_cause
 from .checking.explain import explain
-from .report import FAIL, Report, judge
+from .report import FAIL, UNRESOLVED, Report, judge
 from .checking.subject import Subject
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
@@ -56,8 +56,8 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
     report.method = f"{method}{' step' if method == 'complex' else ' differences'}, {directions} directions"
     report.tolerance = tolerance or (SINGLE if single else TOLERANCE[method])
     blocks = split(point, gates or {})
-    tests = [[(v, subject.derivative(moves(point, block, v), method)) for v in directions_of(block, point, rng, directions)]
-             for block in blocks]
+    tests = [[(v, subject.derivative(moves(point, block, v), method))
+              for v in directions_of(block, point, rng, directions)] for block in blocks]
     largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
 
     def judge_again(block, group):
@@ -69,8 +69,9 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
         report.rows[k] = explain(subject, blocks, k, report.rows[k], grads, tests[k], method, judge_again, sizes, rng)
     cause = common_cause(report.rows)
     report.notes += [cause] if cause else []
-    if subject.changed:
-        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(subject.changed)}")
+    kinks = [name for _ in range(directions) for name in subject.choices_that_change(rng)]
+    if kinks:
+        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(dict.fromkeys(kinks))}")
     report.evaluations = subject.evaluations
     return report
 
@@ -117,13 +118,17 @@ def _gradients(grads, point):
 
 def judge_block(subject, block, group, grads, largest, tolerance):
     """The Row of one block from its directions: pairs (v, Difference)."""
-    a = np.array([float((v * part(grads[block.name], block)).sum(dtype=np.float64)) for v, _ in group])
+    with np.errstate(invalid="ignore"):                        # an infinite gradient is judged, not warned about
+        a = np.array([float((v * part(grads[block.name], block)).sum()) for v, _ in group])
     n = np.array([d.value for _, d in group])
     u = np.array([d.uncertainty for _, d in group])
     scale = max(float(np.abs(n).max()), FLOOR * largest)
-    rounding = 1e3 * EPS * abs(subject.value_0)                # both below it: f is too large to tell them apart
-    lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a) < rounding) & (np.abs(n) < rounding)
-    return judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
+    rounding = 1e3 * EPS * abs(subject.value_0)                # no gradient of f is known better than this
+    lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a - n) < rounding)
+    row = judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
+    if row.verdict == UNRESOLVED and lost.any():
+        return row._replace(note=f"lost in the rounding of f(params) = {subject.value_0:.3g}; take off its constant part")
+    return row
 
 
 def directions_of(block, point, rng, count):

@@ -36,7 +36,8 @@ def central(phi, h, phi_0):
     """The derivative of phi at 0 with an error estimate; the first step is h, phi_0 = phi(0).
 
     Each rung divides h by 4 and removes one more power of h^2. The best estimate is the one that its neighbours in
-    the table confirm; rounding, eps |phi| / h, is the least that is admitted. Steps where phi is not finite are skipped.
+    the table confirm; rounding, eps |phi| / h, is the least that is admitted. Steps where phi is not
+    finite are skipped.
     """
     best, previous, sides = (np.nan, np.inf, h), [], []
     for _ in range(RUNGS):

@@ -16,14 +16,12 @@ def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, r
     analytic = part(grads[block.name], block).astype(np.float64)
     if not np.isfinite(analytic).all():
         worst = np.unravel_index(np.argmin(np.isfinite(analytic)), analytic.shape)
-        return row._replace(index=whole_index(block, [int(i) for i in worst]), note=diagnose(analytic, analytic * 0))
+        return row._replace(index=whole_index(block, [int(i) for i in worst]), note=diagnose(analytic, np.zeros_like(analytic)))
     for _ in range(KINKS):
         v, d = max(group, key=lambda pair: abs((pair[0] * analytic).sum() - pair[1].value))
         worst = bisect(subject, block, analytic, v, d.value, method)
         a, kink = float(analytic[worst]), entry(subject, block, worst, "central")
-        low, high = sorted((kink.left, kink.right))
-        slack = 0.1 * (high - low)
-        if not kink.kink or not low - slack <= a <= high + slack:
+        if not excused(a, kink):
             break
         aside.append(worst)
         slopes = (f"kink at {list(whole_index(block, worst))}: slopes {kink.left:.4g} and {kink.right:.4g}, "
@@ -40,6 +38,13 @@ def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, r
     return row._replace(index=whole_index(block, worst), analytic=a, numeric=numeric.value, note=crossed or note)
 
 
+def excused(analytic, difference):
+    """Whether there is a kink here and the value given lies between the slopes of its two sides."""
+    low, high = sorted((difference.left, difference.right))
+    slack = 0.1 * (high - low)
+    return difference.kink and low - slack <= analytic <= high + slack
+
+
 def bisect(subject, block, analytic, v, numeric, method):
     """The entry that the discrepancy along v comes from: halves, keeping the worse one."""
     places = np.flatnonzero(v)
@@ -49,7 +54,8 @@ def bisect(subject, block, analytic, v, numeric, method):
         left = places[:len(places) // 2]
         half[left] = v.ravel()[left]
         half = half.reshape(v.shape)
-        excess_left = float((half * analytic).sum()) - subject.derivative(moves(subject.point, block, half), method).value
+        numeric_left = subject.derivative(moves(subject.point, block, half), method).value
+        excess_left = float((half * analytic).sum()) - numeric_left
         if abs(excess_left) >= abs(excess - excess_left):
             places, excess = left, excess_left
         else:
@@ -77,14 +83,15 @@ def cause(subject, blocks, k, grads, worst, method, sizes, rng):
     block = blocks[k]
     shape = part(subject.point[block.name], block).shape
     indices = sample(shape, worst, rng)
-    numeric = np.empty([len(axis) for axis in indices])
-    for place in np.ndindex(numeric.shape):
-        index = tuple(int(axis[i]) for axis, i in zip(indices, place))
-        numeric[place] = entry(subject, block, index, method).value
     sampled = {other: part(grads[other.name], other)[np.ix_(*indices)] if indices else part(grads[other.name], other)
                for other in blocks if part(subject.point[other.name], other).shape == shape}
     others = {f"gate {other.gate}" if other.gate and other.name == block.name else other.label: value
               for other, value in sampled.items() if other != block}
+    numeric = np.empty([len(axis) for axis in indices])
+    for place in np.ndindex(numeric.shape):
+        index = tuple(int(axis[i]) for axis, i in zip(indices, place))
+        found = entry(subject, block, index, method)
+        numeric[place] = sampled[block][place] if excused(sampled[block][place], found) else found.value
     return diagnose(sampled[block], numeric, sizes, others, indices, 1e-6 if method == "complex" else 1e-4)
 
 

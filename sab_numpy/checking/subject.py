@@ -23,10 +23,10 @@ class _Thaw(_Replay):
 
 
 class Subject:
-    """f at `point`; `problems` says why it cannot be differentiated, `changed` which choices would differ nearby."""
+    """f at `point`; `problems` says why it cannot be differentiated."""
 
     def __init__(self, f, point, tape=None):
-        self.f, self.point, self.evaluations, self.changed, self.problems = f, point, 0, [], []
+        self.f, self.point, self.evaluations, self.problems = f, point, 0, []
         self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
         given = {name: value.copy() for name, value in point.items()}
         if tape is None:
@@ -61,12 +61,18 @@ class Subject:
 
         def phi(step):
             point = self.complex_point if isinstance(step, complex) else self.point
-            value = self.value({**point, **{name: point[name] + step * move for name, move in moves.items()}}, thaw)
-            if not isinstance(step, complex) and abs(step) <= 1e-3 * first:
-                self.changed += [name for name in self.last_changed if name not in self.changed]
-            return value
+            return self.value({**point, **{name: point[name] + step * move for name, move in moves.items()}}, thaw)
 
         return phi, first
+
+    def choices_that_change(self, rng):
+        """Names of choices that differ a small step away, along a random direction and back: kinks."""
+        phi, first = self.line({name: rng.standard_normal(value.shape) for name, value in self.point.items()})
+        changed = []
+        for step in (1e-5 * first, -1e-5 * first):
+            phi(step)
+            changed += self.last_changed
+        return list(dict.fromkeys(changed))
 
     def derivative(self, moves, method, thaw=()):
         """The derivative along `moves`, a Difference."""

@@ -1,0 +1,356 @@
+"""sab.check: right gradients pass, wrong ones are found and named, kinks are not called wrong."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from sab_numpy.check import assert_gradients_close, check
+from sab_numpy.report import FAIL, PASS, UNRESOLVED
+from sab_numpy.tape import choose, record, stop
+
+T, B, D, H, CUT = 8, 3, 2, 4, 3
+
+
+def make_rnn():
+    """A vanilla RNN with credit cut every CUT steps: f(p, stop), params, backward(p, cut, bug)."""
+    rng = np.random.default_rng(1)
+    params = {"x": rng.standard_normal((T, B, D)), "W": rng.standard_normal((D, H)), "U": rng.standard_normal((H, H)),
+              "b": rng.standard_normal(H), "v": rng.standard_normal(H)}
+    weight = rng.standard_normal((T, B))
+
+    def f(p, stop=stop):
+        h, total = np.zeros((B, H)), 0.0
+        for t in range(T):
+            h = stop(f"h before {t}", h) if t and t % CUT == 0 else h
+            h = np.tanh(p["x"][t] @ p["W"] + h @ p["U"] + p["b"])              # (B, H)
+            total = total + (weight[t] * (h @ p["v"])).sum()
+        return total
+
+    def backward(p, cut=CUT, bug=None):
+        hs = [np.zeros((B, H))]
+        for t in range(T):
+            hs.append(np.tanh(p["x"][t] @ p["W"] + hs[-1] @ p["U"] + p["b"]))
+        grads, dh = {name: np.zeros_like(value) for name, value in p.items()}, np.zeros((B, H))
+        for t in reversed(range(T)):
+            dh = dh + weight[t][:, None] * p["v"]
+            grads["v"] += weight[t] @ hs[t + 1]
+            dz = dh * (1 - (hs[t] if bug == "old state" else hs[t + 1]) ** 2)  # (B, H)
+            grads["x"][t] = dz @ p["W"].T
+            grads["W"] += p["x"][t].T @ dz
+            grads["U"] += hs[t + 1 if bug == "new state" else t].T @ dz
+            grads["b"] += dz.sum(0) - (grads["b"] if bug == "= for +=" else 0)
+            dh = dz @ (p["U"] if bug == "U for U.T" else p["U"].T) * (t % cut != 0)
+        return grads
+
+    return f, params, backward
+
+
+def changed(grads, name, change):
+    return {**grads, name: change(grads[name])}
+
+
+def row_of(report, name):
+    return next(row for row in report.rows if row.name == name)
+
+
+@pytest.mark.parametrize("method, worst", [("auto", 1e-13), ("complex", 1e-13), ("central", 1e-9)])
+def test_a_right_truncated_gradient_passes(method, worst):
+    f, params, backward = make_rnn()
+    report = check(f, params, backward, method=method, gates={"U": "ifgo"}, seed=3)
+    assert report.ok and 0 < report.worst < worst and len(report.rows) == 8
+    assert report.method.startswith("complex" if method == "auto" else method)
+
+
+def test_truncation_bites_so_without_the_stops_the_same_gradient_is_wrong():
+    f, params, backward = make_rnn()
+    report = check(lambda p: f(p, lambda name, value: value), params, backward)
+    assert report.verdict == FAIL and report.worst > 1e-2
+
+
+@pytest.mark.parametrize("options, words", [
+    (dict(cut=100), "credit passes every stop"),
+    (dict(cut=2), "no constant ratio"),
+    (dict(bug="old state"), "no constant ratio"),
+    (dict(bug="new state"), "no constant ratio"),
+    (dict(bug="U for U.T"), "no constant ratio"),
+    (dict(bug="= for +="), "no constant ratio"),
+])
+@pytest.mark.parametrize("method", ["complex", "central"])
+def test_bugs_inside_a_backward_are_found(options, words, method):
+    f, params, backward = make_rnn()
+    report = check(f, params, lambda p: backward(p, **options), method=method)
+    assert report.verdict == FAIL and row_of(report, "v").verdict == PASS
+    assert any(words in row.note for row in report.rows), report
+    with pytest.raises(AssertionError, match="FAIL"):
+        assert_gradients_close(f, params, lambda p: backward(p, **options), method=method)
+
+
+def test_one_stop_let_through_is_named():
+    f, params, backward = make_rnn()
+
+    def leaky(p):                                              # credit passes the cut before step 6, not before step 3
+        full, late = backward(p, cut=100), backward(p)
+        return changed(late, "x", lambda dx: np.concatenate([late["x"][:3], full["x"][3:]]))
+
+    assert "credit passes stop 'h before 6'" in row_of(check(f, params, leaky), "x").note
+
+
+@pytest.mark.parametrize("name, change, words", [
+    ("W", np.negative, "the sign is flipped"),
+    ("U", lambda a: 2 * a, "counted twice"),
+    ("b", lambda a: a / B, "divided by B once too often"),
+    ("b", lambda a: a * T, "a division by T is missing"),
+    ("W", lambda a: a / (B * T), "divided by B T once too often"),
+    ("U", np.transpose, "transposed"),
+    ("v", np.zeros_like, "never added"),
+    ("U", lambda a: np.roll(a, 1, 1), "off by one along axis 1"),
+    ("x", lambda a: a[::-1], "backwards along axis 0"),
+    ("x", lambda a: a * (np.arange(T) >= CUT)[:, None, None], "only at 0 to 2 of axis 0 (before a cut?): it is zero"),
+    ("U", lambda a: a + 0.01 * np.eye(H)[2] * a, "only at 2 of axis 1: scaled by 1.01"),
+    ("b", lambda a: np.where(np.arange(H) == 1, np.nan, a), "not finite"),
+])
+@pytest.mark.parametrize("method", ["complex", "central"])
+def test_the_likely_cause_is_named(name, change, words, method):
+    f, params, backward = make_rnn()
+    report = check(f, params, changed(backward(params), name, change), method=method, sizes={"B": B, "T": T})
+    assert [row.name for row in report.rows if row.verdict == FAIL] == [name]
+    assert words in row_of(report, name).note, report
+
+
+@pytest.mark.parametrize("bug, words", [
+    (lambda i, f, g, o: (i, f, -g, o), "the sign is flipped"),
+    (lambda i, f, g, o: (i, f, i, o), "the values of gate i stand here"),
+])
+def test_a_wrong_gate_is_named(bug, words):
+    rng = np.random.default_rng(2)
+    params, weight = {"W": rng.standard_normal((3, 20)), "b": rng.standard_normal(20)}, rng.standard_normal((3, 20))
+
+    def gradient(p):
+        right = weight * (1 - np.tanh(p["W"] + p["b"]) ** 2)
+        wrong = {"W": right, "b": right.sum(0)}
+        return {name: np.concatenate(bug(*np.split(value, 4, -1)), -1) for name, value in wrong.items()}
+
+    report = check(lambda p: (weight * np.tanh(p["W"] + p["b"])).sum(), params, gradient,
+                   gates={"W": "ifgo", "b": "ifgo"})
+    assert {row.name for row in report.rows if row.verdict == FAIL} == {"W.g", "b.g"}
+    assert words in row_of(report, "W.g").note and "only gate g is wrong" in report.notes
+
+
+@pytest.mark.parametrize("method, evaluations", [("complex", 150), ("central", 1500)])
+@pytest.mark.parametrize("seed", range(3))
+def test_one_per_cent_in_one_median_entry_of_100_000_is_found(method, evaluations, seed):
+    rng = np.random.default_rng(seed)
+    W, weight = rng.standard_normal((250, 400)), rng.standard_normal((250, 400))
+    dW = weight * (1 - np.tanh(W) ** 2)
+    middle = np.unravel_index(np.argsort(np.abs(dW).ravel())[dW.size // 2], dW.shape)
+    assert check(lambda p: (np.tanh(p["W"]) * weight).sum(), {"W": W}, {"W": dW}, method=method, seed=seed).ok
+    dW[middle] *= 1.01
+    report = check(lambda p: (np.tanh(p["W"]) * weight).sum(), {"W": W}, {"W": dW}, method=method, seed=seed)
+    assert report.verdict == FAIL and report.rows[0].index == tuple(middle)
+    assert report.rows[0].ratio == pytest.approx(1.01, rel=1e-6) and report.evaluations < evaluations
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_equal_errors_of_opposite_sign_do_not_hide_each_other(seed):
+    W = np.random.default_rng(seed).standard_normal(50)
+    dW = 2 * W
+    dW[[3, 30]] += (1e-3, -1e-3)
+    assert check(lambda p: (p["W"] ** 2).sum(), {"W": W}, {"W": dW}, seed=seed).verdict == FAIL
+
+
+# --- kinks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slope_at_zero", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_a_right_gradient_at_a_kink_is_not_called_wrong(slope_at_zero, method):
+    rng = np.random.default_rng(4)
+    z, weight = rng.standard_normal((5, 6)), rng.standard_normal((5, 6))
+    z[2, 3] = z[4, 1] = 0
+    dz = weight * np.where(z == 0, slope_at_zero, z > 0)
+    report = check(lambda p: (weight * np.maximum(p["z"], 0)).sum(), {"z": z}, {"z": dz}, method=method)
+    assert report.verdict == PASS
+    assert slope_at_zero == 0.5 or "kink at [" in report.rows[0].note    # halfway, a central difference agrees
+
+
+@pytest.mark.parametrize("wrong", [(0, 0), (2, 3)])
+def test_a_wrong_gradient_at_a_kink_is_still_wrong(wrong):
+    rng = np.random.default_rng(4)
+    z, weight = rng.standard_normal((5, 6)), rng.uniform(0.5, 1, (5, 6))
+    z[2, 3] = 0
+    dz = weight * (z > 0)
+    dz[wrong] = -0.3
+    report = check(lambda p: (weight * np.maximum(p["z"], 0)).sum(), {"z": z}, {"z": dz})
+    assert report.verdict == FAIL and report.rows[0].index == wrong
+
+
+def top_2(p):
+    """The sum of the squares of the two largest scores: which two is a choice."""
+    chosen = choose("top 2", np.argsort(-p["scores"].real, -1)[:, :2])         # (B, 2)
+    return (np.take_along_axis(p["scores"], chosen, -1) ** 2).sum()
+
+
+def test_a_choice_that_changes_nearby_is_named_and_the_recorded_one_is_checked():
+    scores = np.array([[3.0, 2.0, 2.0 - 1e-9, 0.1], [1.0, 5.0, 2.0, 0.0]])
+    kept = np.array([[1, 1, 0, 0], [0, 1, 1, 0]])
+    report = check(top_2, {"scores": scores}, {"scores": 2 * scores * kept})
+    assert report.ok and "top 2" in report.notes[-1]
+    other = check(top_2, {"scores": scores}, {"scores": 2 * scores * [[1, 0, 1, 0], [0, 1, 1, 0]]})
+    assert other.verdict == FAIL
+
+
+def test_a_wrong_zero_and_a_right_zero_are_told_apart():
+    params = {"used": np.array([1.0, 2.0]), "unused": np.ones(3)}
+    zeros = {name: np.zeros_like(value) for name, value in params.items()}
+    report = check(lambda p: (p["used"] ** 3).sum(), params, zeros)
+    assert row_of(report, "unused").note == "identically zero on both sides" and row_of(report, "unused").verdict == PASS
+    assert row_of(report, "used").verdict == FAIL
+
+
+# --- what f and the backward may be --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("f, words", [
+    (lambda p: np.linalg.norm(p["w"]), "suspects: abs, norm"),
+    (lambda p: np.sqrt(sum(float(v) ** 2 for v in p["w"])), "suspects: abs, norm"),
+    (lambda p: np.sqrt((np.abs(p["w"]) ** 2).sum() + 0j * p["w"][0]), "disagree"),
+])
+def test_where_the_complex_step_fails_the_suspects_are_named_and_central_differences_take_over(f, words):
+    w = np.random.default_rng(5).standard_normal(7)
+    real = lambda p: np.real_if_close(f(p)) if np.isrealobj(p["w"]) else f(p)          # noqa: E731
+    report = check(real, {"w": w}, {"w": w / np.linalg.norm(w)})
+    assert report.ok and report.method.startswith("central") and words in report.notes[0]
+    with pytest.raises(ValueError, match="use method='central'"):
+        check(real, {"w": w}, {"w": w / np.linalg.norm(w)}, method="complex")
+
+
+def test_a_float_buffer_is_a_suspect():
+    def f(p):
+        buffer = np.zeros(3)
+        buffer[:] = p["w"] ** 2
+        return buffer.sum()
+    report = check(f, {"w": np.arange(3.0)}, {"w": 2 * np.arange(3.0)})
+    assert report.ok and "float buffer" in report.notes[0]
+
+
+def test_float32_gradients_are_checked_against_float64_numbers():
+    f, params, backward = make_rnn()
+    single = {name: value.astype(np.float32) for name, value in backward(params).items()}
+    report = check(f, params, single)
+    assert report.ok and report.tolerance == 1e-4 and report.worst > 1e-10
+    assert check(f, params, changed(single, "U", lambda a: a * np.float32(1.01))).verdict == FAIL
+
+
+def test_a_value_too_uncertain_to_judge_is_unresolved():
+    w = np.array([0.3, 0.4])
+    noisy = lambda p: 1e14 + (np.abs(p["w"]) ** 2).sum()                               # noqa: E731
+    report = check(noisy, {"w": w}, {"w": 2.002 * w})
+    assert report.verdict == UNRESOLVED and not report.ok
+
+
+def test_a_gradient_of_nothing_but_rounding_is_not_called_wrong():
+    def f(p):                                                  # the sum of a softmax is 1, whatever p
+        e = np.exp(p["a"] - p["a"].real.max())
+        return (e / e.sum()).sum()
+    w = np.exp(np.array([0.3, -1.0, 2.0])) / np.exp(np.array([0.3, -1.0, 2.0])).sum()
+    report = check(f, {"a": np.array([0.3, -1.0, 2.0])}, {"a": w * (1.0 - w.sum()) + 1e-17})
+    assert report.verdict in (PASS, UNRESOLVED)
+
+
+def test_a_backward_that_remembers_or_spoils_its_input_is_reported():
+    f, params, backward = make_rnn()
+    kept = {name: 0.0 for name in params}
+
+    def remembers(p):
+        for name, value in backward(p).items():
+            kept[name] = kept[name] + value
+        return kept
+
+    def spoils(p):
+        grads = backward(p)
+        p["W"] *= 2
+        return grads
+
+    assert "backward twice" in check(f, params, remembers).problems[0]
+    report = check(f, params, spoils)
+    assert "changes params['W']" in report.problems[0] and not report.ok and "changes params['W']" in str(report)
+
+
+def test_an_f_that_draws_or_spoils_is_reported_and_a_stopped_draw_is_fine():
+    rng = np.random.default_rng(6)
+    w = {"w": np.ones(3)}
+    assert "two values" in check(lambda p: (p["w"] * rng.standard_normal(3)).sum(), w, w).problems[0]
+    dropped = lambda p: (p["w"] ** 2 * stop("mask", rng.integers(0, 2, 3))).sum()      # noqa: E731
+    with record() as tape:
+        dropped(w)
+    assert check(dropped, w, {"w": 2.0 * tape["mask"]}, tape).ok
+
+    def spoils(p):
+        p["w"] += 1
+        return (p["w"] ** 2).sum()
+    assert "changes params['w']" in check(spoils, w, {"w": 4 * np.ones(3)}).problems[0]
+    assert (w["w"] == 1).all()
+
+
+@pytest.mark.parametrize("params, grads, words", [
+    ({"w": np.ones(2)}, {}, "only params has 'w'"),
+    ({"w": np.ones(2)}, {"w": np.ones(2), "b": 1.0}, "only grads has 'b'"),
+    ({"w": np.ones((2, 3))}, {"w": np.ones((3, 2))}, "transposed"),
+    ({"w": np.ones(2, int)}, {"w": np.ones(2)}, "floating-point"),
+    ({"w": np.array([1, np.nan])}, {"w": np.ones(2)}, "finite"),
+])
+def test_names_shapes_and_values_are_refused_in_one_line(params, grads, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        check(lambda p: p["w"].sum(), params, grads)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options, words", [
+    (dict(method="forward"), "method must be"), (dict(directions=0), "at least 1"),
+    (dict(gates={"w": "abc"}), "divides by 3"), (dict(gates={"z": "ab"}), "must be a parameter"),
+])
+def test_options_are_refused_in_one_line(options, words):
+    with pytest.raises(ValueError, match=words):
+        check(lambda p: p["w"].sum(), {"w": np.ones(2)}, {"w": np.ones(2)}, **options)
+
+
+@pytest.mark.parametrize("f, words", [(lambda p: p["w"], "one number"), (lambda p: p["w"].sum() * np.inf, "finite")])
+def test_an_f_that_is_not_a_finite_number_is_refused(f, words):
+    with pytest.raises(ValueError, match=words):
+        check(f, {"w": np.ones(2)}, {"w": np.ones(2)})
+
+
+# --- the report ----------------------------------------------------------------------------------------------------
+
+
+def test_the_report_is_a_table_json_and_csv_that_say_how_to_repeat_it():
+    f, params, backward = make_rnn()
+    wrong = changed(backward(params), "W", lambda a: a * np.where(np.arange(H) == 0, np.inf, 1))
+    report = check(f, params, wrong, seed=7)
+    content = json.loads(report.to_json(), parse_constant=pytest.fail)
+    assert not content["ok"] and content["seed"] == 7 and "seed=7" in content["command"] and content["numpy"]
+    assert [row["name"] for row in content["rows"]] == list(params)
+    lines = report.to_csv().splitlines()
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    assert any("seed=7" in line for line in lines if line.startswith("#")) and rows[1]["verdict"] == FAIL
+    assert len(str(report).splitlines()) == len(params) + 2
+    again = check(f, params, wrong, seed=7)
+    assert str(again) == str(report)
+
+
+def test_scipy_agrees():
+    from scipy.optimize import approx_fprime, check_grad
+    from scipy.optimize._numdiff import approx_derivative
+    f, params, backward = make_rnn()
+    flat = lambda u: f({**params, "U": u.reshape(H, H)}, lambda name, value: value)    # noqa: E731
+    full = lambda u: backward({**params, "U": u.reshape(H, H)}, cut=100)["U"].ravel()  # noqa: E731
+    U = params["U"].ravel()
+    scale = np.abs(full(U)).max()
+    assert check_grad(flat, full, U) < 1e-5 * scale
+    np.testing.assert_allclose(approx_fprime(U, flat), full(U), atol=1e-5 * scale)
+    np.testing.assert_allclose(approx_derivative(flat, U, method="cs"), full(U), rtol=1e-10)
+    open_f = lambda p: f(p, lambda name, value: value)                                 # noqa: E731
+    assert check(open_f, params, lambda p: backward(p, cut=100)).ok
+    assert not check(open_f, params, backward).ok and check_grad(flat, lambda u: backward(params)["U"].ravel(), U) > 1e-2
