@@ -39,7 +39,7 @@ def training_step(params, m, v, step, x, targets, learning_rate, max_norm):
 
 MINUTES, POINTS, TUTORIAL = 30, 10, "07"
 OUTPUTS = ("loss", "m", "v", "params", "step")
-UPDATES, LEARNED = 200, 0.25                                   # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
+UPDATES, LEARNED, HIDDEN = 200, 0.25, 16                       # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
 HINTS = (
     "Work on one name at a time and build three new dicts; step goes up before it is used.",
     "m[name] = 0.9 * m[name] + 0.1 * grads[name] (a new array); m_hat and v_hat are for the update only, they are not kept.",
@@ -71,9 +71,18 @@ def cases(rng):
         v = {name: 1e-4 * rng.uniform(0.5, 1, value.shape) if steps else value for name, value in zeros.items()}
         yield dict(params=params, m=m, v=v, step=steps, x=x, targets=targets, learning_rate=0.01, max_norm=max_norm)
     x, targets = (np.stack(many) for many in zip(*(copy_batch(rng) for _ in range(UPDATES))))
-    params, zeros = start(rng, 16, x)
+    params, zeros = start(rng, HIDDEN, x)
     yield dict(params=params, m=zeros, v=zeros, step=0, x=x, targets=targets, learning_rate=0.02, max_norm=1.0,
                calls=UPDATES)
+
+
+def learned_shapes():
+    x, _ = copy_batch(np.random.default_rng(0))
+    return {name: value.shape for name, value in start(np.random.default_rng(0), HIDDEN, x)[0].items()}
+
+
+def test_loss(params):
+    return loss_and_gradients(params, *copy_batch(np.random.default_rng(12345), B=64))[0]
 
 
 def reference(params, m, v, step, x, targets, learning_rate, max_norm):

@@ -1,0 +1,146 @@
+"""Grades exercises: one file, or a folder of them."""
+
+import ast
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sab_numpy.coursework import catalogue, isolate
+from sab_numpy.coursework.diagnose import diagnose
+from sab_numpy.coursework.judge import judge
+
+LARGEST_FILE = 1_000_000                                       # bytes
+
+
+@dataclass
+class Result:
+    """The grade of one exercise. status: right, wrong, failed (nothing was checked), missing (no file)."""
+
+    number: int
+    file: str
+    status: str
+    possible: int                                              # points
+    feedback: list = field(default_factory=list)               # at most ten lines; the first names the mistake
+    ran: int = 0                                               # checks
+    passed: int = 0
+    seconds: float = 0.0
+    printed: str = ""
+
+    @property
+    def points(self):
+        return round(self.possible * self.passed / self.ran, 1) if self.ran else 0.0
+
+
+def read_source(path):
+    """(text, the file's EXERCISE and EXERCISE_SET or None). ValueError for what cannot be a student's file."""
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes")
+    try:
+        source = path.read_bytes().decode("utf-8-sig")
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise ValueError(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
+    except (UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"Python cannot read the file ({type(error).__name__})") from None
+    if not tree.body:
+        raise ValueError("the file is empty")
+    found = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            found.update({target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)})
+    return source, found.get("EXERCISE"), found.get("EXERCISE_SET")
+
+
+def number_in_name(path):
+    """The N of exercise_NN..., or None."""
+    word = path.stem.removeprefix("exercise_")[:2]
+    return int(word) if path.stem.startswith("exercise_") and word.isdecimal() else None
+
+
+def find(path, number=None):
+    """{exercise number: file}. ValueError where there is no exercise, or two files for one."""
+    path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path}: no such file or folder")
+    files, found = [path] if path.is_file() else sorted(path.glob("exercise_*.py")), {}
+    for file in files:
+        of_file = number_in_name(file)
+        if path.is_file():
+            of_file = number or of_file or number_in_file(file)
+        if of_file in found:
+            raise ValueError(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
+        if of_file in catalogue.NUMBERS and number in (None, of_file):
+            found[of_file] = file
+    if not found:
+        wanted = f"exercise {number}" if number else "an exercise"
+        raise ValueError(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
+                         "exercises); nothing was checked")
+    return found
+
+
+def number_in_file(file):
+    try:
+        return read_source(file)[1]
+    except ValueError:
+        return None
+
+
+def grade(path, number=None, seed=0, limits=isolate.Limits()):
+    """A Result for each exercise of a folder (those without a file score 0), or of the one file."""
+    found = find(path, number)
+    numbers = [number] if number else catalogue.NUMBERS if Path(path).is_dir() else list(found)
+    return [grade_exercise(n, found[n], seed, limits) if n in found else
+            Result(n, "", "missing", catalogue.exercise(n).POINTS, ["no file"]) for n in numbers]
+
+
+def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.run):
+    """One exercise in a process of its own; every way to fail is a Result with 0 points, never an exception."""
+    module, started = catalogue.exercise(number), time.perf_counter()
+    result = Result(number, str(file), "failed", module.POINTS)
+    try:
+        source, of_file, of_set = read_source(Path(file))
+        if of_file is not None and of_file != number:
+            raise ValueError(f"the file says EXERCISE = {of_file}, graded as exercise {number}")
+        catalogue.check_set(of_set)
+        cases = make_cases(number, seed)
+        job = dict(function=catalogue.function_name(number), outputs=module.OUTPUTS, file=Path(file).name)
+        outcome = run(source, job, cases, catalogue.earlier(number), limits)
+        result.printed = outcome.printed
+        check_outcome(outcome)
+    except (ValueError, OSError) as error:
+        result.feedback = [f"exercise {number}: {error}"]
+    else:
+        conclude(result, module, judge(module, cases, outcome), cases)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def make_cases(number, seed):
+    """The cases of this seed; the first one again at the end, so that a function must not remember anything."""
+    cases = list(catalogue.exercise(number).cases(np.random.default_rng([seed, number])))
+    return cases + cases[:1]
+
+
+def check_outcome(outcome):
+    """ValueError, in one line, for a process that cannot be judged."""
+    if outcome.failure:
+        raise ValueError(outcome.failure)
+    if outcome.notes["violations"]:
+        raise ValueError(f"refused: {outcome.notes['violations'][0][:200]}; a solution needs numpy and nothing else")
+    error = outcome.notes["error"]
+    if error and error.startswith("NotImplementedError"):
+        raise ValueError("not written yet")
+    if error:
+        raise ValueError(error)
+
+
+def conclude(result, module, checks, cases):
+    result.ran = len(checks)
+    result.passed = sum(check.problem is None for check in checks)
+    if result.ran == 0:
+        raise RuntimeError(f"exercise {result.number} made no check")
+    result.status = "right" if result.passed == result.ran else "wrong"
+    if result.status == "wrong":
+        result.feedback = diagnose(result.number, module, checks, cases)[:10]
