@@ -21,15 +21,15 @@ def _home(value):
 
 
 def namespace(*arrays):
-    """The module whose functions take these arrays: numpy, or cupy.
+    """The module whose functions take these arrays: numpy, or cupy. (NumPy's scalars are what its reductions give.)
 
     Raises ValueError for what is not an array, and for arrays of both kinds in one call.
     """
     for array in arrays:
-        if not is_array(array):
+        if not is_array(array) and not isinstance(array, np.generic):
             raise ValueError(f"expected an array of NumPy or CuPy, found {type(array).__module__}."
                              f"{type(array).__qualname__}")
-    modules = {np if isinstance(array, np.ndarray) else _home(array) for array in arrays}
+    modules = {np if isinstance(array, (np.ndarray, np.generic)) else _home(array) for array in arrays}
     if len(modules) > 1:
         raise ValueError("expected arrays of one kind, found " + " and ".join(sorted(m.__name__ for m in modules))
                          + ": move them with sab.to_backend")
