@@ -1,0 +1,17 @@
+"""Sparse Attentive Backtracking (Ke et al., NeurIPS 2018) in NumPy, every gradient by hand and proved.
+
+Sizes    T time, B batch, D inputs, H hidden, O outputs, N microstates, K = k_top, Q size of a key
+Arrays   time-major (T, B, .); row vectors, x @ W; dX is the gradient of X and has its shape
+Letters  h_hat provisional state, h state, c cell, M microstates, a scores, w weights, s summary, y output
+Reading  config, params, lstm, scores, sparsify, tape, forward, credit, backward, losses, optim, gradcheck
+"""
+
+from sab_numpy.backend import to_backend
+from sab_numpy.backward import backward
+from sab_numpy.config import Config
+from sab_numpy.forward import forward
+from sab_numpy.losses import mean_squared_error, softmax_cross_entropy
+from sab_numpy.params import init_params
+from sab_numpy.tape import State, choose, record, replay, stop
+
+__version__ = "0.1.0"

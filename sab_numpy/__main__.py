@@ -1,0 +1,5 @@
+import sys
+
+from sab_numpy.cli import main
+
+sys.exit(main())

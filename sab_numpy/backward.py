@@ -1,0 +1,182 @@
+"""Backward: forward.py, read from the end. Three streams of credit meet at every state h_t:
+
+    dh_loss     from y_t
+    dh_local    from step t+1, through the LSTM; nothing comes across a cut
+    dh_memory   from every later step that recalled h_t as a microstate
+
+The gradient is that of the forward in which every stopped value and every selection is a constant.
+"""
+
+import numpy as np
+
+from sab_numpy import credit, scores
+from sab_numpy.backend import namespace
+from sab_numpy.forward import CHUNK, gather, run_steps, with_bias, with_ones
+from sab_numpy.lstm import join_gates, lstm_step_backward, split_gates
+from sab_numpy.sparsify import weights_backward
+from sab_numpy.tape import Cache
+
+
+def backward(dy, tape, inputs=False, watch=None):
+    """Gradients of the loss by every parameter: a dict with the names and shapes of params.
+
+    dy       (T, B, n_out), the loss by y, of the dtype of params
+    inputs   also returns "dx" (T, B, n_in) (of the one-hot code where x is symbols), "dh0" and "dc0" (B, H)
+    watch    a function called for every walked step, last step first (see walk.py)
+    Raises ValueError for a wrong shape and for a tape that was given back.
+    """
+    cfg, params = tape.cfg, tape.params
+    xp = namespace(dy, *params.values())
+    if tape.buffers is None:
+        raise ValueError("tape: its buffers were given to a later forward; run forward again")
+    T, B, H = *tape.x.shape[:2], cfg.n_hidden
+    if dy.shape != (T, B, cfg.n_out):
+        raise ValueError(f"dy: expected shape {(T, B, cfg.n_out)}, found {dy.shape}")
+    dtype = params["b"].dtype
+    dy = dy.astype(dtype, copy=False)
+    grads = {name: xp.zeros_like(value) for name, value in params.items()}
+    dW_x = xp.zeros((4, cfg.n_in + 1, H), dtype)                              # the bias last
+    dW_h = xp.zeros((4, H, H), dtype)
+    dM = dkeys = xp.zeros(tape.memory.shape, dtype)                           # (B, N, H)
+    if tape.keys is not tape.memory:
+        dkeys = xp.zeros(tape.keys.shape, dtype)                              # (B, N, Q)
+    dx = xp.zeros((T, B, cfg.n_in), dtype) if inputs else None
+    dh_local, dc = xp.zeros((B, H), dtype), xp.zeros((B, H), dtype)
+    dz, dq, room = _room(xp, tape, dtype)
+    W_h_T = split_gates(params["W_h"]).swapaxes(1, 2).copy()                  # (4, H, H)
+    W_x_T = split_gates(with_bias(xp, params))[:, :-1].swapaxes(1, 2)         # (4, H, D)
+    walk = credit.walked(tape, dy)                                            # (T,)
+
+    for start in reversed(range(0, T, CHUNK)):
+        end = min(start + CHUNK, T)
+        if not walk[start:end].any():
+            continue
+        part = tape.cache.steps(start, end) if tape.cache else recompute(tape, start, end)
+        dh_loss = dy[start:end] @ params["V_h"].T                             # (S, B, H)
+        ds_loss = dy[start:end] @ params["V_s"].T if cfg.k_top != 0 else None
+        for t in reversed(range(start, end)):
+            j = t - start
+            if not walk[t]:
+                dz[:, j] = 0
+                dq[j] = 0
+                continue
+
+            # state: h = h_hat + s, read by y, by step t+1 and by whoever recalls it
+            dh = dh_loss[j] + dh_local                                        # (B, H)
+            slot, dh_memory = tape.slot_of(t), None
+            if slot is not None and cfg.mental_updates:
+                dh_memory = memory_credit(xp, dM, dkeys, slot, tape)
+                dh += dh_memory
+            # recall: s = sum_k w_k M_k
+            edges = None
+            if cfg.k_top != 0:
+                edges = recall_backward(xp, dh + ds_loss[j], dh, tape, part, t, j, dM, dkeys, dq[j], grads)
+            if watch is not None:
+                watch(t, dh_loss[j], dh_local, dh_memory, edges)
+            # lstm: h_hat = o*tanh(c), c = f*c_{t-1} + i*g
+            lstm_step_backward(xp, dh, dc, part.gates[:, j], part.c[j], part.tanh_c[j], dz[:, j], room)
+            # cut: the states before a block are constants
+            if cfg.k_trunc and t and t % cfg.k_trunc == 0:
+                dh_local[...] = dc[...] = 0
+            else:
+                xp.matmul(dz[:, j], W_h_T, out=room)
+                xp.sum(room, 0, out=dh_local)
+
+        # the products of all steps of the chunk
+        S = end - start
+        flat = dz[:, :S].reshape(4, S * B, H)
+        rows = dy[start:end].reshape(S * B, -1)
+        x = with_ones(xp, tape.x[start:end], cfg, dtype)
+        dW_x += x.reshape(S * B, -1).T @ flat
+        dW_h += part.h[:-1].reshape(S * B, H).T @ flat
+        grads["V_h"] += part.h[1:].reshape(S * B, H).T @ rows
+        grads["b_y"] += rows.sum(0)
+        if inputs:
+            dx[start:end] = (flat @ W_x_T).sum(0).reshape(S, B, -1)
+        if cfg.k_top != 0:
+            grads["V_s"] += part.s.reshape(S * B, H).T @ rows
+            _add(grads, scores.query_gradients(xp, dq[:S].reshape(S * B, -1), part.h_hat.reshape(S * B, H), cfg))
+
+    if cfg.k_top != 0:
+        _add(grads, scores.key_gradients(xp, dkeys.reshape(-1, dkeys.shape[2]), tape.memory.reshape(-1, H), cfg))
+    dW_x = join_gates(dW_x)
+    grads["W_x"], grads["b"], grads["W_h"] = dW_x[:-1], dW_x[-1], join_gates(dW_h)
+    return grads | ({"dx": dx, "dh0": dh_local, "dc0": dc} if inputs else {})
+
+
+def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
+    """Credit of step t's recall, ds (B, H): to the selected microstates and their keys, and to the query.
+
+    Reverses  s = sum_k w_k M_k,   w = renormalised scores,   scores of (query(h_hat), keys).
+    Adds to dh_hat, dM, dkeys and grads; writes dq. Returns (slots, weights, credit given to each, (B, K', H)).
+    """
+    cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
+    slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
+    M_sel, keys_sel = (_read(a, slots, n) for a in (tape.memory, tape.keys))  # (B, K', H), (B, K', Q)
+    w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
+    slope = part.slope[j][:, :M_sel.shape[1]]
+    dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k
+    s_ds = (part.s[j] * ds).sum(1, keepdims=True)                             # ds . s
+    da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
+    dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
+    _add(grads, others)
+    dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
+    dM_sel = w[:, :, None] * ds[:, None]                                      # (B, K', H)
+    if cfg.mental_updates and dkeys is dM:
+        dM_sel += dkeys_sel
+    elif cfg.score != "dot":
+        _spread(dkeys, slots, n, dkeys_sel)
+    if cfg.mental_updates:
+        _spread(dM, slots, n, dM_sel)
+    return slots, w, dM_sel
+
+
+def memory_credit(xp, dM, dkeys, slot, tape):
+    """dh_memory (B, H): what later steps gave to a microstate, as a value and as a key."""
+    if dkeys is dM:
+        return dM[:, slot]
+    return dM[:, slot] + scores.key_backward(xp, dkeys[:, slot], tape.memory[:, slot], tape.params, tape.cfg)
+
+
+def recompute(tape, start, end):
+    """The Cache of steps start..end-1 again, from the state before them (checkpoint="blocks")."""
+    cfg, xp = tape.cfg, namespace(tape.memory)
+    (h, c), S, B, H = tape.starts[start], end - start, *tape.memory.shape[::2]
+    empty = lambda *shape: xp.empty(shape, h.dtype)                            # noqa: E731
+    Q, K = scores.key_width(cfg), 0 if cfg.k_top == 0 else cfg.n_selected(tape.n_slots(end - 1))
+    states = empty(S + 1, B, H)
+    recalled = (None,) * 4
+    if cfg.k_top != 0:
+        w = empty(S, B, K)
+        recalled = empty(S, B, H), empty(S, B, Q), w, w if cfg.normalise == "softmax" else empty(S, B, 1)
+    part = Cache(empty(4, S, B, H), states, empty(S + 1, B, H), empty(S, B, H),
+                 states[1:] if cfg.k_top == 0 else empty(S, B, H), *recalled)
+    part.h[0], part.c[0] = h, c
+    run_steps(tape, part, start, end, again=True)
+    return part
+
+
+def _read(a, slots, n):
+    """The selected slots of a (B, N, .): a copy, or a view where all n are read."""
+    return a[:, :n] if slots is None else gather(a, slots)
+
+
+def _spread(a, slots, n, values):
+    """a[selected slots] += values. Slots are distinct within a row, so plain indexing adds every one."""
+    if slots is None:
+        a[:, :n] += values
+    else:
+        a[namespace(a).arange(len(a))[:, None], slots] += values
+
+
+def _add(grads, others):
+    for name, value in others.items():
+        grads[name] += value
+
+
+def _room(xp, tape, dtype):
+    """dz (4, S, B, H), dq (S, B, Q) of a chunk, and room for one step (4, B, H)."""
+    B, H = tape.x.shape[1], tape.cfg.n_hidden
+    S = min(CHUNK, tape.x.shape[0])
+    return (xp.empty((4, S, B, H), dtype), xp.empty((S, B, scores.key_width(tape.cfg)), dtype),
+            xp.empty((4, B, H), dtype))

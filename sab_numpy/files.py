@@ -1,0 +1,87 @@
+"""Files that are never half-written, and arrays that are never pickled."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import tempfile
+import zipfile
+
+import numpy as np
+
+
+def write_atomic(path, content):
+    """Write text or bytes to a temporary name beside `path`, flush it to the disk, rename it."""
+    path = os.fspath(path)
+    data = content.encode() if isinstance(content, str) else content
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".tmp-", suffix=os.path.basename(path))
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def save_arrays(path, arrays, meta):
+    """Arrays (a dict) and `meta` (JSON) in one .npz."""
+    buffer = io.BytesIO()
+    np.savez(buffer, __meta__=np.array(json.dumps(meta)), **arrays)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_arrays(path):
+    """What save_arrays wrote: (arrays, meta). ValueError for a truncated or foreign file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(str(arrays.pop("__meta__")))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError, OSError) as error:
+        raise ValueError(f"{path}: not a file that sab_numpy wrote, or cut short ({str(error)[:80]}); "
+                         "delete it and run the command again") from None
+
+
+@contextlib.contextmanager
+def lock(path):
+    """One writer at a time, across processes. ValueError when another holds it (it names the lock file)."""
+    name = f"{os.fspath(path)}.lock"
+    try:
+        handle = os.open(name, os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise ValueError(f"{name}: cannot be written ({error.strerror})") from None
+    try:
+        try:
+            import fcntl
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except ImportError:                                    # Windows
+            import msvcrt
+            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+        yield
+    finally:
+        os.close(handle)
+
+
+def append_row(path, row):
+    """Append one row (a dict) to a CSV, under a lock, whole or not at all; a new column widens the file."""
+    with lock(path):
+        rows = read_rows(path) if os.path.exists(path) else []
+        columns = list(dict.fromkeys([*(rows[0] if rows else []), *row]))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+        write_atomic(path, text.getvalue())
+
+
+def read_rows(path):
+    """The rows of a CSV as dicts of strings; lines that begin with # are comments."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))

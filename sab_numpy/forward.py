@@ -1,0 +1,218 @@
+"""Forward: an LSTM that is reminded, at every step, of a few of its own past states.
+
+    cut      h_{t-1}, c_{t-1} are constants for the backward where t is a multiple of k_trunc
+    lstm     c = f*c_{t-1} + i*g,   h_hat = o*tanh(c)
+    recall   s = sum_k w_k M_k      over the selected microstates
+    state    h = h_hat + s
+    output   y = h V_h + s V_s + b_y
+    write    every k_att steps h becomes a microstate
+"""
+
+import numpy as np
+
+from sab_numpy import scores
+from sab_numpy.backend import namespace
+from sab_numpy.lstm import HALF, gate_column, lstm_step, split_gates
+from sab_numpy.params import check_params
+from sab_numpy.sparsify import largest, weights
+from sab_numpy.tape import Buffers, Cache, State, Tape, choose, joined, stop
+
+CHUNK = 32       # steps whose products with x, V and the weight gradients are made at once (never depends on k_trunc)
+
+
+def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None):
+    """Run a batch of sequences; returns (y, tape).
+
+    params      dict of arrays (init_params); they decide dtype and backend
+    x           (T, B, n_in) floats, or (T, B) integer symbols 0..n_in-1
+    frozen      the tape of an earlier forward: repeat its stops and choices (DESIGN: frozen replay)
+    state       State(h, c, memory) to go on from, as tape.final_state; None: zeros and empty slots
+    checkpoint  "blocks": keep little, recompute in backward
+    reuse       an old tape whose buffers may be overwritten
+    y           (T, B, n_out)
+    Raises ValueError for wrong shapes, non-finite x, symbols out of range, a frozen tape of another shape.
+    """
+    xp = namespace(*params.values())
+    check_params(params, cfg)
+    check_input(xp, x, cfg)
+    if checkpoint not in (None, "blocks"):
+        raise ValueError(f"checkpoint must be None or 'blocks', found {checkpoint!r}")
+    if frozen is not None and (frozen.cfg != cfg or frozen.x.shape[:2] != x.shape[:2]):
+        raise ValueError(f"frozen: expected a tape of {cfg} and x of shape {x.shape[:2]}, "
+                         f"found {frozen.cfg} and {frozen.x.shape[:2]}")
+    T, B = x.shape[:2]
+    with joined(frozen and frozen.recording) as mode:
+        tape, part = _start(xp, params, x, cfg, state, checkpoint, reuse)
+        tape.recording = frozen.recording if frozen else mode
+        y = xp.empty((T, B, cfg.n_out), part.h.dtype)
+        for start in range(0, T, CHUNK):
+            end = min(start + CHUNK, T)
+            here = tape.cache.steps(start, end) if tape.cache else part.steps(0, end - start)
+            if checkpoint:
+                tape.starts[start] = here.h[0].copy(), here.c[0].copy()
+            run_steps(tape, here, start, end)
+            np_y = here.h[1:] @ params["V_h"] + params["b_y"]
+            y[start:end] = np_y if here.s is None else np_y + here.s @ params["V_s"]
+            if checkpoint:
+                part.h[0], part.c[0] = here.h[-1], here.c[-1]
+        tape.end = here.h[-1], here.c[-1]
+        tape.changed = getattr(mode, "changed", ())
+    return y, tape
+
+
+def run_steps(tape, part, start, end, again=False):
+    """Steps start..end-1 into `part`. again: a recomputation, with the memory and the selections that are kept."""
+    cfg, params = tape.cfg, tape.params
+    xp, dtype = namespace(part.h), part.h.dtype
+    half = gate_column(xp, HALF, dtype)
+    W_x, W_h = (half * split_gates(W) for W in (with_bias(xp, params), params["W_h"]))
+    B, H = part.h.shape[1:]
+    room = xp.empty((4, B, H), dtype)
+    x = with_ones(xp, tape.x[start:end], cfg, dtype)                          # (S, B, D+1)
+    xp.matmul(x.reshape(-1, x.shape[2]), W_x, out=part.gates.reshape(4, -1, H))
+    for t in range(start, end):
+        j = t - start
+        h, c, z = part.h[j], part.c[j], part.gates[:, j]
+        if cfg.k_trunc and t and t % cfg.k_trunc == 0 and not again:          # cut
+            h, c = stop(("h", t), h.copy()), stop(("c", t), c.copy())
+        xp.matmul(h, W_h, out=room)
+        z += room                                                             # (4, B, H)
+        lstm_step(xp, z, half, c, part.c[j + 1], part.tanh_c[j], part.h_hat[j])
+        if cfg.k_top != 0:
+            recall(xp, tape, part, t, j, again)
+            xp.add(part.h_hat[j], part.s[j], out=part.h[j + 1])
+            if tape.slot_of(t) is not None and not again:
+                write(xp, tape, tape.slot_of(t), part.h[j + 1])
+
+
+def recall(xp, tape, part, t, j, again):
+    """Score the microstates, select, renormalise, sum: fills q, w, slope and s of step t."""
+    cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
+    M, keys = tape.memory, tape.keys
+    part.q[j] = q = scores.query(xp, part.h_hat[j], params, cfg)              # (B, Q)
+    if cfg.k_top is None:
+        M_sel = M[:, :n]
+        w, slope = weights(xp, scores.score(xp, q, keys[:, :n], params, cfg), cfg.normalise)
+    elif again and not cfg.dense_forward:
+        slots = tape.slots[t][:, :cfg.n_selected(n)]
+        M_sel = gather(M, slots)
+        w, slope = weights(xp, scores.score(xp, q, gather(keys, slots), params, cfg), cfg.normalise)
+    else:
+        a = scores.score(xp, q, keys[:, :n], params, cfg)                     # (B, n)
+        slots = tape.slots[t][:, :cfg.n_selected(n)] if again else choose(
+            ("recall", t), largest(xp, a.real, cfg.n_selected(n)))            # (B, K')
+        rows = xp.arange(len(a))[:, None]
+        if not again:
+            tape.slots[t, :, :slots.shape[1]] = slots
+            tape.slots[t, :, slots.shape[1]:] = -1
+        M_sel = gather(M, slots)                                              # (B, K', H)
+        if cfg.dense_forward:
+            w, s = dense_read(xp, a, M[:, :n], M_sel, rows, slots, t)
+            slope = w
+        else:
+            w, slope = weights(xp, a[rows, slots], cfg.normalise)             # (B, K')
+    part.w[j, :, :w.shape[1]] = w
+    part.w[j, :, w.shape[1]:] = 0
+    part.slope[j, :, :slope.shape[1]] = slope
+    part.s[j] = s if cfg.dense_forward else (w[:, None] @ M_sel)[:, 0]        # (B, H)
+
+
+def dense_read(xp, a, M, M_sel, rows, slots, t):
+    """Softmax over every slot, in which what is not selected is a constant. Returns w (B, K'), s (B, H)."""
+    selected = xp.zeros(a.shape, bool)
+    selected[rows, slots] = True
+    a = xp.where(selected, a, stop(("scores", t), a))                         # (B, n)
+    w, _ = weights(xp, a, "softmax")
+    M_stopped = stop(("memory", t), M)
+    w_sel = w[rows, slots]
+    s = w[:, None] @ M_stopped + w_sel[:, None] @ (M_sel - gather(M_stopped, slots))     # the difference is 0
+    return w_sel, s[:, 0]
+
+
+def write(xp, tape, slot, h):
+    """h (B, H) becomes microstate `slot`."""
+    tape.memory[:, slot] = h if tape.cfg.mental_updates else stop(("slot", slot), h.copy())
+    if tape.keys is not tape.memory:
+        tape.keys[:, slot] = scores.key(xp, tape.memory[:, slot], tape.params, tape.cfg)
+
+
+def gather(M, slots):
+    """M (B, N, H), slots (B, K) -> (B, K, H)."""
+    return M[namespace(M).arange(len(M))[:, None], slots]
+
+
+def with_bias(xp, params):
+    """(D+1, 4H): the bias is the weight of an input that is always 1."""
+    return xp.concatenate([params["W_x"], params["b"][None]])
+
+
+def with_ones(xp, x, cfg, dtype):
+    """x (S, B, D), or symbols (S, B) as one-hot, and a last input that is always 1 -> (S, B, D+1)."""
+    out = xp.ones((*x.shape[:2], cfg.n_in + 1), dtype)
+    out[..., :-1] = x if x.ndim == 3 else x[..., None] == xp.arange(cfg.n_in)
+    return out
+
+
+def check_input(xp, x, cfg):
+    """ValueError unless x is (T, B, n_in) finite numbers or (T, B) symbols 0..n_in-1, on the parameters' backend."""
+    if namespace(x) is not xp:
+        raise ValueError(f"x: expected an array of {xp.__name__} like params, found {namespace(x).__name__}; "
+                         "move it with sab.to_backend")
+    symbols = x.dtype.kind in "iu" and x.ndim == 2
+    if not symbols and (x.ndim != 3 or x.shape[2] != cfg.n_in or x.dtype.kind not in "fciu"):
+        raise ValueError(f"x: expected floats (T, B, {cfg.n_in}) or integer symbols (T, B), "
+                         f"found shape {x.shape} of {x.dtype}")
+    if min(x.shape) < 1:
+        raise ValueError(f"x: expected at least one step and one sequence, found shape {x.shape}")
+    if xp is np and symbols and (x.min() < 0 or x.max() >= cfg.n_in):
+        raise ValueError(f"x: expected symbols 0..{cfg.n_in - 1}, found {x.min()}..{x.max()}")
+    if xp is np and not symbols and not np.isfinite(x).all():
+        raise ValueError("x: expected finite numbers, found NaN or infinity")
+
+
+def _start(xp, params, x, cfg, state, checkpoint, reuse):
+    """A tape with room for everything, and the Cache that the steps write to."""
+    T, B, H = *x.shape[:2], cfg.n_hidden
+    dtype = params["b"].dtype
+    buffers = Buffers(xp, dtype, reuse.give_back() if reuse is not None else ())
+    S = min(T, CHUNK) if checkpoint else T
+    room = {name: buffers.empty(name, shape) for name, shape in {
+        "gates": (4, S, B, H), "h": (S + 1, B, H), "c": (S + 1, B, H), "tanh_c": (S, B, H)}.items()}
+    h0, c0, given = _check_state(xp, state, cfg, B)
+    n_given = 0 if cfg.k_top == 0 else given.shape[0] if given is not None else cfg.n_empty
+    N = n_given + (T // cfg.k_att if cfg.k_top != 0 else 0)
+    memory = keys = buffers.empty("memory", (B, N, H))
+    slots = None
+    if cfg.k_top == 0:
+        part = Cache(**room, h_hat=room["h"][1:], s=None, q=None, w=None, slope=None)
+    else:
+        memory[:, :n_given] = 0 if given is None else given.swapaxes(0, 1)
+        Q, K = scores.key_width(cfg), cfg.n_selected(n_given + (T - 1) // cfg.k_att)
+        if cfg.score != "dot":
+            keys = buffers.empty("keys", (B, N, Q))
+            keys[:, :n_given] = scores.key(xp, memory[:, :n_given], params, cfg)
+        if cfg.k_top is not None:
+            slots = buffers.empty("slots", (T, B, K), np.intp)
+        w = buffers.empty("w", (S, B, K))
+        slope = w if cfg.normalise == "softmax" else buffers.empty("slope", (S, B, 1))
+        part = Cache(**room, w=w, slope=slope, q=buffers.empty("q", (S, B, Q)),
+                     **{name: buffers.empty(name, (S, B, H)) for name in ("h_hat", "s")})
+    part.h[0], part.c[0] = h0, c0
+    tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers)
+    return tape, part
+
+
+def _check_state(xp, state, cfg, B):
+    """h, c, memory of a state, or zeros and None."""
+    if state is None:
+        return 0, 0, None
+    h, c, memory = state = State(*state)
+    for name, value in zip(State._fields, state):
+        if value is None and name == "memory":
+            continue
+        if name == "memory" and cfg.k_top == 0:
+            continue
+        shape = (B, cfg.n_hidden) if name != "memory" else (len(value), B, cfg.n_hidden)
+        if namespace(value) is not xp or value.shape != shape or (name == "memory" and not len(value)):
+            raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
+    return h, c, memory

@@ -1,0 +1,42 @@
+"""The parameters: their names, shapes and first values."""
+
+import numpy as np
+
+
+def shapes(cfg):
+    """Shape of every parameter, by name (the score's are there at k_top=0 too, so that settings compare)."""
+    D, H, O = cfg.n_in, cfg.n_hidden, cfg.n_out
+    lstm = {"W_x": (D, 4 * H), "W_h": (H, 4 * H), "b": (4 * H,)}              # gates stacked i f g o
+    output = {"V_h": (H, O), "V_s": (H, O), "b_y": (O,)}
+    score = {"dot": {"W_q": (H, H)},
+             "mlp": {"W_m": (H, H), "W_q": (H, H), "w_a": (H,)},
+             "additive": {"w_q": (H,), "w_m": (H,)}}[cfg.score]
+    return lstm | output | score
+
+
+def init_params(cfg, rng, dtype=np.float64):
+    """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of the dot score the identity.
+
+    rng: numpy.random.Generator. Returns a dict name -> array of `dtype`, on the CPU.
+    """
+    H = cfg.n_hidden
+    params = {name: rng.uniform(-1, 1, shape) / np.sqrt(H) for name, shape in shapes(cfg).items()}
+    params["b"] = np.zeros(4 * H)
+    params["b"][H:2 * H] = 1                                                  # remember, to begin with
+    params["b_y"] = np.zeros(cfg.n_out)
+    if cfg.score == "dot":
+        params["W_q"] = np.eye(H)
+    return {name: value.astype(dtype) for name, value in params.items()}
+
+
+def check_params(params, cfg):
+    """ValueError unless `params` has exactly the names and shapes of `cfg`, all of one dtype."""
+    expected = shapes(cfg)
+    if set(params) != set(expected):
+        raise ValueError(f"params: expected the names {sorted(expected)}, found {sorted(params)}")
+    for name, shape in expected.items():
+        if params[name].shape != shape:
+            raise ValueError(f"params[{name!r}]: expected shape {shape}, found {params[name].shape}")
+    dtypes = {str(value.dtype) for value in params.values()}
+    if len(dtypes) > 1 or params["b"].dtype.kind not in "fc":
+        raise ValueError(f"params: expected one floating dtype, found {', '.join(sorted(dtypes))}")

@@ -1,0 +1,44 @@
+"""Which microstates are recalled, and with what weights.
+
+    softmax   w_k = exp(a_k) / sum_j exp(a_j)                                  over the selected
+    relu      w_k = r_k / (sum_j r_j + EPSILON),   r_k = a_k - a_(K+1)         (Ke et al. 2018)
+
+For relu the (K+1)-th score, the threshold, is selected too: its r, so its weight, is 0, but it has a gradient.
+"""
+
+EPSILON = 1e-6
+
+
+def largest(xp, a, k):
+    """The k largest of each row of a (B, N), largest first, the lowest index where equal -> (B, k) integers.
+
+    k rounds of argmax: for few k faster than a sort, stable, and the same on a GPU.
+    """
+    a, rows = a.copy(), xp.arange(len(a))
+    indices = xp.empty((len(a), k), dtype=rows.dtype)
+    for j in range(k):
+        indices[:, j] = best = a.argmax(1)
+        a[rows, best] = -xp.inf
+    return indices
+
+
+def weights(xp, a, normalise):
+    """Selected scores a (B, K) -> weights (B, K) and their slope: (B, K) for softmax, (B, 1) for relu.
+
+    The slope is what backward needs: da_k = slope_k * (ds . (M_k - s)).
+    """
+    if normalise == "softmax":
+        e = xp.exp(a - a.real.max(1, keepdims=True))
+        w = e / e.sum(1, keepdims=True)
+        return w, w
+    r = a - a[:, -1:]                                                         # the last is the threshold
+    slope = 1 / (r.sum(1, keepdims=True) + EPSILON)
+    return r * slope, slope
+
+
+def weights_backward(xp, dw, slope, s_ds, normalise):
+    """dw (B, K), the loss by each weight, and s_ds (B, 1) = sum_k w_k dw_k -> da (B, K)."""
+    da = slope * (dw - s_ds)
+    if normalise == "relu":
+        da[:, -1] = -da[:, :-1].sum(1)
+    return da
