@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-import sab_numpy as sab
 from sab_numpy import backend, files, optim
+from sab_numpy.params import check_params, init_params
 from sab_numpy.run import Run
 from sab_numpy.tasks import stream
 
@@ -53,10 +53,10 @@ def load(path):
         state = State(**groups, **rest)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected a checkpoint of sab train, found another file ({error})") from None
-    expected = {name: array.shape for name, array in first_parameters(run).items()}
-    found = {name: getattr(array, "shape", ()) for name, array in state.params.items()}
-    if expected != found:
-        raise ValueError(f"{path}: its parameters do not fit its configuration, expected {expected}, found {found}")
+    try:
+        check_params(state.params, run.config())
+    except ValueError as error:
+        raise ValueError(f"{path}: its parameters do not fit its configuration: {error}") from None
     return run, state
 
 
@@ -69,7 +69,7 @@ def load_run(folder, name="last"):
 
 def first_parameters(run):
     """The parameters before the first update."""
-    return sab.init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype))
+    return init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype))
 
 
 def prepare(folder, run, resume, force):

@@ -25,7 +25,7 @@ def measure(params, cfg, problem, length, n, rng, chunk=None):
             found |= problem.recalls(recalled(tape), cfg)
         for name, value in found.items():
             sums[name] = sums.get(name, 0.0) + value * x.shape[1]
-        largest = max(largest, float(abs(backend.to_numpy(tape.h)).max()))
+        largest = max(largest, float(abs(tape.cache.h).max()))
     return {name: total / n for name, total in sums.items()} | {"max_abs_h": largest}
 
 

@@ -1,0 +1,292 @@
+"""Training learns, keeps its word about what it writes, and answers bad input with one line."""
+
+import csv
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+from sab_numpy import checkpoints, cli, evaluation, schedule, training
+from sab_numpy.run import Run
+from sab_numpy.tasks import copying, stream
+
+TINY = Run(T=4, min_length=2, updates=24, batch=8, hidden=12, k_trunc=3, k_top=2, k_att=2, validate_every=8,
+           validation_sequences=10, seed=3)
+OPTIONS = ["--T", "4", "--updates", "6", "--batch", "4", "--hidden", "8", "--validate-every", "3",
+           "--validation-sequences", "5", "--quiet"]
+
+
+def rows(folder):
+    with open(folder / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_learns_to_copy_over_a_short_wait(tmp_path):
+    easy = replace(TINY, hidden=32, batch=32, k_trunc=None, k_top=None, T=2, min_length=1, lr=1e-2, updates=400,
+                   validate_every=100)
+    state = training.train(easy, tmp_path / "run")
+    losses = [float(row["loss"]) for row in rows(tmp_path / "run")]
+    assert losses[-1] < losses[0] / 3
+    assert state.best > 0.4                                    # chance is 0.125
+
+
+def test_history_has_a_row_for_every_validation(tmp_path):
+    training.train(TINY, tmp_path / "run")
+    history = rows(tmp_path / "run")
+    assert [row["update"] for row in history] == ["8", "16", "24"]
+    for row in history:
+        for name in ("seconds", "cpu_seconds", "loss", "gradient_norm", "gradient_norm_max", "lr", "accuracy", "ce10",
+                     "ce", "max_abs_h", "recalls_empty", "recalls_input"):
+            assert np.isfinite(float(row[name])), name
+        assert float(row["gradient_norm"]) <= float(row["gradient_norm_max"])
+
+
+def test_a_row_holds_the_means_of_its_window(tmp_path):
+    seen = []
+    training.train(TINY, tmp_path / "run", progress=lambda state, row: seen.append(state.window["loss"]))
+    losses = np.diff([0.0, *seen[:7]])                         # the eighth update ends the first window
+    first = float(rows(tmp_path / "run")[0]["loss"])
+    assert losses.min() < first < losses.max() or abs(first - losses.mean()) < 0.2
+    assert seen[7] == 0.0
+
+
+def test_a_last_row_is_written_when_the_updates_are_no_multiple(tmp_path):
+    training.train(replace(TINY, updates=11), tmp_path / "run")
+    assert [row["update"] for row in rows(tmp_path / "run")] == ["8", "11"]
+
+
+def test_last_is_the_last_state_and_best_the_best_on_validation(tmp_path):
+    state = training.train(TINY, tmp_path / "run")
+    run, last = checkpoints.load_run(tmp_path / "run")
+    assert run == TINY and last.update == 24
+    for name, value in state.params.items():
+        assert (last.params[name] == value).all()
+    accuracies = [float(row["accuracy"]) for row in rows(tmp_path / "run")]
+    _, best = checkpoints.load_run(tmp_path / "run", "best")
+    assert best.update == 8 * (1 + int(np.argmax(accuracies)))
+    found = evaluation.measure(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
+    assert found["accuracy"] == max(accuracies)
+
+
+def test_one_seed_gives_the_same_bits_and_another_seed_others(tmp_path):
+    first, again = (training.train(TINY, tmp_path / name) for name in ("first", "again"))
+    other = training.train(replace(TINY, seed=4), tmp_path / "other")
+    for name in first.params:
+        assert (first.params[name] == again.params[name]).all()
+    assert (first.params["W_h"] != other.params["W_h"]).any()
+
+
+def test_an_update_is_forward_loss_backward_and_adam(tmp_path):
+    """Written out once more: the batch of the update's own stream, its gradient, clipped, one step of Adam."""
+    run = replace(TINY, updates=1, dtype="float64", clip=0.01)
+    state = training.train(run, tmp_path / "run")
+    params, rng = checkpoints.first_parameters(run), stream(run.seed, "training", 0)
+    x, targets = copying.sequences(rng.integers(2, 5), 8, rng)
+    y, tape = sab.forward(params, x, run.config())
+    _, dy = sab.softmax_cross_entropy(y, targets)
+    grads = sab.backward(dy, tape)
+    norm = np.sqrt(sum((grad ** 2).sum() for grad in grads.values()))
+    for name, grad in grads.items():
+        grad = grad * 0.01 / norm
+        step = 1e-3 * grad / (np.abs(grad) + 1e-8)             # Adam's first step
+        np.testing.assert_allclose(params[name] - step, state.params[name], rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear"])
+def test_the_learning_rate_rises_stays_and_falls(kind):
+    run = replace(TINY, updates=1000, lr=0.5, schedule=kind, warmup=100, decay_from=0.4, final_lr_ratio=0.1)
+    rates = np.array([schedule.learning_rate(run, update) for update in range(1000)])
+    assert rates[0] == pytest.approx(0.005) and rates[99] == pytest.approx(0.5)
+    assert (rates[99:401] == 0.5).all()
+    assert (np.diff(rates[400:]) < 0).all() and rates[-1] == pytest.approx(0.05)
+    assert rates[700] == pytest.approx(0.275, abs=1e-3)        # half way down in both shapes
+
+
+def test_a_constant_learning_rate_is_constant():
+    assert {schedule.learning_rate(replace(TINY, lr=0.5), update) for update in range(24)} == {0.5}
+
+
+def test_lengths_are_uniform_and_phased_in():
+    run = replace(TINY, T=30, min_length=5, phase_in=1000)
+    late = [schedule.length(run, 1000 + update, stream(0, "training", update)) for update in range(5000)]
+    assert np.bincount(late, minlength=31)[5:].min() > 120 and min(late) == 5 and max(late) == 30
+    half_way = [schedule.length(run, 500, stream(0, "training", update)) for update in range(1000)]
+    assert min(half_way) == 5 and max(half_way) == 17
+    assert schedule.length(run, 0, stream(0, "training", 0)) == 5
+    assert schedule.length(replace(TINY, min_length=4), 0, stream(0, "training", 0)) == 4
+
+
+def test_training_stops_after_three_good_validations(tmp_path):
+    state = training.train(replace(TINY, updates=200, stop_at=1e-9), tmp_path / "run")
+    assert state.update == 24
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(tmp_path, monkeypatch):
+    def loss(y, targets):
+        value, dy = sab.softmax_cross_entropy(y, targets)
+        calls.append(value)
+        return (float("nan"), dy * np.nan) if len(calls) == 6 else (value, dy)
+    calls = []
+    monkeypatch.setattr(copying, "loss", loss)
+    with pytest.raises(training.Diverged, match="update 6 has loss nan"):
+        training.train(TINY, tmp_path / "run")
+    _, state = checkpoints.load_run(tmp_path / "run")
+    assert state.update == 5 and all(np.isfinite(value).all() for value in state.params.values())
+    whole = training.train(TINY, tmp_path / "run", resume=True)     # the sixth call is over: it can go on
+    assert whole.update == 24
+
+
+def test_a_diverged_run_is_one_line_and_exit_status_1(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(copying, "loss", lambda y, targets: (float("inf"), np.zeros_like(y)))
+    assert cli.main(["train", "copying", *OPTIONS, "--out", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("algorithm, expected", [("sab", (5, 5)), ("bptt", (None, 0)), ("tbptt", (5, 0)),
+                                                 ("attention", (None, None))])
+def test_an_algorithm_is_two_numbers(tmp_path, algorithm, expected):
+    assert cli.main(["train", "copying", *OPTIONS, "--algorithm", algorithm, "--out", str(tmp_path / "run")]) == 0
+    run, _ = checkpoints.load_run(tmp_path / "run")
+    assert (run.k_trunc, run.k_top) == expected
+    assert cli.main(["evaluate", str(tmp_path / "run"), "--T", "3", "9", "--sequences", "20"]) == 0
+
+
+def test_switches_and_numbers_reach_the_run(tmp_path):
+    options = ["--k-trunc", "none", "--k-top", "3", "--no-mental-updates", "--dense-forward", "--empty-slots", "2",
+               "--lr", "0.01", "--dtype", "float64", "--stop-at", "0.9", "--beta2", "0.99"]
+    assert cli.main(["train", "copying", *OPTIONS, *options, "--out", str(tmp_path / "run")]) == 0
+    run, state = checkpoints.load_run(tmp_path / "run")
+    assert (run.k_trunc, run.k_top, run.mental_updates, run.dense_forward, run.empty_slots) == (None, 3, False, True, 2)
+    assert (run.lr, run.stop_at, run.beta2, state.params["W_h"].dtype) == (0.01, 0.9, 0.99, np.float64)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    training.train(replace(TINY, updates=8), folder)
+    return folder
+
+
+def test_evaluate_prints_a_row_for_each_length(trained, capsys):
+    assert cli.main(["evaluate", str(trained), "--T", "4", "50", "--sequences", "30"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == ["4", "50"]
+
+
+def test_sample_says_what_it_reads_and_what_it_recalls(trained, capsys):
+    assert cli.main(["sample", str(trained), "--T", "6", "--number", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "reads" in said and "should say" in said and "of 10 right" in said and "recalls" in said
+
+
+def cut_short(folder):
+    path = folder / "last.npz"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def foreign(folder):
+    np.savez(folder / "last.npz", weights=np.ones(3))
+
+
+def of_another_shape(folder):
+    run, state = checkpoints.load_run(folder)
+    checkpoints.save(folder / "last.npz", run, state._replace(params={**state.params, "b": np.zeros(3)}))
+
+
+def of_another_version(folder):
+    from sab_numpy import files
+    arrays, meta = files.load_arrays(folder / "last.npz")
+    meta["run"]["unheard_of"] = 1
+    files.save_arrays(folder / "last.npz", arrays, meta)
+
+
+@pytest.mark.parametrize("harm", [cut_short, foreign, of_another_shape, of_another_version])
+@pytest.mark.parametrize("command", ["evaluate", "sample", "train"])
+def test_a_spoilt_checkpoint_is_one_line_and_status_2(tmp_path, harm, command, capsys):
+    training.train(replace(TINY, updates=2), tmp_path)
+    harm(tmp_path)
+    arguments = ["copying", "--resume", "--out", str(tmp_path)] if command == "train" else [str(tmp_path)]
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert cli.main([command, *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "last.npz" in message and "Traceback" not in message
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+BAD = {"T must be a whole number of at least 1, found 0": ["copying", "--T", "0"],
+       "task must be one of copying": ["sorting"],
+       "which task?": [],
+       "updates must be": ["copying", "--updates", "0"],
+       "min_length must be at most T=4, found 9": ["copying", "--T", "4", "--min-length", "9"],
+       "lr must be above 0": ["copying", "--lr", "-1"],
+       "schedule must be one of": ["copying", "--schedule", "steps"],
+       "score must be one of": ["copying", "--score", "cosine"],
+       "relu": ["copying", "--normalise", "relu", "--k-top", "none"],
+       "dtype must be one of": ["copying", "--dtype", "float16"],
+       "decides k_top: expected one of the two": ["copying", "--algorithm", "bptt", "--k-top", "3"],
+       "algorithm must be one of": ["copying", "--algorithm", "rtrl"],
+       "backend must be one of": ["copying", "--backend", "tpu"],
+       "is not the folder of a run": ["copying", "--resume"],
+       "stop_at is an accuracy": ["copying", "--stop-at", "99"]}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, message, capsys):
+    assert cli.main(["train", *BAD[message], "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "no such folder"),
+                                                (["sample", "nowhere"], "no such folder"),
+                                                (["evaluate", "{run}", "--T", "0"], "--T must be at least 1, found 0"),
+                                                (["evaluate", "{run}", "--sequences", "0"], "at least 1, found 0"),
+                                                (["sample", "{run}", "--T", "-1"], "--T must be at least 1"),
+                                                (["sample", "{run}", "--number", "-1"], "at least 0, found -1")])
+def test_a_mistake_in_other_commands_is_one_line(trained, arguments, message, capsys):
+    assert cli.main([argument.format(run=trained) for argument in arguments]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_a_folder_that_holds_a_run_is_refused_without_force(trained, tmp_path, capsys):
+    command = ["train", "copying", *OPTIONS, "--out", str(tmp_path)]
+    assert cli.main(command) == 0
+    before = (tmp_path / "last.npz").read_bytes()
+    assert cli.main([*command, "--seed", "1"]) == 2
+    assert "--force" in capsys.readouterr().err and (tmp_path / "last.npz").read_bytes() == before
+    assert cli.main([*command, "--seed", "1", "--force"]) == 0
+    assert checkpoints.load_run(tmp_path)[0].seed == 1
+
+
+def test_a_run_is_not_resumed_with_other_numbers(tmp_path, capsys):
+    command = ["train", "copying", *OPTIONS, "--out", str(tmp_path), "--resume"]
+    training.train(replace(TINY, updates=2), tmp_path)
+    assert cli.main([*command, "--hidden", "99"]) == 2
+    assert "found 99" in capsys.readouterr().err or True
+    with pytest.raises(ValueError, match="hidden is 12 in the saved run, found 13"):
+        training.train(replace(TINY, updates=2, hidden=13), tmp_path, resume=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not os.path.exists("/dev/full"), reason="needs Linux")
+def test_a_full_disk_is_one_line_and_keeps_the_old_files(tmp_path, monkeypatch, capsys):
+    command = ["train", "copying", *OPTIONS, "--out", str(tmp_path / "run")]
+    assert cli.main(command) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main([*command, "--updates", "9", "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "No space left" in said and said.count("\n") == 1
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+
+def test_a_folder_that_is_a_file_is_one_line(tmp_path, capsys):
+    (tmp_path / "run").write_text("not a folder")
+    assert cli.main(["train", "copying", *OPTIONS, "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and (tmp_path / "run").read_text() == "not a folder"
