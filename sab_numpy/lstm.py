@@ -23,7 +23,10 @@ def join_gates(W):
 
 def gate_column(xp, values, dtype):
     """One number a gate, shaped to multiply (4, B, H) or (4, D, H)."""
-    return xp.asarray(values, dtype=dtype).reshape(4, 1, 1)
+    column = xp.empty((4, 1, 1), dtype)
+    for gate, value in enumerate(values):                                     # filled, not asarray: that would be a
+        column[gate] = value                                                  # copy to the GPU inside a step
+    return column
 
 
 def lstm_step(xp, z, half, c_prev, c, tanh_c, h_hat):
