@@ -69,9 +69,9 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
         report.rows[k] = explain(subject, blocks, k, report.rows[k], grads, tests[k], method, judge_again, sizes, rng)
     cause = common_cause(report.rows)
     report.notes += [cause] if cause else []
-    kinks = [name for _ in range(directions) for name in subject.choices_that_change(rng)]
+    kinks = dict.fromkeys(name for _ in range(directions) for name in subject.choices_that_change(rng))
     if kinks:
-        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(dict.fromkeys(kinks))}")
+        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(kinks)}")
     report.evaluations = subject.evaluations
     return report
 
@@ -127,7 +127,8 @@ def judge_block(subject, block, group, grads, largest, tolerance):
     lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a - n) < rounding)
     row = judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
     if row.verdict == UNRESOLVED and lost.any():
-        return row._replace(note=f"lost in the rounding of f(params) = {subject.value_0:.3g}; take off its constant part")
+        note = f"lost in the rounding of f(params) = {subject.value_0:.3g}; take off its constant part"
+        return row._replace(note=note)
     return row
 
 

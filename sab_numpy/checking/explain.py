@@ -16,7 +16,8 @@ def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, r
     analytic = part(grads[block.name], block).astype(np.float64)
     if not np.isfinite(analytic).all():
         worst = np.unravel_index(np.argmin(np.isfinite(analytic)), analytic.shape)
-        return row._replace(index=whole_index(block, [int(i) for i in worst]), note=diagnose(analytic, np.zeros_like(analytic)))
+        note = diagnose(analytic, np.zeros_like(analytic))
+        return row._replace(index=whole_index(block, [int(i) for i in worst]), note=note)
     for _ in range(KINKS):
         v, d = max(group, key=lambda pair: abs((pair[0] * analytic).sum() - pair[1].value))
         worst = bisect(subject, block, analytic, v, d.value, method)

@@ -1,0 +1,106 @@
+"""The proof of the backward: every entry of every parameter against numbers, at the frozen replay of one forward.
+
+Truncated credit is the derivative of the replay (see tape.py), so that is what is differentiated here:
+
+    complex    Im L(p + i h) / h, h = 1e-30: exact to rounding              judged at 1e-11
+    central    (L(p + h) - L(p - h)) / 2h, extrapolated from two steps      judged at 1e-7
+
+L = sum(y * cotangent), with a random cotangent: the gradient of a plain sum is blind to normalised attention.
+Error of a tensor = max|a - n| / max(max|n|, 1e-3 x the largest |n| of all tensors).
+"""
+
+import numpy as np
+
+from .backward import backward as backward_by_hand
+from .forward import forward
+from .report import Report, judge
+
+GATES = ("i", "f", "g", "o")
+TOLERANCE = {"complex": 1e-11, "central": 1e-7}
+COMPLEX_H, CENTRAL_H = 1e-30, 1e-4
+
+
+def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_hand):
+    """Check `backward` at every entry of every parameter; returns a Report, a row a parameter or gate.
+
+    The parameters are taken as float64; x as `forward` takes it; `backward(dy, tape)` may be your own. A row that is
+    UNRESOLVED has a numeric value that is less certain than the tolerance (relu near a tie). Raises ValueError for an
+    unknown method, and for gradients whose names or shapes are not those of params.
+    """
+    if method not in TOLERANCE:
+        raise ValueError(f"method must be complex or central, found {method!r}")
+    params = {name: np.asarray(value, np.float64) for name, value in params.items()}
+    y, tape = forward(params, x, cfg)
+    cotangent = rng.standard_normal(y.shape)                   # (T, B, O)
+    analytic = backward(cotangent, tape)
+    check_names_and_shapes(params, analytic)
+
+    def loss(moved):
+        return (forward(moved, x, cfg, frozen=tape)[0] * cotangent).sum()
+
+    numeric, uncertainty = {"complex": complex_step, "central": central_differences}[method](loss, params)
+    largest = max(np.abs(n).max() for n in numeric.values())
+    rows = []
+    for name, place in blocks(params):
+        a, n, u = (np.asarray(tree[name])[place] for tree in (analytic, numeric, uncertainty))
+        places = np.argwhere(np.ones(a.shape)) + [0] * (a.ndim - 1) + [place[-1].start or 0]
+        gate = "" if place[-1].start is None else "." + GATES[place[-1].start // a.shape[-1]]
+        rows.append(judge(name + gate, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places))
+    command = f"sab.check_gradients(params, x, {cfg}, rng, {method!r})"
+    return Report(rows, method, TOLERANCE[method], seed_of(rng), command)
+
+
+def blocks(params):
+    """(name, slices): whole parameters, and the four gates of the stacked ones."""
+    for name, value in params.items():
+        if name not in ("W_x", "W_h", "b"):
+            yield name, (..., slice(None))
+            continue
+        H = value.shape[-1] // 4
+        for k in range(4):
+            yield name, (..., slice(k * H, (k + 1) * H))
+
+
+def complex_step(loss, params):
+    """(derivatives, uncertainties) of every entry: no subtraction, so nothing is lost."""
+    moved = {name: value.astype(np.complex128) for name, value in params.items()}
+    numeric = {name: np.zeros(value.shape) for name, value in params.items()}
+    for name, value in params.items():
+        for index in np.ndindex(value.shape):
+            moved[name][index] += 1j * COMPLEX_H
+            numeric[name][index] = loss(moved).imag / COMPLEX_H
+            moved[name][index] = value[index]
+    return numeric, {name: np.zeros(value.shape) for name, value in params.items()}
+
+
+def central_differences(loss, params):
+    """(derivatives, uncertainties) of every entry: steps h and h/2, extrapolated to 0."""
+    moved = {name: value.copy() for name, value in params.items()}
+    numeric = {name: np.zeros(value.shape) for name, value in params.items()}
+    uncertainty = {name: np.zeros(value.shape) for name, value in params.items()}
+    for name, value in params.items():
+        for index in np.ndindex(value.shape):
+            h, slopes = CENTRAL_H * max(1.0, abs(value[index])), []
+            for step in (h, h / 2):
+                moved[name][index] = value[index] + step
+                plus = loss(moved)
+                moved[name][index] = value[index] - step
+                slopes.append((plus - loss(moved)) / (2 * step))
+            moved[name][index] = value[index]
+            best = (4 * slopes[1] - slopes[0]) / 3
+            numeric[name][index] = best
+            uncertainty[name][index] = abs(best - slopes[1]) + 4 * np.finfo(float).eps * abs(plus) / h
+    return numeric, uncertainty
+
+
+def check_names_and_shapes(params, grads):
+    for name in params:
+        found = np.shape(grads[name]) if name in grads else "nothing"
+        if found != params[name].shape:
+            raise ValueError(f"the gradient of {name} must have shape {params[name].shape}, found {found}")
+
+
+def seed_of(rng):
+    """The seed that rng was made from, if it can be told."""
+    sequence = getattr(rng.bit_generator, "seed_seq", None)
+    return getattr(sequence, "entropy", None)

@@ -1,0 +1,117 @@
+"""`sab gradcheck`: prove the model's gradients, or check those of a file of your own."""
+
+import importlib.util
+import os
+import sys
+import traceback
+
+import numpy as np
+
+from .check import check
+from .checking.step_sizes import draw_step_sizes, step_sizes
+from .config import NORMALISERS, SCORES, Config
+from .files import write_atomic
+
+SIZES = dict(n_in=3, n_hidden=4, n_out=2)
+STEPS, ROWS = 11, 2                                            # T is a multiple of nothing
+SETTINGS = {
+    "sab": dict(k_trunc=3, k_top=2, k_att=2),
+    "bptt": dict(k_trunc=None, k_top=0),
+    "tbptt": dict(k_trunc=3, k_top=0),
+    "attention": dict(k_trunc=None, k_top=None),
+}
+EPILOG = """examples:
+  sab gradcheck                                   SAB, every entry, complex step
+  sab gradcheck --setting sab --normalise relu --score mlp
+  sab gradcheck --method central --csv proof.csv
+  sab gradcheck --module mine.py --picture mine.png
+
+mine.py defines   params   a dict of float arrays
+                  f        f(params) -> number; mark what your gradient holds constant with sab_numpy.stop and choose
+                  grads    a dict like params, or a function params -> dict
+and may define    tape (what record() kept), gates ({"W_x": "ifgo"}), sizes ({"B": 8, "T": 20})
+
+Exit status: 0 when every row passes, 1 when not, 2 for a mistake in what was asked."""
+
+
+def add_arguments(parser):
+    """Arguments of `sab gradcheck`."""
+    parser.epilog = EPILOG
+    parser.add_argument("--setting", choices=SETTINGS, default="sab", help="which of the four algorithms (default sab)")
+    parser.add_argument("--score", choices=SCORES, default="dot")
+    parser.add_argument("--normalise", choices=NORMALISERS, default="softmax")
+    parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
+    parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
+    parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
+
+
+def run(args):
+    """Print the table; 0 when all is right, 1 when not."""
+    if args.seed < 0:
+        raise ValueError(f"--seed must be at least 0, found {args.seed}")
+    command = "sab gradcheck " + " ".join(
+        f"--{name} {value}" for name, value in (
+            [("module", args.module)] if args.module else
+            [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)])
+        + [("method", args.method), ("seed", args.seed)] if value is not None)
+    report, subject = _check_file(args) if args.module else _check_model(args)
+    report.command, report.seed = command, args.seed
+    print(report)
+    for path, text in ((args.json, report.to_json), (args.csv, report.to_csv)):
+        if path:
+            write_atomic(path, text())
+    if args.picture and not report.problems:
+        draw_step_sizes(step_sizes(*subject, seed=args.seed), args.picture)
+    return 0 if report.ok else 1
+
+
+def _check_model(args):
+    """The Report of the model itself, and what a picture needs: f, params, grads."""
+    from .backward import backward
+    from .forward import forward
+    from .gradcheck import check_gradients
+    from .params import init_params
+
+    cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
+    rng = np.random.default_rng(args.seed)
+    params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
+    x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                                  # (T, B, D)
+    report = check_gradients(params, x, cfg, rng, method=args.method or "complex")
+    y, tape = forward(params, x, cfg)
+    cotangent = rng.standard_normal(y.shape)                                          # (T, B, O)
+    grads = backward(cotangent, tape)
+    return report, (lambda p: (forward(p, x, cfg, frozen=tape)[0] * cotangent).sum(), params, grads)
+
+
+def _check_file(args):
+    """The same for a file of the user's."""
+    module = load(args.module)
+    report = check(module.f, module.params, module.grads, getattr(module, "tape", None), method=args.method or "auto",
+                   seed=args.seed, gates=getattr(module, "gates", None), sizes=getattr(module, "sizes", None))
+    return report, (module.f, module.params, module.grads, getattr(module, "tape", None))
+
+
+def load(path):
+    """The module in a Python file. ValueError, in one line, where it cannot be run or lacks a name."""
+    if not os.path.isfile(path):
+        raise ValueError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location("checked_module", path)
+    if spec is None:
+        raise ValueError(f"{path}: expected a Python file, a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["checked_module"] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        where = f", line {lines[-1] if lines else getattr(error, 'lineno', None)}"
+        raise ValueError(f"{path}{where}: {type(error).__name__}: {error}") from None
+    missing = [name for name in ("params", "f", "grads") if not hasattr(module, name)]
+    if missing:
+        raise ValueError(f"{path}: expected params, f and grads; {', '.join(missing)} missing")
+    if not callable(module.f) or not isinstance(module.params, dict):
+        raise ValueError(f"{path}: expected f to be a function and params a dict")
+    return module
