@@ -7,7 +7,6 @@ PyTorch is needed for this file only; importing sab_numpy never imports it.
 
 import math
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -129,7 +128,7 @@ class PlainLSTM:
         with torch.no_grad():
             self.lstm.bias_hh_l0.zero_()
             for name, own in self.names.items():
-                own.copy_(leaves[name].T if own.ndim == 2 else leaves[name])
+                own.copy_(leaves[name].t())
 
     def parameters(self):
         return [*self.lstm.parameters(), *self.linear.parameters()]
@@ -139,5 +138,4 @@ class PlainLSTM:
 
     def gradients(self):
         """Gradients as NumPy arrays in the shapes of `sab_numpy.init_params`."""
-        return {name: np.array(own.grad.T.cpu() if own.ndim == 2 else own.grad.cpu()) for name, own in
-                self.names.items()}
+        return {name: own.grad.t().cpu().numpy() for name, own in self.names.items()}

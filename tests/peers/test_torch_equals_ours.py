@@ -31,7 +31,7 @@ def case(**options):
 
 
 def largest_difference(ours, theirs):
-    """max|a - b| of each tensor over the largest entry of all tensors' own scale (DESIGN: at least 1e-3 of the max)."""
+    """max|a - b| of each tensor over the largest entry of all tensors' own scale (at least 1e-3 of the largest)."""
     largest = max(np.abs(value).max() for value in ours.values())
     return max(np.abs(ours[name] - theirs[name]).max() / max(np.abs(ours[name]).max(), 1e-3 * largest)
                for name in theirs)

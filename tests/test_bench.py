@@ -1,0 +1,178 @@
+"""`sab bench`: what it measures is what it says, and its files and tables hold it."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+from sab_numpy import bench, cli, credit, files
+from sab_numpy.baselines import contestants, measure
+from sab_numpy.baselines.cost_table import growth, table, update_csv
+from sab_numpy.baselines.floor import Floor
+from sab_numpy.tasks import copying
+
+TINY = ["--T", "3", "--B", "2", "--H", "4", "--rounds", "1"]
+
+
+def multiplications(cfg, steps, B):
+    """Of the forward and backward products of the model, counted by hand from the equations."""
+    D, H, O = cfg.n_in, cfg.n_hidden, cfg.n_out
+    forward, backward = B * 4 * H * (D + H) + B * H * O, B * 4 * H * (D + H) + B * 4 * H * H + 2 * B * H * O
+    forward, backward = steps * forward, steps * backward
+    if cfg.k_top == 0:
+        return forward, backward
+    forward += steps * B * H * O
+    backward += steps * 2 * B * H * O + steps * B * H * H              # V_s, s; W_q of every step
+    for t in range(steps):
+        n = t // cfg.k_att
+        K = n if cfg.k_top is None else min(n, cfg.k_top)
+        forward += B * H * (H + n + K) if K else 0                     # query, scores, summary
+        backward += B * H * (H + 4 * K) if K else 0                    # dquery W_q^T; dw, dquery, the recalled twice
+    return forward, backward
+
+
+@pytest.mark.parametrize("model", contestants.MODELS)
+def test_the_floor_does_the_products_of_the_equations_and_no_others(model, monkeypatch):
+    cfg = contestants.MODELS[model](6)
+    floor = Floor(cfg, 37, 3, np.random.default_rng(0))
+    done, real = [0], np.matmul
+
+    def counted(a, b, out=None):
+        result = real(a, b, out=out)
+        done[0] += result.size * a.shape[-1]
+        return result
+    monkeypatch.setattr(np, "matmul", counted)
+    found = []
+    for part in (floor.forward, floor.backward):
+        done[0] = 0
+        part()
+        found.append(done[0])
+    assert tuple(found) == multiplications(cfg, 37, 3)
+
+
+def test_every_recall_of_the_constructed_model_goes_to_the_input():
+    spec = dict(T=60, B=3, H=16)
+    cfg, params, x, targets = contestants.problem("SAB", spec)
+    contestants.remind_of_the_input(params, cfg.n_hidden)
+    y, tape = sab.forward(params, x, cfg)
+    inputs = set(range(tape.n_given, tape.n_given + copying.WIDTH // cfg.k_att))
+    assert all(set(row) == inputs for row in tape.slots[copying.WIDTH + 1:].reshape(-1, cfg.k_top))
+    _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
+    walk = measure.walk(tape, dy)
+    assert walk["blocks_visited"] == 3 and walk["blocks"] == 16        # the last, and the two of the input
+    assert walk["steps_walked"] == credit.count(tape, dy).steps < 15
+
+
+def test_an_unconstructed_model_visits_more():
+    spec = dict(T=60, B=3, H=16)
+    cfg, params, x, targets = contestants.problem("SAB", spec)
+    y, tape = sab.forward(params, x, cfg)
+    _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
+    assert measure.walk(tape, dy)["blocks_visited"] > 3
+
+
+def test_the_timed_step_is_a_whole_train_step(monkeypatch):
+    called = []
+    for name in ("forward", "softmax_cross_entropy", "backward"):
+        real = getattr(sab, name)
+        monkeypatch.setattr(sab, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1])
+    step = contestants.ours("SAB", dict(T=8, B=2, H=4, checkpoint=None), "numpy")
+    step(lambda: called.append("now"))
+    assert called == ["forward", "softmax_cross_entropy", "now", "backward"]
+
+
+def test_turns_are_taken_and_the_warm_up_is_not_counted():
+    order = []
+    ticks = iter(range(1000))
+    clock = measure.Clock("numpy")
+    clock.now = lambda: next(ticks)
+    steps = {name: lambda now, name=name: (order.append(name), now())[1] for name in "AB"}
+    times = measure.take_turns(steps, clock, rounds=4, seconds=100)
+    assert "".join(order) == "AB" * 6
+    assert times == {"A": [(2, 1)] * 4, "B": [(2, 1)] * 4}
+
+
+def test_a_ratio_is_the_median_of_the_rounds():
+    assert measure.ratio([(2, 1), (40, 5), (3, 1)], [(1, 1), (10, 5), (3, 2)]) == 2
+
+
+def test_growth_finds_the_exponent():
+    rows = [{"model": "SAB", "T": T, "steps": T + 20, "B": 4, "H": 8, "step_ms": (T + 20) ** 1.5} for T in (180, 80)]
+    line, = growth(rows)
+    assert line["exponent"] == pytest.approx(1.5) and (line["from"], line["to"]) == (80, 180)
+
+
+def test_bench_prints_json_and_the_csv_keeps_one_row_a_setting(tmp_path, capsys):
+    path = str(tmp_path / "cost.csv")
+    for _ in range(2):
+        assert cli.main(["bench", *TINY, "--models", "LSTM", "SAB", "--json", "--csv", path]) == 0
+        rows = json.loads(capsys.readouterr().out)["rows"]
+    kept = files.read_rows(path)
+    assert [row["model"] for row in kept] == [row["model"] for row in rows] == ["LSTM", "SAB"]
+    for row, old in zip(rows, kept):
+        assert float(old["step_ms"]) == pytest.approx(row["step_ms"], abs=1e-3)
+        assert row["step_ms"] > row["backward_ms"] > 0 and row["step_over_floor"] > 0 and row["steps_walked"] == 23
+    assert kept[0]["skips"] == "0" and int(kept[1]["skips"]) > 0
+    assert all(row["machine"] and row["date"] and row["command"] for row in kept)
+    with open(path) as file:
+        assert file.readline().startswith("# Measured by `sab bench`")
+
+
+def test_another_setting_keeps_the_rows_that_are_there(tmp_path):
+    path = str(tmp_path / "cost.csv")
+    row = {"what": "speed", "model": "SAB", "T": 3, "B": 2, "H": 4, "threads": 1, "backend": "numpy",
+           "checkpoint": "none", "step_ms": 1.0}
+    update_csv(path, [row])
+    update_csv(path, [row | {"threads": 2, "step_ms": 2.0, "peak_mb": 7}])
+    update_csv(path, [row | {"step_ms": 3.0}])
+    assert [(r["threads"], r["step_ms"], r["peak_mb"]) for r in files.read_rows(path)] == [("1", "3.0", ""),
+                                                                                          ("2", "2.0", "7")]
+
+
+def test_the_table_has_a_column_where_a_row_has_a_value():
+    text = table("heading", [{"model": "SAB", "step_ms": 12.34}, {"model": "LSTM", "step_ms": 1.0, "skips": 3}])
+    assert "12.3" in text and "skips" in text and "peak" not in text and len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize("what", [["long", "--checkpoint", "blocks"], ["sparse"]])
+def test_the_other_measurements_print_a_table(what, capsys):
+    assert cli.main(["bench", *what, *TINY]) == 0
+    assert "steps walked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["--threads", "100000"], "--threads must be between 1 and"),
+    (["--T", "0"], "--T must be a whole number"),
+    (["--H", "1"], "--H must be a whole number of at least 2"),
+    (["--rounds", "0"], "--rounds must be"),
+    (["visits"], "belong together"),
+    (["--trained", "x.npz"], "belong together"),
+    (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
+    (["long", "--peers"], "--peers compares speed"),
+    (["sparse", "--models", "LSTM"], "measures SAB alone"),
+    (["--csv", os.path.join("no", "such", "folder.csv")], "no such folder"),
+])
+def test_mistakes_end_in_one_line(arguments, message, capsys):
+    assert cli.main(["bench", *TINY, *arguments]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert message in error[-1] and not any("Traceback" in line for line in error)
+
+
+def test_threads_and_cores_are_set_before_numpy_loads(monkeypatch):
+    seen = {}
+
+    def fake(command, input, env, **others):
+        seen.update(env=env, spec=json.loads(input))
+        return type("Done", (), {"returncode": 0, "stdout": "[]", "stderr": ""})
+    monkeypatch.setattr(bench.subprocess, "run", fake)
+    bench.start(dict(measure="speed", threads=2))
+    assert {seen["env"][f"{name}_NUM_THREADS"] for name in ("OMP", "OPENBLAS", "MKL")} == {"2"}
+
+
+def test_a_killed_measurement_is_a_mistake_that_says_what_to_do(monkeypatch):
+    killed = type("Done", (), {"returncode": -9, "stdout": "", "stderr": ""})
+    monkeypatch.setattr(bench.subprocess, "run", lambda *a, **k: killed)
+    with pytest.raises(ValueError, match="not enough memory"):
+        bench.start(dict(measure="memory", threads=1, T=5, B=2, H=4, backend="numpy", checkpoint=None))
