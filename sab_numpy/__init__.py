@@ -8,8 +8,10 @@ Reading  config, params, lstm, scores, sparsify, tape, forward, credit, backward
 
 from sab_numpy.backend import to_backend
 from sab_numpy.backward import backward
+from sab_numpy.check import assert_gradients_close, check
 from sab_numpy.config import Config
 from sab_numpy.forward import forward
+from sab_numpy.gradcheck import check_gradients
 from sab_numpy.losses import mean_squared_error, softmax_cross_entropy
 from sab_numpy.params import init_params
 from sab_numpy.tape import State, choose, record, replay, stop

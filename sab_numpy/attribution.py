@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checking.derivative import complex_step
-from .tape import choose, record, replay, stop
+from sab_numpy.checking.derivative import complex_step
+from sab_numpy.tape import choose, record, replay, stop
 
 FAMILIES = {
     "local h": "h from one step to the next",
@@ -70,7 +70,7 @@ def forward_by_edges(params, x, cfg, weights, cut_shift=0, skips=None):
         h = _sigmoid(o) * np.tanh(c)                                                  # provisional
         s = np.zeros_like(h)
         if cfg.k_top != 0:
-            s = _recall(p, h, np.stack(memory, 1), cfg, weights, t, 1.0 if skips is None else skips[t])
+            s = _recall(p, h, np.stack(memory, 1), cfg, weights, t, skips)
         h = h + s
         y.append(h @ p["V_h"] + edge(f"s {t}", s, weights["summary to output"]) @ p["V_s"] + p["b_y"])
         if (t + 1) % cfg.k_att == 0:
@@ -82,10 +82,10 @@ def _sigmoid(z):
     return 0.5 * (1 + np.tanh(z / 2))
 
 
-def _recall(p, h_hat, M, cfg, weights, t, skip):
-    """s (B, H) from the microstates M (B, N, H); skip weighs each of them."""
+def _recall(p, h_hat, M, cfg, weights, t, skips):
+    """s (B, H) from the microstates M (B, N, H)."""
     N = M.shape[1]
-    skip = np.broadcast_to(np.asarray(skip)[..., :N], N)[:, None]                     # (N, 1)
+    skip = 1.0 if skips is None else skips[t, :N, None]                               # (N, 1)
     query = edge(f"query {t}", h_hat, weights["query"])
     keys = edge(f"keys {t}", M, weights["skip scores"] * skip)
     values = edge(f"values {t}", M, weights["skip values"] * skip)

@@ -10,12 +10,12 @@ evaluations whatever the size of the tensor, and a single wrong entry can never 
 
 import numpy as np
 
-from .checking.blocks import moves, part, split
-from .checking.derivative import EPS
-from .checking.diagnosis import common_cause
-from .checking.explain import explain
-from .report import FAIL, UNRESOLVED, Report, judge
-from .checking.subject import Subject
+from sab_numpy.checking.blocks import moves, part, split
+from sab_numpy.checking.derivative import EPS
+from sab_numpy.checking.diagnosis import common_cause
+from sab_numpy.checking.explain import explain
+from sab_numpy.checking.subject import Subject
+from sab_numpy.report import FAIL, UNRESOLVED, Report, judge
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
 SINGLE = 1e-4                                                  # for float32 gradients, against float64 numbers
@@ -71,7 +71,7 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
     report.notes += [cause] if cause else []
     kinks = dict.fromkeys(name for _ in range(directions) for name in subject.choices_that_change(rng))
     if kinks:
-        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(kinks)}")
+        report.notes.append(f"kinks: choices that differ a small step away, held here: {', '.join(map(str, kinks))}")
     report.evaluations = subject.evaluations
     return report
 

@@ -11,13 +11,13 @@ Error of a tensor = max|a - n| / max(max|n|, 1e-3 x the largest |n| of all tenso
 
 import numpy as np
 
-from .backward import backward as backward_by_hand
-from .forward import forward
-from .report import Report, judge
+from sab_numpy.backward import backward as backward_by_hand
+from sab_numpy.forward import forward
+from sab_numpy.report import Report, judge
 
 GATES = ("i", "f", "g", "o")
 TOLERANCE = {"complex": 1e-11, "central": 1e-7}
-COMPLEX_H, CENTRAL_H = 1e-30, 1e-4
+COMPLEX_H, CENTRAL_H = 1e-30, 3e-5
 
 
 def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_hand):
@@ -36,16 +36,20 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     check_names_and_shapes(params, analytic)
 
     def loss(moved):
-        return (forward(moved, x, cfg, frozen=tape)[0] * cotangent).sum()
+        y, replayed = forward(moved, x, cfg, frozen=tape)
+        return (y * cotangent).sum(), replayed.changed
 
-    numeric, uncertainty = {"complex": complex_step, "central": central_differences}[method](loss, params)
+    numeric, uncertainty, kinks = {"complex": complex_step, "central": central_differences}[method](loss, params)
     largest = max(np.abs(n).max() for n in numeric.values())
     rows = []
     for name, place in blocks(params):
         a, n, u = (np.asarray(tree[name])[place] for tree in (analytic, numeric, uncertainty))
-        places = np.argwhere(np.ones(a.shape)) + [0] * (a.ndim - 1) + [place[-1].start or 0]
+        places = np.argwhere(np.ones(a.shape)) + ([0] * (a.ndim - 1) + [place[-1].start or 0])
         gate = "" if place[-1].start is None else "." + GATES[place[-1].start // a.shape[-1]]
-        rows.append(judge(name + gate, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places))
+        row = judge(name + gate, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places)
+        kinked = {choice for where in map(tuple, places) for choice in kinks.get((name, where), ())}
+        note = f"kink: {', '.join(map(str, sorted(kinked)))} would change within a step; held" if kinked else ""
+        rows.append(row._replace(note="; ".join(filter(None, (row.note, note)))))
     command = f"sab.check_gradients(params, x, {cfg}, rng, {method!r})"
     return Report(rows, method, TOLERANCE[method], seed_of(rng), command)
 
@@ -62,35 +66,41 @@ def blocks(params):
 
 
 def complex_step(loss, params):
-    """(derivatives, uncertainties) of every entry: no subtraction, so nothing is lost."""
+    """(derivatives, uncertainties, kinks) of every entry: no subtraction, so nothing is lost, and no step to speak of."""
     moved = {name: value.astype(np.complex128) for name, value in params.items()}
     numeric = {name: np.zeros(value.shape) for name, value in params.items()}
     for name, value in params.items():
         for index in np.ndindex(value.shape):
             moved[name][index] += 1j * COMPLEX_H
-            numeric[name][index] = loss(moved).imag / COMPLEX_H
+            numeric[name][index] = loss(moved)[0].imag / COMPLEX_H
             moved[name][index] = value[index]
-    return numeric, {name: np.zeros(value.shape) for name, value in params.items()}
+    return numeric, {name: np.zeros(value.shape) for name, value in params.items()}, {}
 
 
 def central_differences(loss, params):
-    """(derivatives, uncertainties) of every entry: steps h and h/2, extrapolated to 0."""
+    """(derivatives, uncertainties, kinks) of every entry: steps h and h/2, extrapolated to 0.
+
+    kinks[name, index]: the choices that a step of h would change; the replay holds them.
+    """
     moved = {name: value.copy() for name, value in params.items()}
     numeric = {name: np.zeros(value.shape) for name, value in params.items()}
-    uncertainty = {name: np.zeros(value.shape) for name, value in params.items()}
+    uncertainty, kinks = {name: np.zeros(value.shape) for name, value in params.items()}, {}
     for name, value in params.items():
         for index in np.ndindex(value.shape):
             h, slopes = CENTRAL_H * max(1.0, abs(value[index])), []
             for step in (h, h / 2):
                 moved[name][index] = value[index] + step
-                plus = loss(moved)
+                plus, changed_plus = loss(moved)
                 moved[name][index] = value[index] - step
-                slopes.append((plus - loss(moved)) / (2 * step))
+                minus, changed_minus = loss(moved)
+                slopes.append((plus - minus) / (2 * step))
+                if step == h and (changed_plus or changed_minus):
+                    kinks[name, index] = [*changed_plus, *changed_minus]
             moved[name][index] = value[index]
             best = (4 * slopes[1] - slopes[0]) / 3
             numeric[name][index] = best
             uncertainty[name][index] = abs(best - slopes[1]) + 4 * np.finfo(float).eps * abs(plus) / h
-    return numeric, uncertainty
+    return numeric, uncertainty, kinks
 
 
 def check_names_and_shapes(params, grads):

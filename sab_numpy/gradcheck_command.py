@@ -1,5 +1,6 @@
 """`sab gradcheck`: prove the model's gradients, or check those of a file of your own."""
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -7,10 +8,14 @@ import traceback
 
 import numpy as np
 
-from .check import check
-from .checking.step_sizes import draw_step_sizes, step_sizes
-from .config import NORMALISERS, SCORES, Config
-from .files import write_atomic
+from sab_numpy.backward import backward
+from sab_numpy.check import check
+from sab_numpy.checking.step_sizes import draw_step_sizes, step_sizes
+from sab_numpy.config import NORMALISERS, SCORES, Config
+from sab_numpy.files import write_atomic
+from sab_numpy.forward import forward
+from sab_numpy.gradcheck import check_gradients
+from sab_numpy.params import init_params
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
 STEPS, ROWS = 11, 2                                            # T is a multiple of nothing
@@ -70,11 +75,6 @@ def run(args):
 
 def _check_model(args):
     """The Report of the model itself, and what a picture needs: f, params, grads."""
-    from .backward import backward
-    from .forward import forward
-    from .gradcheck import check_gradients
-    from .params import init_params
-
     cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
     rng = np.random.default_rng(args.seed)
     params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
@@ -89,9 +89,23 @@ def _check_model(args):
 def _check_file(args):
     """The same for a file of the user's."""
     module = load(args.module)
-    report = check(module.f, module.params, module.grads, getattr(module, "tape", None), method=args.method or "auto",
-                   seed=args.seed, gates=getattr(module, "gates", None), sizes=getattr(module, "sizes", None))
+    options = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
+    with _in_one_line(args.module):
+        report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **options)
     return report, (module.f, module.params, module.grads, getattr(module, "tape", None))
+
+
+@contextlib.contextmanager
+def _in_one_line(path):
+    """Turn whatever the file raises into a ValueError with its line number."""
+    try:
+        yield
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        lines += [error.lineno] if isinstance(error, SyntaxError) else []
+        where = f", line {lines[-1]}" if lines else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}{where}: {kind}{error}") from None
 
 
 def load(path):
@@ -103,12 +117,8 @@ def load(path):
         raise ValueError(f"{path}: expected a Python file, a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["checked_module"] = module
-    try:
+    with _in_one_line(path):
         spec.loader.exec_module(module)
-    except Exception as error:
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-        where = f", line {lines[-1] if lines else getattr(error, 'lineno', None)}"
-        raise ValueError(f"{path}{where}: {type(error).__name__}: {error}") from None
     missing = [name for name in ("params", "f", "grads") if not hasattr(module, name)]
     if missing:
         raise ValueError(f"{path}: expected params, f and grads; {', '.join(missing)} missing")

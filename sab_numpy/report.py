@@ -40,6 +40,11 @@ def judge(name, analytic, numeric, uncertainty, scale, tolerance, places=None):
     if not (a.any() or n.any()):
         return Row(name, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides")
     scale = max(float(scale), np.finfo(float).tiny)
+    if not a.any() and (np.abs(n) <= u).all() and (u <= tolerance * scale).all():
+        k = int(np.argmax(np.abs(n)))
+        where = None if places is None else tuple(int(i) for i in places[k])
+        return Row(name, PASS, float(abs(n[k]) / scale), where, 0.0, float(n[k]), float(u[k] / scale),
+                   "zero on both sides, the numeric one up to rounding")
     bad = ~np.isfinite(a)
     unknown = ~(np.isfinite(n) & np.isfinite(u))
     noise = np.where(bad, 0, np.where(unknown, np.inf, u / scale))
@@ -95,7 +100,7 @@ class Report:
     def __str__(self):
         lines = [f"{'':<12} {'error':>8}  {'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"]
         for row in self.rows:
-            where = "direction" if row.index is None else str(list(row.index))
+            where = str(list(row.index)) if row.index is not None else "direction" if row.numeric else "-"
             ratio = "-" if row.ratio is None else f"{row.ratio:.6g}"
             lines.append(f"{row.name:<12} {row.error:>8.1e}  {where:<12} {row.analytic:>14.7g} {row.numeric:>14.7g} "
                          f"{ratio:>12}  {row.verdict}{': ' if row.note else ''}{row.note}")

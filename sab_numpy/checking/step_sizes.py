@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import write_atomic
-from .derivative import EPS
-from .subject import Subject
+from sab_numpy.checking.derivative import EPS
+from sab_numpy.checking.subject import Subject
+from sab_numpy.files import write_atomic
 
 
 class StepSizes(NamedTuple):

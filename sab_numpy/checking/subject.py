@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from .derivative import COMPLEX_H, EPS, Difference, central, complex_step
-from ..tape import _enter, _Replay, record, replay
+from sab_numpy.checking.derivative import COMPLEX_H, EPS, Difference, central, complex_step
+from sab_numpy.tape import _enter, _Replay, record, replay
 
 SUSPECTS = "suspects: abs, norm, a float buffer, float() or .real on the way"
 
