@@ -1,8 +1,8 @@
 """Runs one exercise of one student, in a process of its own. Stands alone: it imports NumPy and nothing of ours.
 
 It reads job.json, cases.npz and the student's file from its folder, puts up a fence, calls the function and writes
-plain arrays to results.npz. It knows no right answer, so there is nothing here to forge: the parent judges. The fence (an
-audit hook, which Python cannot take down again) stops mistakes and mischief; it is not a sandbox for hostile code.
+plain arrays to results.npz. It knows no right answer, so there is nothing here to forge: the parent judges. The fence
+(an audit hook, which Python cannot take down again) stops mistakes and mischief; it is no sandbox for hostile code.
 """
 
 import builtins

@@ -1,21 +1,173 @@
-"""Puts a name to the difference between a student's numbers and the right ones."""
+"""Puts a name to the difference between a student's numbers and the right ones.
+
+Every exercise lists likely mistakes as edits of its reference: (what to say, text, other text). The edit is made, the
+edited reference is run, and if its numbers are the student's, the edit is what the student did. Where none fits, simple
+relations are tried: sign, factor, transposed, one gate, another gate's numbers, one side of a cut, one setting.
+
+Numbers are compared unit by unit: a unit is one output, or one gate of an output whose last axis is i f g o. Outputs
+stand in the order in which they are computed, so the first wrong unit is the likely root of the others.
+"""
+
+import functools
+import inspect
+from collections import namedtuple
 
 import numpy as np
+
+from sab_numpy.coursework import relations
+from sab_numpy.coursework.judge import expected
+from sab_numpy.coursework.relations import GATES, close
+
+Unit = namedtuple("Unit", "name gate got want cases wrong")    # lists over cases; wrong: some array differs from want
+
+
+def block(array, gate):
+    """One gate of an array whose last axis is i f g o."""
+    return array if gate is None else np.split(array, 4, axis=-1)[GATES.index(gate)]
+
+
+def gates_of(module, name):
+    return GATES if name in getattr(module, "GATED", ()) else (None,)
+
+
+def units_of(module, checks):
+    """What the student returned, unit by unit."""
+    units = []
+    for name in dict.fromkeys(check.name for check in checks if check.name != "learned"):
+        mine = [check for check in checks if check.name == name and check.got is not None]
+        for gate in gates_of(module, name) if mine else ():
+            got, want = ([block(array, gate) for array in arrays]
+                         for arrays in ([check.got for check in mine], [check.want for check in mine]))
+            units.append(Unit(name, gate, got, want, [check.case for check in mine],
+                              not all(map(close, got, want))))
+    return units
+
+
+@functools.lru_cache(maxsize=2000)
+def edited(module, old, new):
+    """The reference with one edit."""
+    source = inspect.getsource(module.reference)
+    if source.count(old) != 1:
+        raise ValueError(f"{module.__name__}: {old!r} stands {source.count(old)} times in the reference, expected once")
+    names = dict(vars(module))
+    exec(source.replace(old, new), names)
+    return names["reference"]
+
+
+class Edited:
+    """Looks like the module, with the edited reference."""
+
+    def __init__(self, module, old, new):
+        self.OUTPUTS, self.reference = module.OUTPUTS, edited(module, old, new)
+
+
+def run_edited(module, mistake, cases):
+    """[{name: array} for each case], or None where the edit does not run; warnings of wrong numbers are no news."""
+    try:
+        with np.errstate(all="ignore"):
+            return [None if "calls" in case else expected(Edited(module, *mistake[1:]), case) for case in cases]
+    except (ArithmeticError, LookupError, UnboundLocalError):
+        return None
+
+
+def same(unit, answers):
+    """Do the edited reference's numbers equal the student's, in every case?"""
+    return all(close(got, block(answers[case][unit.name], unit.gate)) for got, case in zip(unit.got, unit.cases))
+
+
+def likely(module, units, root, answers):
+    """(what to say, units that it explains) of the mistake that gives the root's numbers and most of the others'."""
+    best, explained = None, []
+    for mistake, answer in zip(module.MISTAKES, answers):
+        if answer is not None and same(root, answer):
+            fits = [unit for unit in units if same(unit, answer)]
+            if len(fits) > len(explained):
+                best, explained = mistake[0], fits
+    return best, explained
+
+
+def remembers(checks):
+    """The first case comes again at the end: are its answers others now?"""
+    of_case = {(check.case, check.name): check.got for check in checks if check.got is not None}
+    last = max(check.case for check in checks)
+    return any(not np.array_equal(got, of_case[last, name], equal_nan=True)
+               for (case, name), got in of_case.items() if case == 0 and (last, name) in of_case)
 
 
 def diagnose(number, module, checks, cases):
     """At most ten lines; the first says what is wrong."""
     wrong = [check for check in checks if check.problem]
-    return [f"exercise {number}: {wrong[0].problem}", *worst_entry(wrong)]
+    other = next((check for check in wrong if not check.problem.endswith("has wrong values")), None)
+    lines = [f"case {other.case + 1}: {other.problem}"] if other else []
+    if remembers(checks):
+        lines = ["the function remembers something between calls; the same input must give the same output"]
+    units = units_of(module, checks)
+    left = [unit for unit in units if unit.wrong]
+    if left:
+        answers = [run_edited(module, mistake, cases) for mistake in module.MISTAKES]
+    while left and len(lines) < 4 and not remembers(checks):
+        message, explained = likely(module, units, left[0], answers)
+        lines.append(message or relation(module, left[0], units, cases))
+        if not explained:
+            break                                              # what follows from an unknown mistake is no news
+        left = [unit for unit in left[1:] if unit not in explained]
+    lines = [f"exercise {number}: {lines[0]}", *(f"also: {line}" for line in lines[1:])]
+    return [*lines, *worst_entry(wrong), *summary(checks, wrong), f"stuck? sab hint {number} --level 1"]
+
+
+def relation(module, unit, units, cases):
+    """What can be said of one wrong unit without a listed mistake."""
+    name = f"{unit.name}, gate {unit.gate}," if unit.gate else unit.name
+    bad = [unit.cases[k] for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
+    swapped = relations.other_gate(unit, units) if unit.gate else None
+    if swapped:
+        back = next(u for u in units if u.name == unit.name and u.gate == swapped)
+        both = relations.other_gate(back, units) == unit.gate
+        return (f"{unit.name}: gates {unit.gate} and {swapped} are swapped; the order is i f g o" if both else
+                f"{unit.name}: gate {unit.gate} holds the numbers of gate {swapped} (copy-pasted?)")
+    if relations.transposed(unit):
+        return f"{name} is transposed"
+    words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases])
+    if words:
+        return f"{name} {words}"
+    setting = only_where(cases, bad, unit.cases)
+    time = relations.in_time(unit) if unit.name in getattr(module, "TIMED", ()) else None
+    gates = [u.gate for u in units if u.name == unit.name and u.wrong] if unit.gate else []
+    alone = "; the other gates are right" if len(gates) == 1 else ""
+    where = (f", only where {setting}" if setting else "") + (f" ({time})" if time else "")
+    return f"{name} has wrong values{alone}{where}"
+
+
+def sizes(module, case):
+    """B, T, H, ... of a case, from the first input whose shape the module names."""
+    return {letter: case[name].shape[axis] for letter, (name, axis) in getattr(module, "SIZE_OF", {}).items()}
+
+
+def only_where(cases, bad, seen):
+    """The setting (a number, string or None among the inputs) that all wrong cases share and no right one has."""
+    for name, value in cases[bad[0]].items():
+        if isinstance(value, (str, int, type(None))) and len(bad) < len(seen):
+            if all((cases[case][name] == value) == (case in bad) for case in seen):
+                return f"{name} is {value!r}"
+    return None
 
 
 def worst_entry(wrong):
     """The entry that is furthest from right, of the first wrong output."""
     for check in wrong:
-        if check.got is not None and check.got.ndim:
-            index = np.unravel_index(np.abs(check.got - check.want).argmax(), check.want.shape)
+        if check.got is not None and check.got.size and not np.array_equal(check.got, check.want):
+            distance = np.nan_to_num(np.abs(check.got - check.want), nan=np.inf)
+            index = np.unravel_index(distance.argmax(), distance.shape)
             got, want = check.got[index], check.want[index]
-            place = ", ".join(str(int(i)) for i in index)
+            where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
             ratio = f", ratio {got / want:.4g}" if want else ""
-            return [f"worst entry {check.name}[{place}] of case {check.case + 1}: yours {got:.6g}, expected {want:.6g}{ratio}"]
+            return [f"worst entry {check.name}{where} in case {check.case + 1}: yours {got:.6g}, expected {want:.6g}"
+                    f"{ratio}"]
     return []
+
+
+def summary(checks, wrong):
+    """Which outputs are right and which are wrong."""
+    bad = list(dict.fromkeys(check.name for check in wrong))
+    good = [name for name in dict.fromkeys(check.name for check in checks) if name not in bad]
+    return [f"wrong: {', '.join(bad)}" + (f"; right: {', '.join(good)}" if good else "")]

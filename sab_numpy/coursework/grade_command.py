@@ -17,13 +17,13 @@ def add_arguments(parser):
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")
     parser.add_argument("--seed", type=int, default=0, help="draws the numbers of the checks (default 0)")
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
-    parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: feedback files to a folder)")
+    parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
     parser.add_argument("--time-limit", type=int, default=20, metavar="SECONDS", help="for each exercise (default 20)")
     parser.add_argument("--memory", type=int, default=1024, metavar="MB",
                         help="for each exercise, on Linux (default 1024; elsewhere there is no limit)")
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")
     parser.add_argument("--csv", metavar="CSV", help="with --class: one row a student")
-    parser.add_argument("--jobs", type=int, default=1, help="with --class: students graded at the same time (default 1)")
+    parser.add_argument("--jobs", type=int, default=1, help="with --class: how many students at a time (default 1)")
     parser.add_argument("--resume", action="store_true", help="with --class: keep the rows whose files did not change")
 
 

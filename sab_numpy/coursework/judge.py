@@ -58,7 +58,7 @@ def judge_output(number, name, want, outcome, changed, largest):
     if not np.isfinite(got).all():
         check.problem = f"{name} holds NaN or infinity"
     elif changed:
-        check.problem = f"the function changes its input {changed} in place: work on a copy, or write x = x + y for x += y"
+        check.problem = f"the function changes its input {changed} in place: work on a copy (x = x + y for x += y)"
     elif relative_error(got, want, largest) > TOLERANCE:
         check.problem = f"{name} has wrong values"
     return check
@@ -88,5 +88,5 @@ def judge_learning(module, number, outcome):
     loss = module.test_loss(params)
     check.got = np.asarray(loss)
     if not loss <= module.LEARNED:
-        check.problem = f"it does not learn: loss {loss:.3f} after {module.UPDATES} steps, expected at most {module.LEARNED}"
+        check.problem = f"it does not learn: loss {loss:.3f} after {module.UPDATES} steps, not below {module.LEARNED}"
     return check

@@ -16,8 +16,8 @@ def checks(result):
 def as_text(results, path, seed, limits):
     lines = [f"graded {path} with seed {seed} (each exercise: {limits})"]
     for result in results:
-        lines += ["", f"exercise {result.number}, {catalogue.title(result.number)}: {result.points:g} of {result.possible} "
-                  f"points, {checks(result)}" + (f"   [{result.file}]" if result.file else "")]
+        lines += ["", f"exercise {result.number}, {catalogue.title(result.number)}: {result.points:g} of "
+                  f"{result.possible} points, {checks(result)}" + (f"   [{result.file}]" if result.file else "")]
         lines += [f"  {line}" for line in result.feedback or ["right"]]
         if result.printed and result.status != "right":
             lines.append(f"  it printed: {result.printed.strip()[:200]!r}")

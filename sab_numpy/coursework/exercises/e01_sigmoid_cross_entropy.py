@@ -30,6 +30,7 @@ def sigmoid_cross_entropy(z, targets):
 
 MINUTES, POINTS, TUTORIAL = 5, 5, "00"
 OUTPUTS = ("p", "dp", "dz")
+SIZE_OF = dict(B=("z", 0), O=("z", 1))
 HINTS = (
     "The derivative of log(p) is 1/p, that of log(1 - p) is -1/(1 - p). A mean over B*O entries divides by B*O.",
     "dp = (p - targets) / (p * (1 - p)) / (B * O). The derivative of the sigmoid is p * (1 - p).",
@@ -47,3 +48,24 @@ def reference(z, targets):
     dp = (p - targets) / (p * (1 - p)) / z.size                # (B, O)
     dz = dp * p * (1 - p)                                      # (B, O)
     return p, dp, dz
+
+
+MISTAKES = (
+    ("p: a tanh where a sigmoid belongs", "0.5 * (1 + np.tanh(z / 2))", "np.tanh(z)"),
+    ("dp has the wrong sign: it is (p - targets), not (targets - p)", "dp = (p - targets)", "dp = (targets - p)"),
+    ("dp: the mean over all entries is missing: divide by B * O", " / z.size", ""),
+    ("dp is divided by B; the mean is over B * O entries", "z.size", "len(z)"),
+    ("dp is divided by O; the mean is over B * O entries", "z.size", "z.shape[1]"),
+    ("dp: the derivative of the logarithms is missing: divide by p * (1 - p)", " / (p * (1 - p))", ""),
+    ("dp: the term of targets = 0 is missing: + (1 - targets) / (1 - p)", "(p - targets) / (p * (1 - p))",
+     "-targets / p"),
+    ("dp: the term (1 - targets) / (1 - p) has the wrong sign", "(p - targets) / (p * (1 - p))",
+     "(-targets / p - (1 - targets) / (1 - p))"),
+    ("dz has the wrong sign: it is (p - targets), not (targets - p)", "dz = dp", "dz = -dp"),
+    ("dz: the mean over all entries is missing: divide by B * O", "dz = dp", "dz = z.size * dp"),
+    ("dz is divided by B; the mean is over B * O entries", "dz = dp", "dz = z.shape[1] * dp"),
+    ("dz: the sigmoid's derivative p * (1 - p) is missing", "dp * p * (1 - p)", "dp"),
+    ("dz: the sigmoid's derivative p * (1 - p) is there twice", "dp * p * (1 - p)", "dp * (p * (1 - p))**2"),
+    ("dz: the sigmoid's derivative is p * (1 - p), half of it is missing", "dp * p * (1 - p)", "dp * p"),
+    ("dz: the sigmoid's derivative is p * (1 - p), half of it is missing", "dp * p * (1 - p)", "dp * (1 - p)"),
+)

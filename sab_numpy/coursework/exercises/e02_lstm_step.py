@@ -30,7 +30,8 @@ EXERCISE_SET = 1
 
 
 def lstm_step(x, h_prev, c_prev, W_x, W_h, b):
-    """x (B, D), h_prev (B, H), c_prev (B, H), W_x (D, 4H), W_h (H, 4H), b (4H,)  ->  i, f, g, o, c, h_hat, all (B, H)."""
+    """x (B, D), h_prev (B, H),
+     c_prev (B, H), W_x (D, 4H), W_h (H, 4H), b (4H,)  ->  i, f, g, o, c, h_hat, all (B, H)."""
     raise NotImplementedError("exercise 2")
 
 
@@ -38,6 +39,7 @@ def lstm_step(x, h_prev, c_prev, W_x, W_h, b):
 
 MINUTES, POINTS, TUTORIAL = 20, 10, "02"
 OUTPUTS = ("i", "f", "g", "o", "c", "h_hat")
+SIZE_OF = dict(B=("x", 0), D=("x", 1), H=("c_prev", 1))
 HINTS = (
     "The two inner loops over d and k are matrix products: x @ W_x and h_prev @ W_h.",
     "z = x @ W_x + h_prev @ W_h + b, then z_i, z_f, z_g, z_o = np.split(z, 4, axis=1). Only g is a tanh.",
@@ -61,3 +63,43 @@ def reference(x, h_prev, c_prev, W_x, W_h, b):
     c = f * c_prev + i * g                                     # (B, H)
     h_hat = o * np.tanh(c)                                     # (B, H)
     return i, f, g, o, c, h_hat
+
+
+def _mistakes():
+    split = "z_i, z_f, z_g, z_o = np.split(z, 4, axis=1)"
+    for order in ("ifog", "igfo", "iogf", "figo", "gfio", "ofgi", "iofg", "oifg", "fiog"):
+        yield (f"the gates are taken in the order {' '.join(order)}; expected i f g o (a gate is swapped with another)",
+               split, ", ".join(f"z_{gate}" for gate in order) + " = np.split(z, 4, axis=1)")
+    for gate in "ifgo":
+        for other in "ifgo".replace(gate, ""):
+            yield (f"gate {gate} is given the bias of gate {other} (b copy-pasted, or the wrong slice of b)", split,
+                   f"{split}; b_i, b_f, b_g, b_o = np.split(b, 4); z_{gate} = z_{gate} - b_{gate} + b_{other}")
+            yield (f"gate {gate} is made of the numbers of gate {other}: the wrong slice of z", split,
+                   f"{split}; z_{gate} = z_{other}")
+        yield (f"gate {gate}: the bias b is missing", split,
+               f"{split}; z_{gate} = z_{gate} - dict(zip('ifgo', np.split(b, 4)))['{gate}']")
+    for gate in "ifo":
+        yield (f"gate {gate}: a tanh where a sigmoid belongs", f"0.5 * (1 + np.tanh(z_{gate} / 2))",
+               f"np.tanh(z_{gate})")
+        yield (f"gate {gate}: the sigmoid is missing", f"0.5 * (1 + np.tanh(z_{gate} / 2))", f"z_{gate}")
+        yield (f"gate {gate}: sigmoid of -z, the sign of the exponent is wrong", f"np.tanh(z_{gate} / 2)",
+               f"np.tanh(-z_{gate} / 2)")
+    yield "gate g: a sigmoid where a tanh belongs", "np.tanh(z_g)", "0.5 * (1 + np.tanh(z_g / 2))"
+    yield "gate g: the tanh is missing", "np.tanh(z_g)", "z_g"
+    yield "the gates: the bias b is missing", " + b  ", "  "
+    yield "the gates: the term h_prev @ W_h is missing", " + h_prev @ W_h", ""
+    yield "the gates: the term x @ W_x is missing", "x @ W_x + ", ""
+    yield "c: gate i is missing, c = f * c_prev + i * g", "i * g", "g"
+    yield "c: gate f is missing, c = f * c_prev + i * g", "f * c_prev", "c_prev"
+    yield "c: gate g is missing, c = f * c_prev + i * g", "i * g", "i"
+    yield "c: c_prev is missing, c = f * c_prev + i * g", "f * c_prev + i * g", "i * g"
+    yield "c: the new content i * g is missing, c = f * c_prev + i * g", "f * c_prev + i * g", "f * c_prev"
+    yield "c: gates i and f are swapped, c = f * c_prev + i * g", "f * c_prev + i * g", "i * c_prev + f * g"
+    yield "c: 1 - f where gate i belongs, c = f * c_prev + i * g", "i * g", "(1 - f) * g"
+    yield "h_hat: the tanh of c is missing, h_hat = o * tanh(c)", "np.tanh(c)", "c"
+    yield "h_hat: gate o is missing, h_hat = o * tanh(c)", "o * np.tanh(c)", "np.tanh(c)"
+    yield "h_hat: tanh(c_prev) where tanh(c) belongs", "np.tanh(c)", "np.tanh(c_prev)"
+    yield "h_hat: a sigmoid where tanh(c) belongs", "np.tanh(c)", "(0.5 * (1 + np.tanh(c / 2)))"
+
+
+MISTAKES = tuple(_mistakes())

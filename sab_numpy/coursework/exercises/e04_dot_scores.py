@@ -28,6 +28,7 @@ def dot_scores(h_hat, M, W_q, da):
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "04"
 OUTPUTS = ("a", "dM", "dh_hat", "dW_q")
+SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2))
 HINTS = (
     "Two products in a row: h_hat with W_q, then q with M. Go back through them one at a time; first find dq.",
     "dq[b] = sum over n of da[b, n] * M[n, b] / sqrt(H). dM[n, b] = da[b, n] * q[b] / sqrt(H).",
@@ -50,3 +51,29 @@ def reference(h_hat, M, W_q, da):
     dh_hat = dq @ W_q.T                                        # (B, H)
     dW_q = h_hat.T @ dq                                        # (H, H)
     return a, dM, dh_hat, dW_q
+
+
+MISTAKES = (
+    ("a: the scale 1 / sqrt(H) is missing", ".T * scale", ".T"),
+    ("a is divided by H; expected sqrt(H)", ".T * scale", ".T * scale**2"),
+    ("a: the query is h_hat itself, W_q is missing", "(M * q)", "(M * h_hat)"),
+    ("a: W_q is transposed in the query, q = h_hat @ W_q", "(M * q)", "(M * (h_hat @ W_q.T))"),
+    ("dM: the scale 1 / sqrt(H) is missing", "q * scale", "q"),
+    ("dM is divided by H; expected sqrt(H)", "q * scale", "q * scale**2"),
+    ("dM: h_hat where the query q = h_hat @ W_q belongs, W_q is missing", "* q * scale", "* h_hat * scale"),
+    ("dM: W_q is transposed in the query, q = h_hat @ W_q", "* q * scale", "* (h_hat @ W_q.T) * scale"),
+    ("dM: da is missing", "da.T[:, :, None] * q", "np.ones_like(M) * q"),
+    ("dq: the scale 1 / sqrt(H) is missing, in dh_hat and dW_q", ".sum(axis=0) * scale", ".sum(axis=0)"),
+    ("dq is divided by H; expected sqrt(H), in dh_hat and dW_q", ".sum(axis=0) * scale", ".sum(axis=0) * scale**2"),
+    ("dq: da is missing, in dh_hat and dW_q", "(da.T[:, :, None] * M).sum", "M.sum"),
+    ("dq: only the last microstate counts: = for += in the loop over n", "(da.T[:, :, None] * M).sum(axis=0)",
+     "(da.T[:, :, None] * M)[-1]"),
+    ("dq is a mean over the microstates; expected the sum", "* M).sum", "* M).mean"),
+    ("dh_hat: W_q should be transposed, dh_hat = dq @ W_q.T", "dq @ W_q.T", "dq @ W_q"),
+    ("dh_hat: W_q is missing, dh_hat = dq @ W_q.T", "dq @ W_q.T", "dq"),
+    ("dh_hat: the scale 1 / sqrt(H) is missing", "dq @ W_q.T", "dq @ W_q.T / scale"),
+    ("dW_q: the scale 1 / sqrt(H) is missing", "h_hat.T @ dq", "h_hat.T @ dq / scale"),
+    ("dW_q: the query q where h_hat belongs", "h_hat.T @ dq", "q.T @ dq"),
+    ("dW_q is a mean over the batch; expected the sum", "h_hat.T @ dq", "h_hat.T @ dq / len(dq)"),
+    ("dW_q: only the last row of the batch counts: = for +=", "h_hat.T @ dq", "h_hat[-1:].T @ dq[-1:]"),
+)

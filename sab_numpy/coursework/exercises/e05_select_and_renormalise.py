@@ -34,11 +34,12 @@ def select_and_renormalise(a, K, normalise, dw):
 
 MINUTES, POINTS, TUTORIAL = 35, 10, "04"
 OUTPUTS = ("slots", "w", "da")
+SIZE_OF = dict(B=("a", 0), N=("a", 1), K=("dw", 1))
 HINTS = (
-    "np.argsort(-a, axis=1, kind='stable') keeps the lowest slot first among equals; np.take_along_axis reads the scores "
-    "and np.put_along_axis writes their gradients back into zeros of shape (B, N).",
-    "softmax: dtop = w * (dw - sum(dw * w)). relu: dr = (dw - sum(dw * w)) / (sum(r) + 1e-6); sums are over the K weights "
-    "of a row.",
+    "np.argsort(-a, axis=1, kind='stable') keeps the lowest slot first among equals; np.take_along_axis reads the "
+    "scores and np.put_along_axis writes their gradients back into zeros of shape (B, N).",
+    "softmax: dtop = w * (dw - sum(dw * w)). relu: dr = (dw - sum(dw * w)) / (sum(r) + 1e-6); sums are over the K "
+    "weights of a row.",
     "relu: every r contains -threshold, so the gradient of the threshold is -sum(dr). It goes to slot order[K].",
 )
 
@@ -69,3 +70,53 @@ def reference(a, K, normalise, dw):
         np.put_along_axis(da, last, -dtop.sum(axis=1, keepdims=True), axis=1)
     np.put_along_axis(da, slots, dtop, axis=1)
     return slots, w, da
+
+
+def _mistakes():
+    order, w = 'order = np.argsort(-a, axis=1, kind="stable")', "w = e / e.sum(axis=1, keepdims=True)"
+    yield ("slots: the smallest scores are selected; expected the largest", order,
+           'order = np.argsort(a, axis=1, kind="stable")')
+    yield ("slots: of equal scores the highest slot comes first; expected the lowest (a stable sort of -a)", order,
+           'order = np.argsort(a, axis=1, kind="stable")[:, ::-1]')
+    yield ("slots are in ascending order of score; expected the largest score first", "slots = order[:, :K]",
+           "slots = order[:, :K][:, ::-1]")
+    yield ("slots are sorted by slot number; expected the largest score first", "slots = order[:, :K]",
+           "slots = np.sort(order[:, :K], axis=1)")
+    yield ("w, softmax: the sum goes over all N scores; expected the K selected ones", w,
+           "w = e / np.exp(a - top[:, :1]).sum(axis=1, keepdims=True)")
+    yield "w, softmax: not divided by the sum", w, "w = e"
+    yield ("w, relu: the threshold is the K-th largest score; expected the (K+1)-th, order[K]",
+           "last = order[:, K:K + 1]",
+           "last = order[:, K - 1:K]")
+    yield ("w, relu: the threshold is the smallest of all scores; expected the (K+1)-th largest",
+           "last = order[:, K:K + 1]", "last = order[:, -1:]")
+    yield "w, relu: the threshold is not subtracted", "r = top - np.take_along_axis(a, last, axis=1)", "r = top"
+    yield "w, relu: the 1e-6 in the denominator is missing", " + 1e-6", ""
+    yield "w, relu: not divided by the sum", "w = r / total", "w = r"
+    inner = "(dw * w).sum(axis=1, keepdims=True)"
+    yield ("da, softmax: the term with the sum is missing: every weight depends on the other scores, too (no diagonal)",
+           f"w * (dw - {inner})", "w * dw")
+    yield ("da, softmax: the sum has the wrong sign, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
+           f"w * (dw + {inner})")
+    yield "da, softmax: the factor w is missing, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})", f"dw - {inner}"
+    yield ("da, softmax: the sum lacks w, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
+           "w * (dw - dw.sum(axis=1, keepdims=True))")
+    relu = f"(dw - {inner}) / total"
+    yield ("da, relu: the derivative of the sum in the denominator is missing: dr = (dw - sum(dw * w)) / total", relu,
+           "dw / total")
+    yield "da, relu: not divided by the total, sum(r) + 1e-6", relu, f"(dw - {inner})"
+    yield "da, relu: the sum has the wrong sign, dr = (dw - sum(dw * w)) / total", relu, f"(dw + {inner}) / total"
+    yield "da, relu: softmax's derivative where relu's belongs", relu, f"w * (dw - {inner})"
+    put = "np.put_along_axis(da, last, -dtop.sum(axis=1, keepdims=True), axis=1)"
+    yield ("da, relu: the gradient of the threshold is missing: slot order[K] should get -sum(dr)", put, "pass")
+    yield ("da, relu: the gradient of the threshold has the wrong sign: it is -sum(dr)", put, put.replace("-dtop",
+           "dtop"))
+    yield ("da, relu: the gradient of the threshold goes to the wrong slot; expected order[K]", put,
+           put.replace("last", "order[:, K - 1:K]"))
+    yield ("da, relu: the gradient of the threshold goes to the smallest score; expected slot order[K]", put,
+           put.replace("last", "order[:, -1:]"))
+    yield ("da: gradients are in rank order; they belong to the slots that they came from",
+           "np.put_along_axis(da, slots, dtop, axis=1)", "da[:, :K] = dtop")
+
+
+MISTAKES = tuple(_mistakes())

@@ -33,8 +33,10 @@ def recall_backward(ds, M, slots, w, slope):
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "05"
 OUTPUTS = ("da", "dM")
+SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2), K=("w", 1))
 HINTS = (
-    "First gather: M[slots[b, k], b] for all k at once is M[slots.T, np.arange(B)], of shape (K, B, H). Then make s again.",
+    "First gather: M[slots[b, k], b] for all k at once is M[slots.T, np.arange(B)], of shape (K, B, H). Then make "
+    "s again.",
     "Scatter the way you gathered: dM[slots.T, np.arange(B)] += ... in zeros of M's shape.",
     "What arrives at recalled microstate k is w[:, k] * ds; da is the one line of the text, with s subtracted.",
 )
@@ -57,3 +59,32 @@ def reference(ds, M, slots, w, slope):
     dM = np.zeros_like(M)                                      # (N, B, H)
     dM[here] += w.T[:, :, None] * ds                           # (K, B, H)
     return da, dM
+
+
+MISTAKES = (
+    ("da: s is not subtracted, da = slope * (ds . (M - s))", "(recalled - s)", "recalled"),
+    ("da: s has the wrong sign, da = slope * (ds . (M - s))", "(recalled - s)", "(recalled + s)"),
+    ("da: the plain mean of the recalled microstates is subtracted; s is weighted by w", "(recalled - s)",
+     "(recalled - recalled.mean(axis=0))"),
+    ("da: the plain sum of the recalled microstates is subtracted; s is weighted by w", "(recalled - s)",
+     "(recalled - recalled.sum(axis=0))"),
+    ("da: the factor slope is missing", "da = slope * ", "da = "),
+    ("da: the factor w where slope belongs", "da = slope * ", "da = w * "),
+    ("da: both slope and w are factors; expected slope alone", "da = slope * ", "da = slope * w * "),
+    ("da: ds is missing from the inner product", "* ds).sum(axis=2)", ").sum(axis=2)"),
+    ("da is a mean over the H units; expected the sum", "* ds).sum(axis=2)", "* ds).mean(axis=2)"),
+    ("da: slot numbers and batch rows do not match: gather M[slots[b, k], b]", "recalled = M[here]",
+     "recalled = M[:slots.shape[1], here[1]]"),
+    ("dM: the weight w is missing, dM = w * ds", "+= w.T[:, :, None] * ds", "+= ds"),
+    ("dM: slope where the weight w belongs", "+= w.T[:, :, None] * ds", "+= slope.T[:, :, None] * ds"),
+    ("dM: da where the weight w belongs", "+= w.T[:, :, None] * ds", "+= da.T[:, :, None] * ds"),
+    ("dM: only the last recalled microstate gets credit: = for +=", "dM[here] += w.T[:, :, None] * ds",
+     "dM[slots[:, -1], here[1]] += w[:, -1:] * ds"),
+    ("dM: only the first recalled microstate gets credit", "dM[here] += w.T[:, :, None] * ds",
+     "dM[slots[:, 0], here[1]] += w[:, :1] * ds"),
+    ("dM: credit goes to slots 0..K-1; expected the slots that were recalled", "dM[here] +=", "dM[:slots.shape[1]] +="),
+    ("dM: one row's recall sends credit to all rows: write to dM[slots[b, k], b]", "dM[here] += w.T[:, :, None] * ds",
+     "for b in here[1]:\n        for k in range(slots.shape[1]):\n            dM[slots[b, k]] += w[b, k] * ds[b]"),
+    ("dM also holds the credit through the scores; expected the sum s only", "+= w.T[:, :, None] * ds",
+     "+= (w + da).T[:, :, None] * ds"),
+)

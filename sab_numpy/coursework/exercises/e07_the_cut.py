@@ -13,8 +13,8 @@ The forward pass, as loops:
         h[t] = tanh(z[t])
 
 dh_loss[t] is what the loss sends to h[t] directly. The whole gradient of h[t] is dh_loss[t] plus what step t+1 sends
-back, if nothing is cut between t and t+1. dz[t] is the gradient of z[t]. W_h is used at every step, at the first step of
-a block as well: what is stopped is h_prev, not W_h.
+back, if nothing is cut between t and t+1. dz[t] is the gradient of z[t]. W_h is used at every step, at the first step
+of a block as well: what is stopped is h_prev, not W_h.
 """
 
 import numpy as np
@@ -32,10 +32,12 @@ def truncated_credit(dh_loss, h, W_h, k_trunc):
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "03"
 OUTPUTS = ("dz", "dW_h")
+SIZE_OF = dict(T=("h", 0), B=("h", 1), H=("h", 2))
 TIMED = ("dz",)                                                # the first axis is time
 HINTS = (
     "Walk t from T-1 down to 0 and carry one array, dh_local: what step t sends to h[t-1].",
-    "dz[t] = (dh_loss[t] + dh_local) * (1 - h[t]**2); then dh_local = dz[t] @ W_h.T, or zeros if t is the start of a block.",
+    "dz[t] = (dh_loss[t] + dh_local) * (1 - h[t]**2); then dh_local = dz[t] @ W_h.T, or zeros if t is the start of a "
+    "block.",
     "The start of a block is t % k_trunc == 0. dW_h += h[t-1].T @ dz[t] for every t > 0, cut or not.",
 )
 
@@ -60,3 +62,49 @@ def reference(dh_loss, h, W_h, k_trunc):
         if t > 0:
             dW_h += h[t - 1].T @ dz[t]                         # (H, H)
     return dz, dW_h
+
+
+def _mistakes():
+    cut = "if k_trunc is not None and t % k_trunc == 0:"
+    yield ("the cut is one step early in your walk (off by one): it is between t-1 and t where t % k_trunc == 0",
+           cut, cut.replace("t %", "(t - 1) %"))
+    yield ("the cut is one step late in your walk (off by one): it is between t-1 and t where t % k_trunc == 0",
+           cut, cut.replace("t %", "(t + 1) %"))
+    yield ("the blocks are counted from the end; the cut is where t % k_trunc == 0", cut,
+           cut.replace("t %", "(T - t) %"))
+    yield "the cut is missing: credit crosses the start of a block", cut, "if False:"
+    yield "the cut also happens where k_trunc is None", cut, "if k_trunc is None or t % k_trunc == 0:"
+    yield "the cut is at every step: no credit goes from step to step (dh_local is never updated)", cut, "if True:"
+    dz = "dz[t] = dh * (1 - h[t]**2)"
+    yield "dz: the tanh's derivative 1 - h**2 is missing", dz, "dz[t] = dh"
+    yield "dz: the derivative of tanh is 1 - h**2, found 1 - h: the square is missing", dz, "dz[t] = dh * (1 - h[t])"
+    yield ("dz: 1 - tanh(h)**2: h is a tanh already, its derivative is 1 - h**2", dz,
+           "dz[t] = dh * (1 - np.tanh(h[t])**2)")
+    yield "dz: the sigmoid's derivative where the tanh's 1 - h**2 belongs", dz, "dz[t] = dh * h[t] * (1 - h[t])"
+    yield ("dz: the credit of the loss at the start of a block is lost; the cut stops dh_local only",
+           "dh = dh_loss[t] + dh_local",
+           "dh = dh_loss[t] * (not k_trunc or t % k_trunc > 0) + dh_local")
+    yield ("dz: credit of the loss counts at the last step only; every step has its dh_loss[t]", "dh = dh_loss[t]",
+           "dh = dh_loss[t] * (t == T - 1)")
+    yield ("dz: dh_local of step t+1 is missing: credit is carried, but never added", "dh = dh_loss[t] + dh_local",
+           "dh = dh_loss[t]")
+    local = "dh_local = dz[t] @ W_h.T"
+    yield "dh_local: W_h should be transposed, dz[t] @ W_h.T", local, "dh_local = dz[t] @ W_h"
+    yield ("dh_local: the tanh's derivative is missing, it is dz[t] @ W_h.T and not dh @ W_h.T", local,
+           "dh_local = dh @ W_h.T")
+    yield "dh_local: += for =: credit of old steps is carried twice", local, "dh_local = dh_local + dz[t] @ W_h.T"
+    yield "dh_local: W_h is missing, it is dz[t] @ W_h.T", local, "dh_local = dz[t]"
+    dW = "dW_h += h[t - 1].T @ dz[t]"
+    yield "dW_h: = for +=: only one step counts", dW, "dW_h = h[t - 1].T @ dz[t]"
+    yield ("dW_h: the first step of every block is missing; the cut stops h_prev, not W_h", "if t > 0:",
+           "if t > 0 and (k_trunc is None or t % k_trunc > 0):")
+    yield "dW_h: h[t] where h[t-1] belongs", dW, "dW_h += h[t].T @ dz[t]"
+    yield ("dW_h: step 0 meets h[-1], which is the last state in Python; h before step 0 is zeros", "if t > 0:",
+           "if True:")
+    yield "dW_h: dh where dz belongs: the tanh's derivative is missing", dW, "dW_h += h[t - 1].T @ dh"
+    yield "dW_h: step 1 is missing", "if t > 0:", "if t > 1:"
+    yield ("dW_h: the loss's credit alone is used, dh_local is missing", dW,
+           "dW_h += h[t - 1].T @ (dh_loss[t] * (1 - h[t]**2))")
+
+
+MISTAKES = tuple(_mistakes())

@@ -22,8 +22,8 @@ The forward pass, as a loop (softmax over the K selected scores; h[-1] = c[-1] =
 So slot n >= n_empty of memory is h[(n - n_empty + 1) * k_att - 1], and slots below n_empty are constants.
 
 dy is the gradient of y. tape holds what the forward pass computed: i f g o c h_hat h s (each T, B, H), slots and w
-(each T, B, K), memory (N, B, H: all microstates, the empty ones first). params holds W_x W_h b V_h V_s b_y W_q. The parts
-that you wrote earlier are supplied.
+(each T, B, K), memory (N, B, H: all microstates, the empty ones first). params holds W_x W_h b V_h V_s b_y W_q. The
+parts that you wrote earlier are supplied.
 """
 
 import numpy as np
@@ -49,15 +49,17 @@ from .e05_select_and_renormalise import reference as select_and_renormalise  # n
 
 MINUTES, POINTS, TUTORIAL = 60, 15, "05"
 OUTPUTS = ("dz", "grads")
+SIZE_OF = dict(T=("dy", 0), B=("dy", 1), O=("dy", 2), D=("x", 2))
 GATED = ("dz", "grads[W_x]", "grads[W_h]", "grads[b]")
 TIMED = ("dz",)
 HINTS = (
-    "Carry dh_local, dc_local (from step t+1) and one array dh_memory (T, B, H) that later steps write into. At step t: "
-    "dh = dy[t] @ V_h.T + dh_local + dh_memory[t].",
-    "s reaches the loss through y and through h: ds = dy[t] @ V_s.T + dh. h_hat reaches it through h and through the query: "
-    "dh_hat = dh + what dot_scores sends back. For softmax, slope is w.",
-    "Microstates get credit twice: from recall_backward and from dot_scores (call it on the K gathered microstates). Slot n is "
-    "step (n - n_empty + 1) * k_att - 1. After the LSTM step, if t % k_trunc == 0, set dh_local and dc_local to zeros.",
+    "Carry dh_local, dc_local (from step t+1) and one array dh_memory (T, B, H) that later steps write into. At step "
+    "t: dh = dy[t] @ V_h.T + dh_local + dh_memory[t].",
+    "s reaches the loss through y and through h: ds = dy[t] @ V_s.T + dh. h_hat reaches it through h and through the "
+    "query: dh_hat = dh + what dot_scores sends back. For softmax, slope is w.",
+    "Microstates get credit twice: from recall_backward and from dot_scores (call it on the K gathered microstates). "
+    "Slot n is step (n - n_empty + 1) * k_att - 1. After the LSTM step, if t % k_trunc == 0, set dh_local and dc_local to "
+    "zeros.",
 )
 SIZES = ("W_x", "W_h", "b", "V_h", "V_s", "b_y", "W_q")
 
@@ -90,7 +92,8 @@ def forward(x, params, K, k_att):
 
 
 def cases(rng):
-    for T, B, D, H, O, K, k_trunc, k_att in ((7, 2, 3, 4, 3, 2, 3, 2), (8, 3, 2, 3, 4, 3, None, 1), (11, 2, 3, 5, 2, 1, 4, 3)):
+    settings = ((7, 2, 3, 4, 3, 2, 3, 2), (8, 3, 2, 3, 4, 3, None, 1), (11, 2, 3, 5, 2, 1, 4, 3))
+    for T, B, D, H, O, K, k_trunc, k_att in settings:
         params, x = random_params(rng, D, H, O), rng.normal(size=(T, B, D))
         y, tape = forward(x, params, K, k_att)
         yield dict(dy=rng.normal(size=y.shape), x=x, tape=tape, params=params, k_trunc=k_trunc, k_att=k_att)
@@ -126,3 +129,68 @@ def reference(dy, x, tape, params, k_trunc, k_att):
         grads["V_s"] += tape["s"][t].T @ dy[t]                 # (H, O)
         grads["b_y"] += dy[t].sum(axis=0)                      # (O,)
     return dz, grads
+
+
+def _mistakes():
+    dh, ds = 'dh = dy[t] @ params["V_h"].T + dh_local + dh_memory[t]', 'ds = dy[t] @ params["V_s"].T + dh'
+    yield "dh: dh_local of step t+1 is never added", dh, dh.replace(" + dh_local", "")
+    yield ("dh: dh_memory, the credit of later steps that recalled h[t], is never added: it is missing", dh,
+           dh.replace(" + dh_memory[t]", ""))
+    yield "dh: the credit of the loss, dy[t] @ V_h.T, is missing", dh, "dh = dh_local + dh_memory[t]"
+    yield "ds: the way of s through h is missing, ds = dy[t] @ V_s.T + dh", ds, 'ds = dy[t] @ params["V_s"].T'
+    yield "ds: the way of s through y is missing, ds = dy[t] @ V_s.T + dh", ds, "ds = dh"
+    step = "dz[t], dc_local, _, dh_local,"
+    yield ("dc_local: the carried dc is never updated: dc_prev of the LSTM step has to become dc_local", step,
+           "dz[t], _, _, dh_local,")
+    yield ("dh_local: the carried dh is never updated: dh_prev of the LSTM step has to become dh_local", step,
+           "dz[t], dc_local, _, _,")
+    yield ("dh_local and dc_local: the carried dh and dc are never updated", step, "dz[t], _, _, _,")
+    yield ("the LSTM step is given dc = 0: the carried dc of step t+1 is missing", "dh + dh_query, dc_local,",
+           "dh + dh_query, zeros,")
+    yield "dh_hat: the credit through the query (from dot_scores) is missing", "dh + dh_query,", "dh,"
+    cut = "        if k_trunc is not None and t % k_trunc == 0:\n            dh_local = dc_local = zeros"
+    yield ("the cut is missing: dh_local and dc_local cross the start of a block",
+           "dh_local = dc_local = zeros                        # the", "pass  # the")
+    yield ("the cut stops dh_local, but dc_local is not cut",
+           "dh_local = dc_local = zeros                        # the", "dh_local = zeros  # the")
+    yield ("the cut stops dc_local, but dh_local is not cut",
+           "dh_local = dc_local = zeros                        # the", "dc_local = zeros  # the")
+    yield ("the cut is one step late in your walk (off by one): it is where t % k_trunc == 0", "t % k_trunc",
+           "(t + 1) % k_trunc")
+    yield ("the cut is one step early in your walk (off by one): it is where t % k_trunc == 0", "t % k_trunc",
+           "(t - 1) % k_trunc")
+    yield ("the cut stops credit through recalls as well: dh_memory is not cut",
+           cut, cut + "\n            dh_memory[:t] = 0\n            #")
+    yield ("microstates: the credit through their scores (dM of dot_scores) is missing",
+           "        dM[here] += dM_key                                     # (K, B, H)\n", "")
+    yield ("microstates: the credit through the sum s (dM of recall_backward) is missing", "dM[here] += dM_key",
+           "dM[:] = 0; dM[here] += dM_key")
+    step_of_slot = "(n - n_empty + 1) * k_att - 1"
+    memory = "dh_memory[(n - n_empty + 1) * k_att - 1] += dM[n]"
+    yield "dh_memory: = for +=: only the last recall of a microstate counts", memory, memory.replace("+=", "=")
+    yield ("slot n is taken for step (n - n_empty) * k_att; it is step (n - n_empty + 1) * k_att - 1", memory,
+           memory.replace(step_of_slot, "(n - n_empty) * k_att"))
+    yield ("slot n is taken for step n - n_empty: k_att is forgotten", memory,
+           memory.replace(step_of_slot, "n - n_empty"))
+    yield "no credit goes to microstates (dh_memory is never written)", memory, "pass"
+    for name in ("W_q", "W_x", "W_h", "b"):
+        short = "db" if name == "b" else f"d{name}"
+        yield (f"grads[{name}]: = for +=: only one step counts", f'grads["{name}"] += {short}',
+               f'grads["{name}"] = {short}')
+        yield (f"grads[{name}] is a mean over the steps; expected the sum", f'grads["{name}"] += {short}',
+               f'grads["{name}"] += {short} / T')
+        yield f"grads[{name}] is never written", f'grads["{name}"] += {short}', "pass"
+    for name, value in (("V_h", "h[t].T @ dy[t]"), ("V_s", 'tape["s"][t].T @ dy[t]'), ("b_y", "dy[t].sum(axis=0)")):
+        yield f"grads[{name}]: = for +=: only one step counts", f'grads["{name}"] += ', f'grads["{name}"] = '
+        yield f"grads[{name}] is never written", f'grads["{name}"] += {value}', "pass"
+    yield 'grads[V_h]: h_hat where h belongs', 'grads["V_h"] += h[t]', 'grads["V_h"] += tape["h_hat"][t]'
+    yield ("h_prev of step 0 is h[-1], which is the last state in Python; before step 0 it is zeros",
+           "(h[t - 1], c[t - 1]) if t > 0 else (zeros, zeros)", "(h[t - 1], c[t - 1])")
+    yield "h_prev: h[t] where h[t-1] belongs", "(h[t - 1], c[t - 1]) if", "(h[t], c[t - 1]) if"
+    yield ("h_prev: h_hat[t-1] where h[t-1] belongs: the recalled sum is part of the state", "(h[t - 1], c[t - 1]) if",
+           '(tape["h_hat"][t - 1], c[t - 1]) if')
+    yield ("dot_scores is given h where h_hat belongs: the query is made before the recall",
+           'dot_scores(tape["h_hat"][t]', "dot_scores(h[t]")
+
+
+MISTAKES = tuple(_mistakes())

@@ -50,3 +50,27 @@ def reference(grads, max_norm):
     scale = min(1.0, max_norm / norm)
     clipped = {name: scale * value for name, value in grads.items()}
     return norm, clipped
+
+
+MISTAKES = (
+    ("norm: the square root is missing", "norm = np.sqrt(sum((value**2).sum() for value in grads.values()))",
+     "norm = sum((value**2).sum() for value in grads.values())"),
+    ("norm is the sum of the norms; expected the root of the sum of all squares",
+     "np.sqrt(sum((value**2).sum() for value in grads.values()))",
+     "sum(np.sqrt((value**2).sum()) for value in grads.values())"),
+    ("norm is the largest of the norms; expected one norm over all arrays", "np.sqrt(sum(", "np.sqrt(max("),
+    ("norm: the mean of the squares; expected their sum", "(value**2).sum()", "(value**2).mean()"),
+    ("norm is returned after clipping; expected the norm before", "clipped = {",
+     "norm_before, norm = norm, norm * scale; clipped = {"),
+    ("each array is clipped by its own norm; expected one norm over all of them, so that the direction stays",
+     "scale * value for",
+     "min(1.0, max_norm / np.sqrt((value**2).sum())) * value for"),
+    ("a norm below max_norm is scaled up, too; small gradients never become larger", "min(1.0, max_norm / norm)",
+     "max_norm / norm"),
+    ("nothing is clipped", "min(1.0, max_norm / norm)", "1.0"),
+    ("the gradients become 1 / norm long: the factor max_norm is missing", "max_norm / norm)", "1 / norm)"),
+    ("entries are clipped one by one; expected one factor for all, so that the direction stays", "scale * value for",
+     "np.clip(value, -max_norm, max_norm) for"),
+    ("clipped the wrong way round: gradients are shrunk when norm is below max_norm", "min(1.0, max_norm / norm)",
+     "(max_norm / norm if norm < max_norm else 1.0)"),
+)

@@ -42,7 +42,8 @@ OUTPUTS = ("loss", "m", "v", "params", "step")
 UPDATES, LEARNED, HIDDEN = 200, 0.25, 16                       # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
 HINTS = (
     "Work on one name at a time and build three new dicts; step goes up before it is used.",
-    "m[name] = 0.9 * m[name] + 0.1 * grads[name] (a new array); m_hat and v_hat are for the update only, they are not kept.",
+    "m[name] = 0.9 * m[name] + 0.1 * grads[name] (a new array); m_hat and v_hat are for the update only: not "
+    "kept.",
     "The square root is of v_hat alone, 1e-8 is added after it, and the parameters move against the gradient.",
 )
 
@@ -59,7 +60,7 @@ def copy_batch(rng, B=16, n_symbols=3, length=2, gap=2):
 def start(rng, H, x):
     from .e08_the_whole_walk import random_params
     params = random_params(rng, x.shape[-1], H, x.shape[-1], scale=1 / np.sqrt(H))
-    params["b"][H:2 * H], params["W_q"] = 1, np.eye(H)         # as the package starts: remember, and ask for what is like h
+    params["b"][H:2 * H], params["W_q"] = 1, np.eye(H)         # as the package starts
     return params, {name: np.zeros_like(value) for name, value in params.items()}
 
 
@@ -95,3 +96,42 @@ def reference(params, m, v, step, x, targets, learning_rate, max_norm):
     v_hat = {name: v[name] / (1 - 0.999**step) for name in params}
     params = {name: params[name] - learning_rate * m_hat[name] / (np.sqrt(v_hat[name]) + 1e-8) for name in params}
     return loss, m, v, params, step
+
+
+MISTAKES = (
+    ("loss is that after the update; expected the one before", "return loss, m,",
+     "loss, _ = loss_and_gradients(params, x, targets)\n    return loss, m,"),
+    ("the gradients are not clipped: clip_gradients returns new arrays, which are never used", "_, grads = clip",
+     "_, _ = clip"),
+    ("m: the gradient's part is missing its factor 0.1", "0.1 * grads[name]", "grads[name]"),
+    ("m: the old m is missing, m = 0.9 * m + 0.1 * gradient", "0.9 * m[name] + ", ""),
+    ("m and v are swapped: 0.999 belongs to v", "0.9 * m[name] + 0.1 *", "0.999 * m[name] + 0.001 *"),
+    ("m: the bias-corrected m_hat is kept; it is for the update only", "return loss, m,", "return loss, m_hat,"),
+    ("v: the square is missing, v = 0.999 * v + 0.001 * gradient**2", "grads[name]**2", "grads[name]"),
+    ("v: the old v is missing, v = 0.999 * v + 0.001 * gradient**2", "0.999 * v[name] + ", ""),
+    ("v: the gradient's part is missing its factor 0.001", "0.001 * grads", "grads"),
+    ("v: 0.99 where 0.999 belongs", "0.999 * v[name] + 0.001", "0.99 * v[name] + 0.01"),
+    ("params: Adam's bias correction of m is missing, m_hat = m / (1 - 0.9**step)", "m[name] / (1 - 0.9**step)",
+     "m[name]"),
+    ("params: Adam's bias correction of v is missing, v_hat = v / (1 - 0.999**step)", "v[name] / (1 - 0.999**step)",
+     "v[name]"),
+    ("params: Adam's bias correction is missing, of m and of v", "m_hat[name] / (np.sqrt(v_hat[name])",
+     "m[name] / (np.sqrt(v[name])"),
+    ("params: the bias correction uses the old step; the first update is step 1",
+     "0.9**step) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**step)",
+     "0.9**max(step - 1, 1e-9)) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**max(step - 1, 1e-9))"),
+    ("params: the bias correction uses step + 1: step went up twice",
+     "0.9**step) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**step)",
+     "0.9**(step + 1)) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**(step + 1))"),
+    ("params move along the gradient; expected against it (minus)", "params[name] - learning_rate",
+     "params[name] + learning_rate"),
+    ("params: the square root of v_hat is missing", "np.sqrt(v_hat[name])", "v_hat[name]"),
+    ("params: 1e-8 stands inside the square root; expected outside", "(np.sqrt(v_hat[name]) + 1e-8)",
+     "np.sqrt(v_hat[name] + 1e-8)"),
+    ("params: 1e-8 is missing", " + 1e-8)", ")"),
+    ("params: plain gradient descent; m_hat and v_hat are not used",
+     "learning_rate * m_hat[name] / (np.sqrt(v_hat[name]) + 1e-8)", "learning_rate * grads[name]"),
+    ("params are not changed", "    params = {name: params[name] -", "    _ = {name: params[name] -"),
+    ("params: learning_rate is missing", "learning_rate * m_hat", "m_hat"),
+    ("step does not go up: return step + 1", "return loss, m, v, params, step", "return loss, m, v, params, step - 1"),
+)

@@ -1,0 +1,224 @@
+"""The ten exercises: references that are right, solutions that pass, copies that do not overwrite work."""
+
+import argparse
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+import student
+
+import sab_numpy
+from sab_numpy.coursework import EXERCISE_SET, catalogue, exercises_command, hint_command
+from sab_numpy.coursework.diagnose import close, run_edited
+from sab_numpy.coursework.grading import grade, make_cases
+from sab_numpy.coursework.judge import expected
+
+ALL = pytest.mark.parametrize("number", catalogue.NUMBERS)
+
+
+@ALL
+def test_the_solution_gets_all_points(number, tmp_path):
+    result = student.grade_text(tmp_path, number, student.solution(number), seed=3)
+    assert (result.status, result.points) == ("right", result.possible), result.feedback
+    assert result.ran == result.passed > 0
+
+
+@ALL
+def test_the_untouched_copy_gets_nothing(number, tmp_path):
+    result = student.grade_text(tmp_path, number, catalogue.student_copy(number))
+    assert (result.status, result.points, result.ran) == ("failed", 0, 0)
+    assert result.feedback == [f"exercise {number}: not written yet"]
+
+
+@ALL
+@pytest.mark.parametrize("text", ["", "# nothing\n", "def (", "EXERCISE = 77\nEXERCISE_SET = 1\n", "x = '\0'"])
+def test_what_cannot_be_checked_gets_nothing(number, text, tmp_path):
+    result = student.grade_text(tmp_path, number, text)
+    assert (result.status, result.points, result.ran, len(result.feedback)) == ("failed", 0, 0, 1)
+
+
+@ALL
+def test_another_exercise_set_is_refused(number, tmp_path):
+    text = student.solution(number).replace("EXERCISE_SET = 1", "EXERCISE_SET = 2")
+    result = student.grade_text(tmp_path, number, text)
+    assert result.points == 0 and "exercise set 2, this grader has set 1" in result.feedback[0]
+
+
+@ALL
+def test_an_exercise_is_complete(number):
+    module = catalogue.exercise(number)
+    assert (module.EXERCISE, module.EXERCISE_SET, len(module.HINTS)) == (number, EXERCISE_SET, 3)
+    copy = catalogue.student_copy(number)
+    assert "HINTS" not in copy and "def reference" not in copy and "sab_numpy" not in copy
+    ast.parse(copy)
+    assert max(map(len, copy.splitlines())) <= 120
+
+
+def test_the_points_make_a_hundred_and_the_first_takes_five_minutes():
+    assert sum(catalogue.exercise(number).POINTS for number in catalogue.NUMBERS) == 100
+    assert catalogue.exercise(1).MINUTES == 5
+
+
+def test_the_solutions_are_not_in_the_package():
+    package = Path(sab_numpy.__file__).parent if sab_numpy.__file__ else Path("sab_numpy")
+    own = {student.solution(number) for number in catalogue.NUMBERS}
+    assert not any(file.read_text(encoding="utf-8") in own for file in package.rglob("*.py"))
+
+
+@ALL
+def test_every_listed_mistake_runs_and_changes_the_numbers(number):
+    module, cases = catalogue.exercise(number), make_cases(number, 0)[:-1]
+    right = [None if "calls" in case else expected(module, case) for case in cases]
+    for mistake in module.MISTAKES:
+        wrong = run_edited(module, mistake, cases)
+        assert wrong is not None, mistake
+        assert any(not close(bad[name], good[name]) for bad, good in zip(wrong, right) if good for name in good), mistake
+
+
+# ---- the references are the derivatives of the forward passes that the texts quote ----
+
+def complex_step(f, inputs, name, cotangents):
+    """Gradient of sum(cotangents * f(inputs)) with respect to one input, entry by entry."""
+    value = inputs[name]
+    gradient = np.zeros(value.shape)
+    for index in np.ndindex(*value.shape):
+        moved = value.astype(complex)
+        moved[index] += 1e-30j
+        outputs = f(**{**inputs, name: moved})
+        gradient[index] = sum((c * o).sum().imag for c, o in zip(cotangents, outputs)) / 1e-30
+    return gradient
+
+
+def agree(found, numeric):
+    np.testing.assert_allclose(found, numeric, rtol=1e-11, atol=1e-12 * np.abs(numeric).max())
+
+
+def test_reference_1_is_the_derivative_of_the_loss():
+    def loss(z, targets):
+        p = 0.5 * (1 + np.tanh(z / 2))
+        return [-(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean()]
+
+    case = make_cases(1, 1)[0]
+    agree(catalogue.exercise(1).reference(**case)[2], complex_step(loss, case, "z", [np.ones(())]))
+
+
+def test_reference_3_is_the_derivative_of_reference_2():
+    rng, step = np.random.default_rng(0), catalogue.exercise(2).reference
+    case = make_cases(2, 1)[0]
+    i, f, g, o, c, _ = step(**case)
+    dh_hat, dc = rng.normal(size=(2, *c.shape))
+    given = {name: case[name] for name in ("x", "h_prev", "c_prev", "W_x", "W_h")}
+    answers = catalogue.exercise(3).reference(dh_hat, dc, i=i, f=f, g=g, o=o, c=c, **given)
+    names = ("z", "c_prev", "x", "h_prev", "W_x", "W_h", "b")
+    for name, found in list(zip(names, answers))[1:]:
+        agree(found, complex_step(lambda **k: step(**k)[4:], case, name, [dc, dh_hat]))
+
+
+def test_reference_4_is_the_derivative_of_its_scores():
+    case = make_cases(4, 1)[1]
+    answers = catalogue.exercise(4).reference(**case)
+    for name, found in zip(("M", "h_hat", "W_q"), answers[1:]):
+        agree(found, complex_step(lambda **k: catalogue.exercise(4).reference(**k)[:1], case, name, [case["da"]]))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_reference_5_is_the_derivative_of_its_weights(which):
+    case = make_cases(5, 1)[which]
+    order = np.argsort(-case["a"], axis=1, kind="stable")
+
+    def weights(a, K, normalise, dw):                          # the selection is a constant
+        top, last = (np.take_along_axis(a, part, axis=1) for part in (order[:, :K], order[:, K:K + 1]))
+        r = np.exp(top) if normalise == "softmax" else top - last
+        return [r / (r.sum(axis=1, keepdims=True) + (1e-6 if normalise == "relu" else 0))]
+
+    agree(catalogue.exercise(5).reference(**case)[2], complex_step(weights, case, "a", [case["dw"]]))
+
+
+def test_reference_6_is_the_derivative_of_the_sum():
+    case = make_cases(6, 1)[0]                                 # slope = w: a softmax
+    here = case["slots"].T, np.arange(len(case["ds"]))
+
+    def recall(M, w):
+        return [(w.T[:, :, None] * M[here]).sum(axis=0)]
+
+    def recall_by_scores(a):
+        e = np.exp(a)
+        return recall(case["M"], e / e.sum(axis=1, keepdims=True))
+
+    da, dM = catalogue.exercise(6).reference(**case)
+    agree(dM, complex_step(recall, dict(M=case["M"], w=case["w"]), "M", [case["ds"]]))
+    agree(da, complex_step(recall_by_scores, dict(a=np.log(case["w"])), "a", [case["ds"]]))
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_reference_7_is_the_derivative_with_stopped_states(which):
+    rng, case = np.random.default_rng(7), make_cases(7, 1)[which]
+    T, k_trunc = len(case["h"]), case["k_trunc"]
+    inputs = rng.normal(size=case["h"].shape)
+
+    def states(inputs, W_h, kept=None):
+        h = []
+        for t in range(T):
+            cut = k_trunc is not None and t > 0 and t % k_trunc == 0
+            h_prev = np.zeros(inputs.shape[1:]) if t == 0 else kept[t - 1] if cut and kept else h[t - 1]
+            h.append(np.tanh(inputs[t] + h_prev @ W_h))
+        return h
+
+    kept = states(inputs, case["W_h"])
+    dz, dW_h = catalogue.exercise(7).reference(case["dh_loss"], np.array(kept), case["W_h"], k_trunc)
+    replay = dict(inputs=inputs, W_h=case["W_h"], kept=kept)
+    agree(dz, complex_step(states, replay, "inputs", case["dh_loss"]))
+    agree(dW_h, complex_step(states, replay, "W_h", case["dh_loss"]))
+
+
+# ---- the commands ----
+
+def arguments(command, *words):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_copies_are_written_and_never_over_a_students_work(tmp_path):
+    args = arguments(exercises_command, "--out", str(tmp_path / "mine"))
+    assert exercises_command.run(args) == 0
+    assert len(list((tmp_path / "mine").glob("exercise_*.py"))) == 10
+    assert exercises_command.run(args) == 0                    # unchanged copies are no obstacle
+    file = tmp_path / "mine" / catalogue.file_name(4)
+    file.write_text("my work")
+    (tmp_path / "mine" / catalogue.file_name(1)).unlink()
+    with pytest.raises(ValueError, match="exercise_04_dot_scores.py was edited"):
+        exercises_command.run(args)
+    assert file.read_text() == "my work" and not (tmp_path / "mine" / catalogue.file_name(1)).exists()
+
+
+def test_one_copy_comes_with_the_earlier_parts_that_it_needs(tmp_path):
+    exercises_command.run(arguments(exercises_command, "--out", str(tmp_path), "--exercise", "8"))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["earlier_08.py", catalogue.file_name(8)]
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+@ALL
+def test_there_are_three_hints(number, level, capsys):
+    assert hint_command.run(arguments(hint_command, str(number), "--level", str(level))) == 0
+    assert f"hint {level} of 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("0",), ("11",), ("4", "--level", "0"), ("4", "--level", "4")])
+def test_a_hint_that_does_not_exist_is_refused(words):
+    with pytest.raises(ValueError):
+        hint_command.run(arguments(hint_command, *words))
+
+
+def test_a_folder_without_an_exercise_is_an_error(tmp_path):
+    (tmp_path / "notes.py").write_text("x = 1")
+    with pytest.raises(ValueError, match="nothing was checked"):
+        grade(tmp_path)
+
+
+def test_two_files_of_one_exercise_are_an_error(tmp_path):
+    (tmp_path / "exercise_01_a.py").write_text("x = 1")
+    (tmp_path / "exercise_01_b.py").write_text("x = 1")
+    with pytest.raises(ValueError, match="keep one"):
+        grade(tmp_path)

@@ -1,0 +1,92 @@
+"""A student's code runs behind a fence: whatever it does, it gets 0 for that exercise and the rest is graded."""
+
+import pytest
+import student
+
+from sab_numpy.coursework import catalogue, isolate
+from sab_numpy.coursework.grading import grade, grade_exercise
+
+LIMITS = isolate.Limits(seconds=2, megabytes=1024)
+HEAD = "import numpy as np\nEXERCISE = 1\nEXERCISE_SET = 1\n"
+DEFINITION = "def sigmoid_cross_entropy(z, targets):\n"
+# the names of os, reached without an import
+OS = "s = [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == '_wrap_close'][0].__init__.__globals__\n"
+
+HOSTILE = {
+    "an endless loop": (DEFINITION + "    while True: pass\n", "time limit"),
+    "an endless loop while loading": ("while True: pass\n", "time limit"),
+    "sys.exit": (DEFINITION + "    raise SystemExit(0)\n", "SystemExit"),
+    "a forged exit code": (OS + DEFINITION + "    s['_exit'](0)\n", "handed back"),
+    "a flood of output": (DEFINITION + "    while True: print('x' * 10000)\n", "printed more than"),
+    "all the memory": (DEFINITION + "    return [np.ones(2**27) for _ in range(99)]\n", "MemoryError"),
+    "endless recursion": ("def f(): f()\n" + DEFINITION + "    f()\n", "RecursionError"),
+    "a forged comparison": (
+        "class Yes(np.ndarray):\n    def __eq__(s, o): return np.ones(s.shape, bool)\n    __array_priority__ = 99\n"
+        + DEFINITION + "    y = z.view(Yes)\n    return y, y, y\n", "Yes"),
+    "an object that is equal to all": (
+        "class Yes:\n    def __eq__(s, o): return True\n    def __array__(s, *a, **k): return np.zeros((2, 3))\n"
+        + DEFINITION + "    return Yes(), Yes(), Yes()\n", "Yes"),
+    "patched numpy": (
+        DEFINITION + "    np.allclose = np.array_equal = lambda *a, **k: True\n    np.abs = lambda x: x * 0\n"
+        "    return z, z, z\n", "p"),
+    "the grader's files, written": (f"open({isolate.OURS + '/coursework/judge.py'!r}, 'a')\n", "writing"),
+    "the grader's files, read": (f"open({isolate.OURS + '/coursework/judge.py'!r})\n", "read"),
+    "a violation that is caught": (
+        "try:\n    open('/tmp/x', 'w')\nexcept Exception:\n    pass\n" + DEFINITION + "    return z, z, z\n", "writing"),
+    "np.save": (DEFINITION + "    np.save('mine.npy', z)\n    return z, z, z\n", "writing"),
+    "a shell": (OS + "s['system']('true')\n", "os.system"),
+    "a fork": (OS + "s['fork']()\n", "os.fork"),
+    "a signal to the grader": (OS + "s['kill'](s['getppid'](), 9)\n", "os.kill"),
+    "a removed file": (OS + "s['remove']('job.json')\n", "os.remove"),
+    "forged results": (OS + "s['write'](3, b'PK'); s['_exit'](0)\n", "handed back"),
+}
+IMPORTS = ("sab_numpy", "torch", "jax", "autograd", "os", "sys", "subprocess", "sab_numpy.coursework.judge")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_mischief_gets_nothing_and_is_named(name, tmp_path):
+    text, words = HOSTILE[name]
+    file = tmp_path / catalogue.file_name(1)
+    file.write_text(HEAD + text)
+    result = grade_exercise(1, file, limits=LIMITS)
+    assert result.points == 0 and result.status in ("failed", "wrong")
+    assert words in result.feedback[0], result.feedback
+    assert result.seconds < 10
+
+
+@pytest.mark.parametrize("name, text", [(name, "import {}\n") for name in IMPORTS] + [
+    ("torch", "__import__('{}')\n"), ("sab_numpy", "np.testing.__builtins__['__import__']('{}')\n")])
+def test_only_numpy_is_imported(name, text, tmp_path):
+    file = tmp_path / catalogue.file_name(1)
+    file.write_text(HEAD + text.format(name) + DEFINITION + "    return z, z, z\n")
+    result = grade_exercise(1, file, limits=LIMITS)
+    assert result.points == 0 and "refused" in result.feedback[0], result.feedback
+
+
+def test_earlier_parts_are_for_the_exercises_that_need_them_only(tmp_path):
+    file = tmp_path / catalogue.file_name(3)
+    file.write_text(student.solution(3) + "\nfrom earlier_08 import lstm_step_backward\n")
+    assert "refused" in grade_exercise(3, file, limits=LIMITS).feedback[0]
+
+
+def test_one_hostile_file_does_not_stop_the_rest(tmp_path):
+    for number in (1, 2, 9):
+        (tmp_path / catalogue.file_name(number)).write_text(student.solution(number))
+    (tmp_path / catalogue.file_name(2)).write_text("EXERCISE = 2\nEXERCISE_SET = 1\nwhile True: pass\n")
+    results = {result.number: result for result in grade(tmp_path, limits=LIMITS)}
+    assert [results[number].status for number in (1, 2, 3, 9)] == ["right", "failed", "missing", "right"]
+
+
+def test_same_file_and_seed_same_score(tmp_path):
+    file = tmp_path / catalogue.file_name(6)
+    file.write_text(student.solution(6).replace("M[n, b] - s)", "M[n, b])"))
+    first, second, other = (grade_exercise(6, file, seed=seed) for seed in (4, 4, 5))
+    assert (first.points, first.feedback) == (second.points, second.feedback)
+    assert first.feedback[1] != other.feedback[1]              # other numbers
+
+
+@pytest.mark.slow
+def test_all_solutions_pass_in_their_processes():
+    results = grade(student.SOLUTIONS)
+    assert [result.status for result in results] == ["right"] * 10
+    assert sum(result.seconds for result in results) < 60
