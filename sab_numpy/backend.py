@@ -1,6 +1,7 @@
 """NumPy or CuPy: the arrays decide, call by call. No global switch, and CuPy is imported only when it is asked for."""
 
 import sys
+from functools import cache
 from importlib import import_module
 
 import numpy as np
@@ -99,3 +100,35 @@ def _move(tree, xp):
     if not is_array(tree) or namespace(tree) is xp:
         return tree
     return to_numpy(tree) if xp is np else xp.asarray(tree)
+
+
+# On a GPU every operation is a kernel with a fixed price, so the arithmetic of the gates is two kernels instead of
+# twenty-one. The same lines are lstm.lstm_step and lstm_step_backward, in a form for NumPy; tests hold them together.
+# An output may lie where an input does: each is read for the last time in the line that writes it, or before.
+# (S is T, but for a complex step through the frozen replay, where a stopped c_prev is real.)
+
+GATE_KERNELS = {
+    "forward": ("T zi, T zf, T zg, T zo, S c_prev", "T gi, T gf, T gg, T go, T c, T tanh_c, T h_hat", """
+        gi = T(0.5) * tanh(zi) + T(0.5);
+        gf = T(0.5) * tanh(zf) + T(0.5);
+        gg = tanh(zg);
+        go = T(0.5) * tanh(zo) + T(0.5);
+        c = gf * c_prev + gi * gg;
+        tanh_c = tanh(c);
+        h_hat = go * tanh_c;
+    """),
+    "backward": ("T dh_hat, T dc, T gi, T gf, T gg, T go, T c_prev, T tanh_c", "T dzi, T dzf, T dzg, T dzo, T dc_prev", """
+        dc_prev = dc + (dh_hat - dh_hat * tanh_c * tanh_c) * go;
+        dzi = dc_prev * gg * (gi - gi * gi);
+        dzf = dc_prev * c_prev * (gf - gf * gf);
+        dzg = dc_prev * gi * (T(1) - gg * gg);
+        dzo = dh_hat * tanh_c * (go - go * go);
+        dc_prev = dc_prev * gf;
+    """),
+}
+
+
+@cache
+def gate_kernel(xp, direction):
+    """The gates' arithmetic as one CuPy kernel, called with its inputs and outputs; None for NumPy."""
+    return None if xp is np else xp.ElementwiseKernel(*GATE_KERNELS[direction], f"sab_gates_{direction}")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from standin import fakecupy, watch
 
-from sab_numpy import backend
+from sab_numpy import backend, lstm
 
 Pair = namedtuple("Pair", "first second")
 
@@ -102,3 +102,41 @@ def test_importing_the_package_does_not_import_cupy():
     code = "import sys; sys.modules['cupy'] = None; import sab_numpy; from sab_numpy import backend; print('fine')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+def test_the_fused_gates_are_the_plain_gates_also_in_place(dtype):
+    rng, B, H = np.random.default_rng(0), 3, 5
+    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)            # noqa: E731
+    half = lstm.gate_column(np, lstm.HALF, dtype)
+    z, c_prev, dh, dc = draw(4, B, H), draw(B, H), draw(B, H), draw(B, H)
+    plain = {"z": z.copy(), "c": draw(B, H), "tanh_c": draw(B, H), "h_hat": draw(B, H), "dc": dc.copy(), "dz": 0 * z}
+    fused = {name: fakecupy.asarray(value.copy()) for name, value in plain.items()}
+    lstm.lstm_step(np, plain["z"], half, 1 - half, c_prev, plain["c"], plain["tanh_c"], plain["h_hat"])
+    lstm.lstm_step_backward(np, dh, plain["dc"], plain["z"], c_prev, plain["tanh_c"], plain["dz"], np.empty_like(z))
+    c_there = fakecupy.asarray(c_prev)
+    backend.gate_kernel(fakecupy, "forward")(*fused["z"], c_there, *fused["z"], fused["c"], fused["tanh_c"],
+                                             fused["h_hat"])
+    backend.gate_kernel(fakecupy, "backward")(fakecupy.asarray(dh), fused["dc"], *fused["z"], c_there,
+                                              fused["tanh_c"], *fused["dz"], fused["dc"])
+    for name, value in plain.items():
+        assert np.abs(fused[name].get() - value).max() <= 4 * np.finfo(dtype).eps * np.abs(value).max(), name
+
+
+@pytest.mark.parametrize("direction", backend.GATE_KERNELS)
+def test_every_line_of_a_kernel_is_needed(direction):
+    """Without any one of its lines, or with one gate for another, a kernel gives other numbers."""
+    ins, outs, text = backend.GATE_KERNELS[direction]
+    lines = [line for line in text.split(";") if line.strip()]
+    rng = np.random.default_rng(1)
+    args = [rng.standard_normal(4) for _ in (ins + "," + outs).split(",")]
+
+    def results(text):
+        there = [fakecupy.asarray(arg.copy()) for arg in args]
+        fakecupy.ElementwiseKernel(ins, outs, text)(*there)
+        return np.array([array.get() for array in there])
+
+    right = results(text)
+    faults = [";".join(lines[:k] + lines[k + 1:]) for k in range(len(lines))]
+    faults += [text.replace("gi", "gx").replace("gf", "gi").replace("gx", "gf")] * (direction == "backward")
+    assert all(np.abs(results(fault) - right).max() > 1e-3 for fault in faults)

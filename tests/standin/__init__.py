@@ -11,7 +11,7 @@ import types
 
 import numpy as np
 
-from .array import CUPY, Ufunc, bare, boxed, check_call, ndarray, note, watch
+from .array import CUPY, ElementwiseKernel, Ufunc, bare, boxed, check_call, ndarray, note, watch
 
 __all__ = ["fakecupy", "watch", "CUPY"]
 
@@ -58,6 +58,7 @@ class FakeCuPy(types.ModuleType):
     """The module: its names are CuPy's, made when they are first asked for."""
 
     ndarray = ndarray
+    ElementwiseKernel = ElementwiseKernel
     asarray = staticmethod(_asarray)
     array = staticmethod(_array)
     cuda = types.SimpleNamespace(runtime=types.SimpleNamespace(getDeviceCount=lambda: 1))

@@ -81,6 +81,32 @@ class Ufunc:
         return (array.sum if self.ufunc is np.add else array.prod)(axis=axis, dtype=dtype, out=out, keepdims=keepdims)
 
 
+class ElementwiseKernel:
+    """Runs a kernel's text as Python: assignments of arithmetic, tanh and T(number) mean the same in both languages.
+
+    Each assignment is written to memory before the next, as in a kernel, so an output may lie on an input.
+    """
+
+    def __init__(self, in_params, out_params, operation, name="kernel"):
+        self.names = [[p.split()[1] for p in params.split(",")] for params in (in_params, out_params)]
+        self.types = [p.split()[0] for p in (in_params + "," + out_params).split(",")]
+        self.statements = [line.strip() for line in operation.split(";") if line.strip()]
+        if reserved := {n for names in self.names for n in names if n in ("i", "n") or n.startswith("_")}:
+            raise ValueError(f"reserved names {sorted(reserved)}")
+
+    def __call__(self, *args):
+        ins, outs = self.names
+        kinds = {(letter, arg.dtype) for letter, arg in zip(self.types, args, strict=True)}
+        if len(kinds) != len(set(self.types)):
+            raise TypeError(f"Type is mismatched: expected one dtype a letter, found {kinds}")
+        memory = {name: operand(arg) for name, arg in zip(ins + outs, args, strict=True)}
+        for statement in self.statements:
+            name, value = statement.split("=", 1)
+            if name.strip() not in outs:
+                raise TypeError(f"{name.strip()} is not an output")
+            memory[name.strip()][...] = eval(value.strip(), {"tanh": np.tanh, "T": args[0].dtype.type}, memory)
+
+
 def _binary(name):
     function = Ufunc(getattr(np, name))
     return (lambda self, other: function(self, other), lambda self, other: function(other, self),
