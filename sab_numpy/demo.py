@@ -1,5 +1,6 @@
 """`sab demo`: SAB and truncated BPTT learn to copy side by side, on the same data, each on one core."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -42,7 +43,7 @@ def history(out, side):
 def watch(trainings, settings, out, quiet):
     """Print one line that changes until both trainings are done. Raises ValueError when one fails."""
     began, first = time.perf_counter(), None
-    while any(training.poll() is None for training in trainings.values()):
+    while None in (states := [training.poll() for training in trainings.values()]) and not any(states):
         time.sleep(0.3)
         curves = {side: history(out, side) for side in trainings}
         done = min(updates[-1] if updates else 0 for updates, _ in curves.values())
@@ -55,11 +56,10 @@ def watch(trainings, settings, out, quiet):
                   file=sys.stderr, flush=True)
     print("" if quiet else "\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
     for side, training in trainings.items():
-        message = training.stderr.read().strip()
-        if training.returncode == 130:
+        if training.poll() == 130:
             raise KeyboardInterrupt
-        if training.returncode:
-            raise ValueError(f"the training of {SIDES[side][0]} failed: {message.splitlines()[-1:]}")
+        if training.poll():
+            raise ValueError(f"the training of {SIDES[side][0]} failed: {training.stderr.read().strip()}")
     return time.perf_counter() - began
 
 
@@ -78,12 +78,16 @@ def one_seed(args, settings, seed, out):
     trainings = {side: start(side, settings, seed, out, args.force) for side in SIDES}
     try:
         seconds = watch(trainings, settings, out, args.quiet)
+    except KeyboardInterrupt:                                  # it reached them too: let them save
+        for training in trainings.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                training.wait(timeout=10)
+        raise
     finally:
         for training in trainings.values():
-            if training.poll() is None:
-                training.terminate()
-            training.stderr.close()
+            training.terminate()
             training.wait()
+            training.stderr.close()
     row = {"seed": seed, "T": settings["T"], "hidden": settings["hidden"], "updates": settings["updates"]}
     for side, (name, _) in SIDES.items():
         found = next(evaluate(os.path.join(out, side)))

@@ -5,6 +5,7 @@ import math
 import sab_numpy as sab
 from sab_numpy import backend, checkpoints
 from sab_numpy.tasks import stream, task
+from sab_numpy.threads import one_thread
 
 STEPS_AT_ONCE = 20_000                     # steps x sequences of one forward: bounds the memory
 
@@ -72,6 +73,7 @@ def run(args):
     if args.sequences < 1:
         raise ValueError(f"--sequences must be at least 1, found {args.sequences}")
     name = "best" if args.best else "last"
+    one_thread()
     trained, state = checkpoints.load_run(args.folder, name)
     print(f"{args.folder}: {trained.task}, trained at T={trained.T}, {state.update} updates, seed {trained.seed}; "
           f"{args.sequences} test sequences a length")

@@ -13,6 +13,7 @@ from sab_numpy.backend import namespace, require
 from sab_numpy.checkpoints import WINDOW
 from sab_numpy.progress import Progress
 from sab_numpy.tasks import stream, task
+from sab_numpy.threads import one_thread
 
 
 class Diverged(ArithmeticError):
@@ -149,6 +150,7 @@ def wanted(args):
 
 def run(args):
     asked = wanted(args)
+    one_thread()
     try:
         state = train(asked, args.out, args.resume, args.force, args.backend, None if args.quiet else Progress(asked))
     except KeyboardInterrupt:

@@ -91,7 +91,7 @@ def test_lengths_and_batches_below_one_are_refused(length, batch):
 
 
 def test_an_unknown_task_is_refused():
-    with pytest.raises(ValueError, match="task must be one of copying, .*found 'copy'|task must be one of copying, found 'copy'"):
+    with pytest.raises(ValueError, match="task must be one of copying.*found .copy."):
         task("copy")
 
 
@@ -116,4 +116,4 @@ def test_the_interval_covers_shares_of_whole_sequences_19_times_in_20():
 
 def test_the_interval_of_a_perfect_score_is_not_a_point():
     low, high = interval(1.0, 512)
-    assert 0.99 < low < 1.0 and high == 1.0
+    assert 0.99 < low < 1.0 and high == pytest.approx(1.0)

@@ -34,6 +34,14 @@ def contents(folder):
     return kept | {"history": [{key: row[key] for key in row if key not in TIMES} for row in rows]}
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What a run leaves that was never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    training.train(SMALL, folder / "run")
+    return contents(folder / "run")
+
+
 class Stop:
     """Raise KeyboardInterrupt once, after a given update."""
 
@@ -46,19 +54,17 @@ class Stop:
 
 
 @pytest.mark.parametrize("stops", [[1], [8], [7, 9], [24, 29], [3, 4, 5, 16]])
-def test_a_run_that_is_stopped_and_goes_on_has_the_same_bits(tmp_path, stops):
-    training.train(SMALL, tmp_path / "whole")
+def test_a_run_that_is_stopped_and_goes_on_has_the_same_bits(tmp_path, whole, stops):
     for update in stops:
         with pytest.raises(KeyboardInterrupt):
             training.train(SMALL, tmp_path / "parts", resume=True, progress=Stop(update))
     training.train(SMALL, tmp_path / "parts", resume=True)
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "parts") == whole
 
 
 @pytest.mark.parametrize("call", range(1, 12))
-def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, monkeypatch, call):
+def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypatch, call):
     """The worst moments: just before and just after each of the first files is renamed."""
-    training.train(SMALL, tmp_path / "whole")
     replace_file, calls = os.replace, []
 
     def interrupted(source, target):
@@ -73,28 +79,27 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, monkeypatch, ca
         training.train(SMALL, tmp_path / "parts")
     monkeypatch.undo()
     training.train(SMALL, tmp_path / "parts", resume=True)
-    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "parts") == whole
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["best.npz", "history.csv", "last.npz"]
 
 
-def test_a_forgotten_moment_of_adam_would_be_seen(tmp_path):
+def test_a_forgotten_moment_of_adam_would_be_seen(tmp_path, whole):
     """Planted: a checkpoint without Adam's second moments resumes to other bits."""
-    training.train(SMALL, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         training.train(SMALL, tmp_path / "parts", progress=Stop(10))
     run, state = checkpoints.load_run(tmp_path / "parts")
     adam = {name: np.zeros_like(value) if name.startswith("v_") else value for name, value in state.adam.items()}
     checkpoints.save(tmp_path / "parts" / "last.npz", run, state._replace(adam=adam))
     training.train(SMALL, tmp_path / "parts", resume=True)
-    assert contents(tmp_path / "parts") != contents(tmp_path / "whole")
+    assert contents(tmp_path / "parts") != whole
 
 
 def test_more_updates_at_a_constant_rate_go_on_and_other_changes_are_refused(tmp_path):
     constant = replace(SMALL, schedule="constant", updates=16)
     training.train(constant, tmp_path / "run")
     longer = training.train(replace(constant, updates=24), tmp_path / "run", resume=True)
-    whole = training.train(replace(constant, updates=24), tmp_path / "whole")
-    assert longer.update == 24 and all((longer.params[name] == whole.params[name]).all() for name in whole.params)
+    straight = training.train(replace(constant, updates=24), tmp_path / "straight")
+    assert longer.update == 24 and all((longer.params[name] == straight.params[name]).all() for name in straight.params)
     with pytest.raises(ValueError, match="seed is 0 in the saved run, found 1"):
         training.train(replace(constant, seed=1), tmp_path / "run", resume=True)
 
