@@ -12,6 +12,7 @@ def add_arguments(parser):
                           "fence against mistakes and mischief, not a sandbox for hostile code.\nExit status: 0 all "
                           "points, 1 not all, 2 nothing to grade.")
     parser.epilog = ("examples: sab grade exercises/exercise_03_lstm_step_backward.py\n"
+                     "          sab grade exercises --format gradescope --out results.json\n"
                      "          sab grade --class submissions --csv grades.csv --jobs 2 --resume")
     parser.add_argument("path", nargs="?", metavar="FILE_OR_FOLDER", help="a student's file, or the folder of all ten")
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")

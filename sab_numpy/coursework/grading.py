@@ -35,6 +35,8 @@ class Result:
 
 def read_source(path):
     """(text, the file's EXERCISE and EXERCISE_SET or None). ValueError for what cannot be a student's file."""
+    if not path.is_file():
+        raise ValueError("it is not a plain file")
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes")
     try:
@@ -64,7 +66,8 @@ def find(path, number=None):
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path}: no such file or folder")
-    files, found = [path] if path.is_file() else sorted(path.glob("exercise_*.py")), {}
+    inside = sorted(path.glob("exercise_*.py")) or sorted(path.glob("*/exercise_*.py"))       # as archives unpack
+    files, found = [path] if path.is_file() else inside, {}
     for file in files:
         of_file = number_in_name(file)
         if path.is_file():

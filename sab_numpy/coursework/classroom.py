@@ -1,0 +1,116 @@
+"""Grades a class: one row a student in a CSV that is whole after every student, so nothing is lost when it stops."""
+
+import csv
+import hashlib
+import io
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from sab_numpy.coursework import EXERCISE_SET, catalogue, report
+from sab_numpy.coursework.grading import LARGEST_FILE, find, grade
+from sab_numpy.files import read_rows, write_atomic
+from sab_numpy.progress import clock
+
+POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]
+COLUMNS = ["student", "points", "possible", *POINTS, "checks", "note", "seed", "exercise_set", "digest", "seconds"]
+
+
+def students(folder):
+    """The folders of a class, by name. ValueError where there is none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if not found:
+        raise ValueError(f"{folder}: expected one folder for each student, found none")
+    return found
+
+
+def digest(folder):
+    """Changes when a file of the student's does; empty where there is nothing to grade."""
+    try:
+        files = find(folder)
+        total = hashlib.sha256()
+        for number, file in sorted(files.items()):
+            small = file.stat().st_size <= LARGEST_FILE
+            total.update(f"{number} {file.name} {file.stat().st_size}".encode() + (file.read_bytes() if small else b""))
+        return total.hexdigest()[:16]
+    except (ValueError, OSError):
+        return ""
+
+
+def grade_student(folder, seed, limits):
+    """(row, feedback text); what is wrong with one student's folder is a note, and 0 points."""
+    started, row = time.perf_counter(), dict.fromkeys(COLUMNS, "")
+    row.update(student=folder.name, points=0, possible=0, checks=0, seed=seed, exercise_set=EXERCISE_SET,
+               digest=digest(folder), **dict.fromkeys(POINTS, 0))
+    row["possible"] = sum(catalogue.exercise(number).POINTS for number in catalogue.NUMBERS)
+    try:
+        results = grade(folder, seed=seed, limits=limits)
+        row["points"] = report.total(results)[0]
+        row.update({POINTS[result.number - 1]: result.points for result in results})
+        row["checks"] = sum(result.ran for result in results)
+        row["note"] = "; ".join(f"{r.number}: {r.status}" for r in results if r.status in ("failed", "missing"))
+        text = report.as_text(results, folder, seed, limits)
+    except (ValueError, OSError) as error:
+        row["note"] = text = " ".join(str(error).split())
+    row["seconds"] = round(time.perf_counter() - started, 1)
+    return row, text
+
+
+def kept_rows(path, resume, seed, folders):
+    """{student: row} of an earlier run, for folders that did not change since."""
+    if not path.exists():
+        return {}
+    if not resume:
+        raise ValueError(f"{path} exists: --resume goes on with it; otherwise choose another name")
+    rows = read_rows(path)
+    if rows and list(rows[0]) != COLUMNS:
+        raise ValueError(f"{path}: not a table that sab grade wrote; choose another name")
+    now = {folder.name: [str(seed), str(EXERCISE_SET), digest(folder)] for folder in folders}
+    return {row["student"]: row for row in rows
+            if now.get(row["student"]) == [row["seed"], row["exercise_set"], row["digest"]]}
+
+
+def write_table(path, rows):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[name] for name in sorted(rows))
+    write_atomic(path, text.getvalue())
+
+
+def grade_class(args, limits):
+    """`sab grade --class`; returns 0 when every student has a row."""
+    if not args.csv:
+        raise ValueError("--class needs --csv FILE for the table of grades")
+    if args.path or args.exercise or args.format != "text":
+        raise ValueError("--class grades every exercise of every folder in DIR: no FILE_OR_FOLDER, --exercise or --format")
+    folders, path = students(args.students), Path(args.csv)
+    rows = kept_rows(path, args.resume, args.seed, folders)
+    left = [folder for folder in folders if folder.name not in rows]
+    print(f"{len(folders)} students, {len(rows)} graded before; each exercise: {limits}", file=sys.stderr)
+    write_table(path, rows)                                    # an unwritable place is found now, not after an hour
+    if args.out:
+        Path(args.out).mkdir(parents=True, exist_ok=True)
+    started, pool = time.perf_counter(), ThreadPoolExecutor(args.jobs)
+    try:
+        waiting = [pool.submit(grade_student, folder, args.seed, limits) for folder in left]
+        for done, future in enumerate(as_completed(waiting), 1):
+            row, text = future.result()
+            rows[row["student"]] = row
+            write_table(path, rows)
+            if args.out:
+                write_atomic(Path(args.out) / f"{row['student']}.txt", text + "\n")
+            ahead = (time.perf_counter() - started) / done * (len(left) - done)
+            print(f"{done} of {len(left)}  {row['student']}  {row['points']:g} of {row['possible']} points  "
+                  f"left {clock(ahead)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"\nstopped: {len(rows)} rows are in {path}; --resume goes on", file=sys.stderr)
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    print(f"{len(rows)} rows in {path}")
+    return 0
