@@ -150,6 +150,7 @@ def sizes(spec):
 
 
 def title(spec):
+    model = spec.get("trained") or f"H={spec['H']}, float32"
     plural = "" if spec["threads"] == 1 else "s"
-    return (f"copy T={spec['T']}, {spec['T'] + 20} steps, B={spec['B']}, H={spec['H']}, float32, {spec['backend']}, "
+    return (f"copy T={spec['T']}, {spec['T'] + 20} steps, B={spec['B']}, {model}, {spec['backend']}, "
             f"{spec['threads']} thread{plural}" + (f", checkpoint={spec['checkpoint']}" if spec["checkpoint"] else ""))

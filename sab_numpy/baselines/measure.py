@@ -144,7 +144,7 @@ def visits(spec):
     x, targets = copying.sequences(spec["T"], spec["B"], rng)
     y, tape = sab.forward(state.params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets, mask=last_step(x))
-    return [{"model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))),
+    return [{"model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))), "H": cfg.n_hidden,
              "accuracy": float(copying.right(y, targets).mean()), **walk(tape, dy)}]
 
 
