@@ -117,7 +117,8 @@ GATE_KERNELS = {
         tanh_c = tanh(c);
         h_hat = go * tanh_c;
     """),
-    "backward": ("T dh_hat, T dc, T gi, T gf, T gg, T go, T c_prev, T tanh_c", "T dzi, T dzf, T dzg, T dzo, T dc_prev", """
+    "backward": ("T dh_hat, T dc, T gi, T gf, T gg, T go, T c_prev, T tanh_c",
+                 "T dzi, T dzf, T dzg, T dzo, T dc_prev", """
         dc_prev = dc + (dh_hat - dh_hat * tanh_c * tanh_c) * go;
         dzi = dc_prev * gg * (gi - gi * gi);
         dzf = dc_prev * c_prev * (gf - gf * gf);

@@ -10,6 +10,7 @@ import pytest
 from standin import fakecupy, watch
 
 from sab_numpy import backend, lstm
+from sab_numpy.cli import main
 
 Pair = namedtuple("Pair", "first second")
 
@@ -90,6 +91,15 @@ def test_a_missing_gpu_is_one_line_that_says_what_to_install(monkeypatch, module
         backend.to_backend({}, "cupy")
     line = str(error.value)
     assert "\n" not in line and "sab_numpy[gpu-cuda12]" in line and "sab_numpy[gpu-cuda13]" in line
+
+
+@pytest.mark.parametrize("command", ["train copying --T 9 --updates 2", "bench --quick"])
+def test_a_command_without_a_gpu_ends_in_one_line_and_writes_nothing(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    where = ["--csv" if command.startswith("bench") else "--out", str(tmp_path / "here")]
+    assert main([*command.split(), "--backend", "cupy", *where]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "needs CuPy" in said and not (tmp_path / "here").exists()
 
 
 @pytest.mark.parametrize("name", ["tpu", "", None, "CUPY"])

@@ -62,7 +62,7 @@ def test_the_stand_in_refuses(what):
         act(device())
 
 
-EVENTS = {                                                  # what makes the computer wait or copy, and how it is counted
+EVENTS = {                                                  # what waits or copies, and how it is counted
     "wait: __float__": lambda a: float(a.sum()),
     "wait: __int__": lambda a: int(cp.argmax(a)),
     "wait: __bool__": lambda a: bool((a > 0).any()),
