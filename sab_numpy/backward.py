@@ -11,7 +11,7 @@ import numpy as np
 
 from sab_numpy import credit, scores
 from sab_numpy.backend import namespace
-from sab_numpy.forward import CHUNK, gather, run_steps, with_bias, with_ones
+from sab_numpy.forward import CHUNK, flat_rows, gather, run_steps, with_bias, with_ones
 from sab_numpy.lstm import join_gates, lstm_step_backward, split_gates
 from sab_numpy.sparsify import weights_backward
 from sab_numpy.tape import Cache
@@ -37,15 +37,18 @@ def backward(dy, tape, inputs=False, watch=None):
     grads = {name: xp.zeros_like(value) for name, value in params.items()}
     dW_x = xp.zeros((4, cfg.n_in + 1, H), dtype)                              # the bias last
     dW_h = xp.zeros((4, H, H), dtype)
-    dM = dkeys = xp.zeros(tape.memory.shape, dtype)                           # (B, N, H)
+    walk = credit.walked(tape, dy)                                            # (T,)
+    zeros = tape.buffers.zeros if walk.all() else lambda name, shape: xp.zeros(shape, dtype)    # untouched: no cost
+    dM = dkeys = zeros("dM", tape.memory.shape)                               # (B, N, H)
     if tape.keys is not tape.memory:
-        dkeys = xp.zeros(tape.keys.shape, dtype)                              # (B, N, Q)
+        dkeys = zeros("dkeys", tape.keys.shape)                               # (B, N, Q)
     dx = xp.zeros((T, B, cfg.n_in), dtype) if inputs else None
     dh_local, dc = xp.zeros((B, H), dtype), xp.zeros((B, H), dtype)
-    dz, dq, room = _room(xp, tape, dtype)
+    S, Q = min(CHUNK, T), scores.key_width(cfg)
+    dz, dq, room = (tape.buffers.empty(name, shape) for name, shape in {
+        "dz": (4, S, B, H), "dq": (S, B, Q), "room": (4, B, H)}.items())
     W_h_T = split_gates(params["W_h"]).swapaxes(1, 2).copy()                  # (4, H, H)
     W_x_T = split_gates(with_bias(xp, params))[:, :-1].swapaxes(1, 2)         # (4, H, D)
-    walk = credit.walked(tape, dy)                                            # (T,)
 
     for start in reversed(range(0, T, CHUNK)):
         end = min(start + CHUNK, T)
@@ -112,16 +115,18 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     """
     cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
     slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
-    M_sel, keys_sel = (_read(a, slots, n) for a in (tape.memory, tape.keys))  # (B, K', H), (B, K', Q)
+    M_sel = keys_sel = _read(tape.memory, slots, n)                           # (B, K', H)
+    if tape.keys is not tape.memory:
+        keys_sel = _read(tape.keys, slots, n)                                 # (B, K', Q)
     w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
     slope = part.slope[j][:, :M_sel.shape[1]]
-    dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k
-    s_ds = (part.s[j] * ds).sum(1, keepdims=True)                             # ds . s
+    dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
+    s_ds = (part.s[j][:, None] @ ds[:, :, None])[:, :, 0]                     # ds . s, (B, 1)
     da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
     dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
     _add(grads, others)
     dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
-    dM_sel = w[:, :, None] * ds[:, None]                                      # (B, K', H)
+    dM_sel = w[:, :, None] @ ds[:, None]                                      # (B, K', H)
     if cfg.mental_updates and dkeys is dM:
         dM_sel += dkeys_sel
     elif cfg.score != "dot":
@@ -166,17 +171,9 @@ def _spread(a, slots, n, values):
     if slots is None:
         a[:, :n] += values
     else:
-        a[namespace(a).arange(len(a))[:, None], slots] += values
+        a.reshape(-1, a.shape[2])[flat_rows(a, slots)] += values
 
 
 def _add(grads, others):
     for name, value in others.items():
         grads[name] += value
-
-
-def _room(xp, tape, dtype):
-    """dz (4, S, B, H), dq (S, B, Q) of a chunk, and room for one step (4, B, H)."""
-    B, H = tape.x.shape[1], tape.cfg.n_hidden
-    S = min(CHUNK, tape.x.shape[0])
-    return (xp.empty((4, S, B, H), dtype), xp.empty((S, B, scores.key_width(tape.cfg)), dtype),
-            xp.empty((4, B, H), dtype))

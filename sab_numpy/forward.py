@@ -67,7 +67,8 @@ def run_steps(tape, part, start, end, again=False):
     half = gate_column(xp, HALF, dtype)
     W_x, W_h = (half * split_gates(W) for W in (with_bias(xp, params), params["W_h"]))
     B, H = part.h.shape[1:]
-    room = xp.empty((4, B, H), dtype)
+    room = tape.buffers.empty("room", (4, B, H))
+    shift = 1 - half
     x = with_ones(xp, tape.x[start:end], cfg, dtype)                          # (S, B, D+1)
     xp.matmul(x.reshape(-1, x.shape[2]), W_x, out=part.gates.reshape(4, -1, H))
     for t in range(start, end):
@@ -77,7 +78,7 @@ def run_steps(tape, part, start, end, again=False):
             h, c = stop(("h", t), h.copy()), stop(("c", t), c.copy())
         xp.matmul(h, W_h, out=room)
         z += room                                                             # (4, B, H)
-        lstm_step(xp, z, half, c, part.c[j + 1], part.tanh_c[j], part.h_hat[j])
+        lstm_step(xp, z, half, shift, c, part.c[j + 1], part.tanh_c[j], part.h_hat[j])
         if cfg.k_top != 0:
             recall(xp, tape, part, t, j, again)
             xp.add(part.h_hat[j], part.s[j], out=part.h[j + 1])
@@ -92,7 +93,7 @@ def recall(xp, tape, part, t, j, again):
     part.q[j] = q = scores.query(xp, part.h_hat[j], params, cfg)              # (B, Q)
     if cfg.k_top is None:
         M_sel = M[:, :n]
-        w, slope = weights(xp, scores.score(xp, q, keys[:, :n], params, cfg), cfg.normalise)
+        w, slope = weights(xp, scores.score(xp, q, keys[:, :n], params, cfg), cfg.normalise, sorted=False)
     elif again and not cfg.dense_forward:
         slots = tape.slots[t][:, :cfg.n_selected(n)]
         M_sel = gather(M, slots)
@@ -103,18 +104,25 @@ def recall(xp, tape, part, t, j, again):
             ("recall", t), largest(xp, a.real, cfg.n_selected(n)))            # (B, K')
         rows = xp.arange(len(a))[:, None]
         if not again:
-            tape.slots[t, :, :slots.shape[1]] = slots
-            tape.slots[t, :, slots.shape[1]:] = -1
+            fill(tape.slots[t], slots, -1)
         M_sel = gather(M, slots)                                              # (B, K', H)
         if cfg.dense_forward:
             w, s = dense_read(xp, a, M[:, :n], M_sel, rows, slots, t)
             slope = w
         else:
             w, slope = weights(xp, a[rows, slots], cfg.normalise)             # (B, K')
-    part.w[j, :, :w.shape[1]] = w
-    part.w[j, :, w.shape[1]:] = 0
-    part.slope[j, :, :slope.shape[1]] = slope
+    fill(part.w[j], w, 0)
+    if slope is not w:
+        part.slope[j] = slope
     part.s[j] = s if cfg.dense_forward else (w[:, None] @ M_sel)[:, 0]        # (B, H)
+
+
+def fill(row, values, rest):
+    """values (B, k) into row (B, K'); the last K'-k columns become `rest`."""
+    k = values.shape[1]
+    row[:, :k] = values
+    if k < row.shape[1]:
+        row[:, k:] = rest
 
 
 def dense_read(xp, a, M, M_sel, rows, slots, t):
@@ -122,10 +130,10 @@ def dense_read(xp, a, M, M_sel, rows, slots, t):
     selected = xp.zeros(a.shape, bool)
     selected[rows, slots] = True
     a = xp.where(selected, a, stop(("scores", t), a))                         # (B, n)
-    w, _ = weights(xp, a, "softmax")
+    w, _ = weights(xp, a, "softmax", sorted=False)
     M_stopped = stop(("memory", t), M)
     w_sel = w[rows, slots]
-    s = w[:, None] @ M_stopped + w_sel[:, None] @ (M_sel - gather(M_stopped, slots))     # the difference is 0
+    s = w[:, None] @ M_stopped + w_sel[:, None] @ (M_sel - M_stopped[rows, slots])      # the difference is 0
     return w_sel, s[:, 0]
 
 
@@ -138,7 +146,13 @@ def write(xp, tape, slot, h):
 
 def gather(M, slots):
     """M (B, N, H), slots (B, K) -> (B, K, H)."""
-    return M[namespace(M).arange(len(M))[:, None], slots]
+    return M.reshape(-1, M.shape[2]).take(flat_rows(M, slots), axis=0)
+
+
+def flat_rows(M, slots):
+    """Where the slots (B, K) stand when M (B, N, H) is seen as (B*N, H)."""
+    B, N = M.shape[:2]
+    return slots + namespace(M).arange(0, B * N, N)[:, None]
 
 
 def with_bias(xp, params):

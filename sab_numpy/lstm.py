@@ -6,6 +6,8 @@ are given by the caller and written in place.
     sigmoid(z) = (1 + tanh(z/2)) / 2     so one tanh serves all four gates when i, f and o come with z/2: HALF
 """
 
+from sab_numpy.backend import gate_kernel
+
 I, F, G, O = range(4)
 HALF = (0.5, 0.5, 1.0, 0.5)                                                   # g is a tanh, the others sigmoids
 
@@ -29,14 +31,16 @@ def gate_column(xp, values, dtype):
     return column
 
 
-def lstm_step(xp, z, half, c_prev, c, tanh_c, h_hat):
+def lstm_step(xp, z, half, shift, c_prev, c, tanh_c, h_hat):
     """z (4, B, H), half * pre-activations, becomes the gates; c, tanh_c, h_hat (B, H) are written.
 
     c = f * c_prev + i * g,   h_hat = o * tanh(c)
     """
+    if fused := gate_kernel(xp, "forward"):                                   # on a GPU: the same in one kernel
+        return fused(*z, c_prev, *z, c, tanh_c, h_hat)
     xp.tanh(z, out=z)
     z *= half
-    z += 1 - half                                                             # now i f g o
+    z += shift                                                                # 1 - half; now i f g o
     i, f, g, o = z
     xp.multiply(i, g, out=h_hat)                                              # h_hat lends its room for a moment
     xp.multiply(f, c_prev, out=c)
@@ -50,6 +54,8 @@ def lstm_step_backward(xp, dh_hat, dc, gates, c_prev, tanh_c, dz, room):
 
     Reverses  h_hat = o * tanh(c),   c = f * c_prev + i * g,   i, f, o = sigmoid(z),   g = tanh(z)
     """
+    if fused := gate_kernel(xp, "backward"):
+        return fused(dh_hat, dc, *gates, c_prev, tanh_c, *dz, dc)
     i, f, g, o = gates
     di, df, dg, do = dz
     xp.multiply(dh_hat, tanh_c, out=do)

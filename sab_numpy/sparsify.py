@@ -22,17 +22,18 @@ def largest(xp, a, k):
     return indices
 
 
-def weights(xp, a, normalise):
-    """Selected scores a (B, K) -> weights (B, K) and their slope: (B, K) for softmax, (B, 1) for relu.
+def weights(xp, a, normalise, sorted=True):
+    """Selected scores a (B, K), largest first unless sorted=False -> weights (B, K) and their slope.
 
-    The slope is what backward needs: da_k = slope_k * (ds . (M_k - s)).
+    The slope, (B, K) for softmax and (B, 1) for relu, is what backward needs: da_k = slope_k * (ds . (M_k - s)).
     """
+    ones = xp.ones((a.shape[1], 1), a.dtype)                                  # a product sums few columns faster
     if normalise == "softmax":
-        e = xp.exp(a - a.real.max(1, keepdims=True))
-        w = e / e.sum(1, keepdims=True)
+        e = xp.exp(a - (a.real[:, :1] if sorted else a.real.max(1, keepdims=True)))
+        w = e / (e @ ones)
         return w, w
     r = a - a[:, -1:]                                                         # the last is the threshold
-    slope = 1 / (r.sum(1, keepdims=True) + EPSILON)
+    slope = 1 / (r @ ones + EPSILON)
     return r * slope, slope
 
 

@@ -134,11 +134,16 @@ class Buffers(dict):
 
     def empty(self, name, shape, dtype=None):
         size, dtype = math.prod(shape), dtype or self.dtype
-        flat = self.old.pop(name, None)
+        flat = self.pop(name, self.old.pop(name, None))
         if flat is None or flat.size < size or flat.dtype != dtype or type(flat) is not self.xp.ndarray:
             flat = self.xp.empty(size, dtype)
         self[name] = flat
         return flat[:size].reshape(shape)
+
+    def zeros(self, name, shape):
+        array = self.empty(name, shape)
+        array[...] = 0
+        return array
 
 
 @dataclass
