@@ -86,9 +86,9 @@ def assert_gradients_close(f, params, grads, tape=None, **options):
 
 def _as_float64(name, value):
     value = np.asarray(value)
-    if not np.issubdtype(value.dtype, np.floating) or not np.isfinite(value).all():
-        raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {value.dtype}"
-                         f"{'' if value.dtype.kind != 'f' else ' with NaN or infinity'}")
+    if value.dtype.kind != "f" or not value.size or not np.isfinite(value).all():
+        found = value.dtype if value.dtype.kind != "f" else "NaN or infinity" if value.size else "none"
+        raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {found}")
     return np.array(value, np.float64)
 
 

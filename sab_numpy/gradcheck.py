@@ -66,7 +66,7 @@ def blocks(params):
 
 
 def complex_step(loss, params):
-    """(derivatives, uncertainties, kinks) of every entry: no subtraction, so nothing is lost, and no step to speak of."""
+    """(derivatives, uncertainties, kinks) of every entry: no subtraction, so nothing is lost; no step, so no kink."""
     moved = {name: value.astype(np.complex128) for name, value in params.items()}
     numeric = {name: np.zeros(value.shape) for name, value in params.items()}
     for name, value in params.items():

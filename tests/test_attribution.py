@@ -1,4 +1,4 @@
-"""Attribution: the replay by edges agrees with the core, and names the family of credit that a wrong gradient forgets."""
+"""Attribution: the replay by edges agrees with the core, and names the family of credit that is wrong."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,8 @@ def test_mental_updates_left_out_or_left_in_are_named(right, given, words):
 @pytest.mark.parametrize("missing, words", [
     (lambda into, out: into == 7, "skips into step 7: credit is missing"),
     (lambda into, out: out == 3, "skips from the microstate of step 1: credit is missing"),
-    (lambda into, out: (into == 9) * (out == 3), "the skip from the microstate of step 1 to step 9: credit is missing")])
+    (lambda into, out: (into == 9) * (out == 3),
+     "the skip from the microstate of step 1 to step 9: credit is missing")])
 def test_skips_that_are_forgotten_are_named(missing, words):
     params, x, cfg, cotangent = model(k_trunc=3, k_top=4, k_att=2, empty_slots=3)
     into, out = np.ogrid[:10, :8]

@@ -169,11 +169,11 @@ def test_the_full_model_is_checked_by_direction_in_under_ten_seconds():
     params, x = sab.init_params(cfg, rng), rng.standard_normal((60, 4, 10))
     y, tape = sab.forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)
-    grads, start = sab.backward(cotangent, tape), time.perf_counter()
+    grads, start = sab.backward(cotangent, tape), time.process_time()
     report = sab.check(lambda p: (sab.forward(p, x, cfg)[0] * cotangent).sum(), params, grads,
                        gates={"W_x": "ifgo", "W_h": "ifgo", "b": "ifgo"})
     assert report.ok and len(report.rows) == 16 and report.method.startswith("complex"), report
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
