@@ -11,7 +11,7 @@ import numpy as np
 
 from sab_numpy import credit, scores
 from sab_numpy.backend import namespace
-from sab_numpy.forward import CHUNK, flat_rows, gather, run_steps, with_bias, with_ones
+from sab_numpy.forward import CHUNK, flat_rows, gather, run_steps, stacked
 from sab_numpy.lstm import join_gates, lstm_step_backward, split_gates
 from sab_numpy.sparsify import weights_backward
 from sab_numpy.tape import Cache
@@ -35,8 +35,7 @@ def backward(dy, tape, inputs=False, watch=None):
     dtype = params["b"].dtype
     dy = dy.astype(dtype, copy=False)
     grads = {name: xp.zeros_like(value) for name, value in params.items()}
-    dW_x = xp.zeros((4, cfg.n_in + 1, H), dtype)                              # the bias last
-    dW_h = xp.zeros((4, H, H), dtype)
+    dW = xp.zeros((4, H + cfg.n_in + 1, H), dtype)                            # of W_h, W_x and b, one above the other
     walk = credit.walked(tape, dy)                                            # (T,)
     zeros = tape.buffers.zeros if walk.all() else lambda name, shape: xp.zeros(shape, dtype)    # untouched: no cost
     dM = dkeys = zeros("dM", tape.memory.shape)                               # (B, N, H)
@@ -48,7 +47,7 @@ def backward(dy, tape, inputs=False, watch=None):
     dz, dq, room = (tape.buffers.empty(name, shape) for name, shape in {
         "dz": (4, S, B, H), "dq": (S, B, Q), "room": (4, B, H)}.items())
     W_h_T = split_gates(params["W_h"]).swapaxes(1, 2).copy()                  # (4, H, H)
-    W_x_T = split_gates(with_bias(xp, params))[:, :-1].swapaxes(1, 2)         # (4, H, D)
+    W_x_T = split_gates(params["W_x"]).swapaxes(1, 2)                         # (4, H, D)
 
     for start in reversed(range(0, T, CHUNK)):
         end = min(start + CHUNK, T)
@@ -83,15 +82,15 @@ def backward(dy, tape, inputs=False, watch=None):
                 dh_local[...] = dc[...] = 0
             else:
                 xp.matmul(dz[:, j], W_h_T, out=room)
-                xp.sum(room, 0, out=dh_local)
+                xp.add(room[0], room[1], out=dh_local)
+                dh_local += room[2]
+                dh_local += room[3]
 
         # the products of all steps of the chunk
         S = end - start
         flat = dz[:, :S].reshape(4, S * B, H)
         rows = dy[start:end].reshape(S * B, -1)
-        x = with_ones(xp, tape.x[start:end], cfg, dtype)
-        dW_x += x.reshape(S * B, -1).T @ flat
-        dW_h += part.h[:-1].reshape(S * B, H).T @ flat
+        dW += part.hx1[:-1].reshape(S * B, -1).T @ flat
         grads["V_h"] += part.h[1:].reshape(S * B, H).T @ rows
         grads["b_y"] += rows.sum(0)
         if inputs:
@@ -102,8 +101,8 @@ def backward(dy, tape, inputs=False, watch=None):
 
     if cfg.k_top != 0:
         _add(grads, scores.key_gradients(xp, dkeys.reshape(-1, dkeys.shape[2]), tape.memory.reshape(-1, H), cfg))
-    dW_x = join_gates(dW_x)
-    grads["W_x"], grads["b"], grads["W_h"] = dW_x[:-1], dW_x[-1], join_gates(dW_h)
+    dW = join_gates(dW)
+    grads["W_h"], grads["W_x"], grads["b"] = dW[:H], dW[H:-1], dW[-1]
     return grads | ({"dx": dx, "dh0": dh_local, "dc0": dc} if inputs else {})
 
 
@@ -123,14 +122,15 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
     s_ds = (part.s[j][:, None] @ ds[:, :, None])[:, :, 0]                     # ds . s, (B, 1)
     da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
-    dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
-    _add(grads, others)
-    dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
-    dM_sel = w[:, :, None] @ ds[:, None]                                      # (B, K', H)
-    if cfg.mental_updates and dkeys is dM:
-        dM_sel += dkeys_sel
-    elif cfg.score != "dot":
+    if cfg.score == "dot":                                                    # a microstate is its own key:
+        dq[...] = (da[:, None] @ M_sel)[:, 0]                                 # dM_k = w_k ds + da_k q, one product
+        dM_sel = xp.stack([w, da], 2) @ xp.stack([ds, part.q[j]], 1)          # (B, K', H)
+    else:
+        dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
+        _add(grads, others)
         _spread(dkeys, slots, n, dkeys_sel)
+        dM_sel = w[:, :, None] * ds[:, None]                                  # (B, K', H)
+    dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
     if cfg.mental_updates:
         _spread(dM, slots, n, dM_sel)
     return slots, w, dM_sel
@@ -149,13 +149,13 @@ def recompute(tape, start, end):
     (h, c), S, B, H = tape.starts[start], end - start, *tape.memory.shape[::2]
     empty = lambda *shape: xp.empty(shape, h.dtype)                            # noqa: E731
     Q, K = scores.key_width(cfg), 0 if cfg.k_top == 0 else cfg.n_selected(tape.n_slots(end - 1))
-    states = empty(S + 1, B, H)
+    hx1 = empty(S + 1, B, H + cfg.n_in + 1)
     recalled = (None,) * 4
     if cfg.k_top != 0:
         w = empty(S, B, K)
         recalled = empty(S, B, H), empty(S, B, Q), w, w if cfg.normalise == "softmax" else empty(S, B, 1)
-    part = Cache(empty(4, S, B, H), states, empty(S + 1, B, H), empty(S, B, H),
-                 states[1:] if cfg.k_top == 0 else empty(S, B, H), *recalled)
+    part = Cache(empty(4, S, B, H), hx1, empty(S + 1, B, H), empty(S, B, H),
+                 hx1[1:, :, :H] if cfg.k_top == 0 else empty(S, B, H), *recalled)
     part.h[0], part.c[0] = h, c
     run_steps(tape, part, start, end, again=True)
     return part

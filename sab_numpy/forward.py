@@ -17,7 +17,7 @@ from sab_numpy.params import check_params
 from sab_numpy.sparsify import largest, weights
 from sab_numpy.tape import Buffers, Cache, State, Tape, choose, joined, stop
 
-CHUNK = 32       # steps whose products with x, V and the weight gradients are made at once (never depends on k_trunc)
+CHUNK = 32       # steps whose products with V and whose weight gradients are made at once (never depends on k_trunc)
 
 
 def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None):
@@ -63,21 +63,20 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
 def run_steps(tape, part, start, end, again=False):
     """Steps start..end-1 into `part`. again: a recomputation, with the memory and the selections that are kept."""
     cfg, params = tape.cfg, tape.params
-    xp, dtype = namespace(part.h), part.h.dtype
-    half = gate_column(xp, HALF, dtype)
-    W_x, W_h = (half * split_gates(W) for W in (with_bias(xp, params), params["W_h"]))
-    B, H = part.h.shape[1:]
-    room = tape.buffers.empty("room", (4, B, H))
+    xp, H = namespace(part.h), cfg.n_hidden
+    half = gate_column(xp, HALF, part.h.dtype)
     shift = 1 - half
-    x = with_ones(xp, tape.x[start:end], cfg, dtype)                          # (S, B, D+1)
-    xp.matmul(x.reshape(-1, x.shape[2]), W_x, out=part.gates.reshape(4, -1, H))
+    W = half * split_gates(stacked(xp, params))                               # (4, H+D+1, H)
+    x = tape.x[start:end]
+    part.hx1[:-1, :, H:-1] = x if x.ndim == 3 else x[..., None] == xp.arange(cfg.n_in)      # symbols as one-hot
+    part.hx1[:-1, :, -1] = 1
     for t in range(start, end):
         j = t - start
-        h, c, z = part.h[j], part.c[j], part.gates[:, j]
+        hx1, c, z = part.hx1[j], part.c[j], part.gates[:, j]                  # h_{t-1} x_t 1, c_{t-1}
         if cfg.k_trunc and t and t % cfg.k_trunc == 0 and not again:          # cut
-            h, c = stop(("h", t), h.copy()), stop(("c", t), c.copy())
-        xp.matmul(h, W_h, out=room)
-        z += room                                                             # (4, B, H)
+            h, c = stop(("h", t), part.h[j].copy()), stop(("c", t), c.copy())
+            hx1 = xp.concatenate([h, hx1[:, H:]], axis=1)
+        xp.matmul(hx1, W, out=z)                                              # (4, B, H)
         lstm_step(xp, z, half, shift, c, part.c[j + 1], part.tanh_c[j], part.h_hat[j])
         if cfg.k_top != 0:
             recall(xp, tape, part, t, j, again)
@@ -155,16 +154,9 @@ def flat_rows(M, slots):
     return slots + namespace(M).arange(0, B * N, N)[:, None]
 
 
-def with_bias(xp, params):
-    """(D+1, 4H): the bias is the weight of an input that is always 1."""
-    return xp.concatenate([params["W_x"], params["b"][None]])
-
-
-def with_ones(xp, x, cfg, dtype):
-    """x (S, B, D), or symbols (S, B) as one-hot, and a last input that is always 1 -> (S, B, D+1)."""
-    out = xp.ones((*x.shape[:2], cfg.n_in + 1), dtype)
-    out[..., :-1] = x if x.ndim == 3 else x[..., None] == xp.arange(cfg.n_in)
-    return out
+def stacked(xp, params):
+    """(H+D+1, 4H): z = h W_h + x W_x + b as one product, [h x 1] times this."""
+    return xp.concatenate([params["W_h"], params["W_x"], params["b"][None]])
 
 
 def check_input(xp, x, cfg):
@@ -191,14 +183,14 @@ def _start(xp, params, x, cfg, state, checkpoint, reuse):
     buffers = Buffers(xp, dtype, reuse.give_back() if reuse is not None else ())
     S = min(T, CHUNK) if checkpoint else T
     room = {name: buffers.empty(name, shape) for name, shape in {
-        "gates": (4, S, B, H), "h": (S + 1, B, H), "c": (S + 1, B, H), "tanh_c": (S, B, H)}.items()}
+        "gates": (4, S, B, H), "hx1": (S + 1, B, H + cfg.n_in + 1), "c": (S + 1, B, H), "tanh_c": (S, B, H)}.items()}
     h0, c0, given = _check_state(xp, state, cfg, B)
     n_given = 0 if cfg.k_top == 0 else given.shape[0] if given is not None else cfg.n_empty
     N = n_given + (T // cfg.k_att if cfg.k_top != 0 else 0)
     memory = keys = buffers.empty("memory", (B, N, H))
     slots = None
     if cfg.k_top == 0:
-        part = Cache(**room, h_hat=room["h"][1:], s=None, q=None, w=None, slope=None)
+        part = Cache(**room, h_hat=room["hx1"][1:, :, :H], s=None, q=None, w=None, slope=None)
     else:
         memory[:, :n_given] = 0 if given is None else given.swapaxes(0, 1)
         Q, K = scores.key_width(cfg), cfg.n_selected(n_given + (T - 1) // cfg.k_att)

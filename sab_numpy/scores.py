@@ -79,9 +79,10 @@ def score(xp, q, keys, params, cfg):
 
 
 def score_backward(xp, da, q, keys, params, cfg):
-    """da (B, K) of the selected slots -> dq (B, Q), dkeys (B, K, Q), and the gradient of w_a where there is one."""
-    if cfg.score == "dot":
-        return (da[:, None] @ keys)[:, 0], da[:, :, None] @ q[:, None], {}
+    """da (B, K) of the selected slots -> dq (B, Q), dkeys (B, K, Q), and the gradient of w_a where there is one.
+
+    Not for dot, whose keys are the microstates: backward.py makes both credits of a microstate in one product.
+    """
     if cfg.score == "mlp":
         u = xp.tanh(keys + q[:, None])                                        # (B, K, Q)
         dkeys = da[:, :, None] * params["w_a"] * (1 - u * u)

@@ -106,10 +106,10 @@ class State(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """What backward reads of S steps. Entry 0 of h and c is the state before the first of them."""
+    """What backward reads of S steps. Entry j of hx1 and c is the state before step j, which reads it."""
 
     gates: Any                      # (4, S, B, H)  i f g o
-    h: Any                          # (S+1, B, H)
+    hx1: Any                        # (S+1, B, H+D+1)   h, x and 1 side by side: one product gives all gates
     c: Any                          # (S+1, B, H)
     tanh_c: Any                     # (S, B, H)
     h_hat: Any                      # (S, B, H)
@@ -118,9 +118,14 @@ class Cache(NamedTuple):
     w: Any                          # (S, B, K')    weights, largest first; K' counts relu's threshold (weight 0)
     slope: Any                      # like w, or (S, B, 1) for relu
 
+    @property
+    def h(self):
+        """(S+1, B, H), the states."""
+        return self.hx1[..., :self.c.shape[2]]
+
     def steps(self, start, end):
         """The same of steps start..end-1, without copying."""
-        h, c = self.h[start:end + 1], self.c[start:end + 1]
+        h, c = self.hx1[start:end + 1], self.c[start:end + 1]
         rest = [None if a is None else a[start:end] for a in self[3:]]
         return Cache(self.gates[:, start:end], h, c, *rest)
 
