@@ -17,7 +17,7 @@ from sab_numpy.params import check_params
 from sab_numpy.sparsify import largest, weights
 from sab_numpy.tape import Buffers, Cache, State, Tape, choose, joined, stop
 
-CHUNK = 32       # steps whose products with V and whose weight gradients are made at once (never depends on k_trunc)
+CHUNK = 16       # steps whose products with V and whose weight gradients are made at once (never depends on k_trunc)
 
 
 def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sab_numpy.config import Config, check_count
-from sab_numpy.schedule import SCHEDULES
+from sab_numpy.schedule import LENGTHS, SCHEDULES
 from sab_numpy.tasks import task
 
 FIXED = {"sab": {}, "tbptt": {"k_top": 0}, "bptt": {"k_trunc": None, "k_top": 0},       # what an algorithm decides
@@ -26,6 +26,7 @@ class Run:
     task: str = option("copying", "what to learn")
     T: int = option(100, "the wait, in steps; validation is always at T")
     min_length: int | None = option(None, "draw a length from min-length..T for each update (default: T, one length)")
+    lengths: str = option("uniform", "how they are drawn: uniform, or log-uniform (mostly short)")
     phase_in: int = option(0, "the longest training length grows from min-length to T over so many updates")
     updates: int = option(10_000, "updates in all")
     seed: int = option(0, "decides the data and the first parameters")
@@ -63,7 +64,7 @@ class Run:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             check_count(name, getattr(self, name), 1)
-        for name, known in (("schedule", SCHEDULES), ("dtype", ("float32", "float64"))):
+        for name, known in (("schedule", SCHEDULES), ("lengths", LENGTHS), ("dtype", ("float32", "float64"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
         for name in ("lr", "clip", "eps"):

@@ -3,6 +3,7 @@
 from math import cos, pi
 
 SCHEDULES = ("constant", "cosine", "linear")
+LENGTHS = ("uniform", "log-uniform")
 
 
 def learning_rate(run, update):
@@ -21,8 +22,13 @@ def learning_rate(run, update):
 
 
 def length(run, update, rng):
-    """The training length of `update`: uniform on min_length..T; T itself is phased in over the first updates."""
+    """The training length of `update`: from min_length..T, every length alike or (log-uniform) every octave alike.
+
+    T itself is phased in over the first updates.
+    """
     longest = run.T
     if update < run.phase_in:
         longest = run.min_length + (run.T - run.min_length) * update // run.phase_in
-    return int(rng.integers(run.min_length, longest + 1))
+    if run.lengths == "uniform":
+        return int(rng.integers(run.min_length, longest + 1))
+    return int(run.min_length * ((longest + 1) / run.min_length) ** rng.random())
