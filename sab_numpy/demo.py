@@ -13,9 +13,9 @@ from sab_numpy.plots.training import attention_map, learning_curves
 from sab_numpy.progress import clock
 
 GOAL = 0.99
-FULL = {"T": 30, "min_length": 5, "updates": 4000, "hidden": 64, "validate_every": 100}
-TINY = {"T": 8, "min_length": 2, "updates": 300, "hidden": 32, "validate_every": 20}
-BOTH = {"k_trunc": 5, "k_att": 5, "lr": 1e-3, "schedule": "cosine", "decay_from": 0.3}
+FULL = {"T": 20, "min_length": 5, "updates": 2500, "hidden": 128, "lr": 5e-3, "validate_every": 50}
+TINY = {"T": 5, "min_length": 2, "updates": 1600, "hidden": 128, "lr": 5e-3, "validate_every": 50, "batch": 32}
+BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.4, "validation_sequences": 64}
 SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -93,7 +93,7 @@ def one_seed(args, settings, seed, out):
         found = next(evaluate(os.path.join(out, side)))
         _, state = checkpoints.load_run(os.path.join(out, side))
         row |= {f"{side}_accuracy": found["accuracy"], f"{side}_ce10": found["ce10"],
-                f"{side}_seconds": round(state.seconds, 1)}
+                f"{side}_cpu_seconds": round(state.cpu_seconds, 1)}
         print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
               f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
     return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),

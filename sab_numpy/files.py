@@ -39,12 +39,12 @@ def save_arrays(path, arrays, meta):
 def load_arrays(path):
     """What save_arrays wrote: (arrays, meta). ValueError for a truncated or foreign file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return arrays, json.loads(str(arrays.pop("__meta__")))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError, OSError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as error:
         raise ValueError(f"{path}: not a file that sab_numpy wrote, or cut short ({str(error)[:80]}); "
                          "delete it and run the command again") from None
 

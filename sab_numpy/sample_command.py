@@ -23,11 +23,11 @@ def step_of(slot, cfg):
 
 
 def say(slots, weights, cfg):
-    """The recalls of one step in words: "4 (0.81), 9 (0.12), empty 3 times"."""
+    """The recalls of one step in words: "4 (0.81), 9 (0.12), 3 empty"."""
     steps = [(step_of(slot, cfg), weight) for slot, weight in zip(slots, weights)]
     empty = sum(step is None for step, _ in steps)
     words = [f"{step} ({weight:.2f})" for step, weight in sorted(steps, key=lambda pair: -pair[1]) if step is not None]
-    return ", ".join(words + ([f"empty {empty} times"] if empty else []))
+    return ", ".join(words + ([f"{empty} empty"] if empty else []))
 
 
 def add_arguments(parser):

@@ -3,12 +3,13 @@
 import csv
 import os
 from dataclasses import replace
+from glob import glob
 
 import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, schedule, training
+from sab_numpy import checkpoints, cli, evaluation, schedule, threads, training
 from sab_numpy.run import Run
 from sab_numpy.tasks import copying, stream
 
@@ -159,6 +160,35 @@ def test_switches_and_numbers_reach_the_run(tmp_path):
     assert (run.lr, run.stop_at, run.beta2, state.params["W_h"].dtype) == (0.01, 0.9, 0.99, np.float64)
 
 
+def test_ctrl_c_is_one_line_and_saves(tmp_path, monkeypatch, capsys):
+    def interrupted(run, cfg, problem, state):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(training, "validate", interrupted)     # after the third update
+    assert cli.main(["train", "copying", *OPTIONS, "--out", str(tmp_path)]) == 130
+    assert "--resume goes on" in capsys.readouterr().err
+    assert checkpoints.load_run(tmp_path)[1].update == 3
+
+
+@pytest.mark.parametrize("asked, expected", [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_one_thread_unless_the_environment_says_otherwise(monkeypatch, asked, expected):
+    import ctypes
+    libraries = glob(os.path.dirname(np.__file__) + ".libs/*openblas64*")
+    if not libraries or not hasattr(ctypes.CDLL(libraries[0]), "scipy_openblas_get_num_threads64_"):
+        pytest.skip("another BLAS")
+    library = ctypes.CDLL(libraries[0])
+    before = library.scipy_openblas_get_num_threads64_()
+    for name in threads.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    try:
+        library.scipy_openblas_set_num_threads64_(2)
+        threads.one_thread()
+        assert library.scipy_openblas_get_num_threads64_() == expected
+    finally:
+        library.scipy_openblas_set_num_threads64_(before)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained") / "run"
@@ -235,6 +265,15 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, message, caps
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_gpu_is_one_line(tmp_path, capsys):
+    if "cupy" in sab.backend.available():
+        pytest.skip("there is a GPU")
+    assert cli.main(["train", "copying", *OPTIONS, "--backend", "cupy", "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "pip install" in said and said.count("\n") == 1 and not (tmp_path / "run").exists()
+    assert cli.main(["train", "copying", *OPTIONS, "--backend", "auto", "--out", str(tmp_path / "run")]) == 0
 
 
 @pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "no such folder"),

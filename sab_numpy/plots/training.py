@@ -12,7 +12,7 @@ def learning_curves(curves, path, title="", chance=1 / 8):
         axes.plot(updates, 100 * np.asarray(accuracies), color=COLOURS[colour], label=label)
     axes.axhline(100 * chance, color=COLOURS["chance"], linestyle=":", label="chance")
     axes.set(xlabel="updates", ylabel="right answers (%)", ylim=(0, 103), xlim=(0, None), title=title)
-    axes.legend(loc="center right", frameon=False)
+    fig.legend(loc="outside lower center", ncols=len(curves) + 1, frameon=False)
     save(fig, path)
 
 
