@@ -29,7 +29,7 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
 
     f           f(dict of float64 arrays) -> number; it may use stop and choose
     grads       dict like params, or a function params -> dict (called twice: both must agree)
-    tape        what record() kept at params (None: f is recorded here)
+    tape        what record() kept at params, or the tape of sab.forward (None: f is recorded here)
     method      "complex", "central", or "auto": complex step where f takes complex numbers
     tolerance   relative, by default 1e-10 (complex), 1e-7 (central), 1e-4 (float32 gradients); no absolute one
     gates       {"W_x": "ifgo"}: the last axis is a stack of equal parts with these names
@@ -41,27 +41,30 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
         raise ValueError(f"method must be auto, complex or central, found {method!r}")
     if directions < 1:
         raise ValueError(f"directions must be at least 1, found {directions}")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be above 0, found {tolerance}")
     point = {name: _as_float64(name, value) for name, value in params.items()}
     grads, problems = _gradients(grads, point)
     subject = Subject(f, point, tape)
     problems += subject.problems
     command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
-    report = Report([], method, tolerance or 0.0, seed, command, problems=problems)
+    report = Report([], method, tolerance, seed, command, problems=problems)
     if problems:
         return report
     rng = np.random.default_rng(seed)
     method, note = subject.choose_method(method, rng)
     report.notes += [note] if note else []
-    single = any(value.dtype == np.float32 for value in grads.values())
     report.method = f"{method}{' step' if method == 'complex' else ' differences'}, {directions} directions"
-    report.tolerance = tolerance or (SINGLE if single else TOLERANCE[method])
+    allowed = {name: tolerance or (SINGLE if value.dtype == np.float32 else TOLERANCE[method])
+               for name, value in grads.items()}
+    report.tolerance = max(allowed.values())
     blocks = split(point, gates or {})
     tests = [[(v, subject.derivative(moves(point, block, v), method))
               for v in directions_of(block, point, rng, directions)] for block in blocks]
     largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
 
     def judge_again(block, group):
-        return judge_block(subject, block, group, grads, largest, report.tolerance)
+        return judge_block(subject, block, group, grads, largest, allowed[block.name])
 
     report.rows = [judge_again(block, group) for block, group in zip(blocks, tests)]
     failing = [k for k, row in enumerate(report.rows) if row.verdict == FAIL]
@@ -110,6 +113,8 @@ def _gradients(grads, point):
         raise ValueError(f"params and grads must have the same names; only {'params' if odd in point else 'grads'} "
                          f"has {odd!r}")
     for name, value in grads.items():
+        if value.dtype not in (np.float32, np.float64):
+            raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
         if value.shape != point[name].shape:
             raise ValueError(f"grads[{name!r}] must have the shape of params[{name!r}], {point[name].shape}, found "
                              f"{value.shape}{' (transposed?)' if value.shape == point[name].shape[::-1] else ''}")

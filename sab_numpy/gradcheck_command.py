@@ -69,7 +69,10 @@ def run(args):
         if path:
             write_atomic(path, text())
     if args.picture and not report.problems:
-        draw_step_sizes(step_sizes(*subject, seed=args.seed), args.picture)
+        sizes = step_sizes(*subject, seed=args.seed)
+        draw_step_sizes(sizes, args.picture)
+        orders = ", ".join(f"{kind} {sizes.order(kind):.2f}" for kind in sizes._fields[1:])
+        print(f"{args.picture}: error over step size; fitted orders: {orders}")
     return 0 if report.ok else 1
 
 

@@ -76,7 +76,7 @@ class Report:
 
     rows: list
     method: str
-    tolerance: float
+    tolerance: float | None
     seed: object = None
     command: str = ""
     notes: list = field(default_factory=list)         # worth knowing
@@ -106,8 +106,9 @@ class Report:
                          f"{ratio:>12}  {row.verdict}{': ' if row.note else ''}{row.note}")
         lines += self.problems + self.notes
         passed = sum(row.verdict == PASS for row in self.rows)
-        lines.append(f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e} (tolerance "
-                     f"{self.tolerance:.0e}), {self.method}, seed {self.seed}")
+        held = f" (tolerance {self.tolerance:.0e})" if self.tolerance else ""
+        lines.append(f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e}{held}, "
+                     f"{self.method}, seed {self.seed}")
         return "\n".join(lines)
 
     def origin(self):

@@ -267,6 +267,8 @@ def test_float32_gradients_are_checked_against_float64_numbers():
     report = check(f, params, single)
     assert report.ok and report.tolerance == 1e-4 and report.worst > 1e-10
     assert check(f, params, changed(single, "U", lambda a: a * np.float32(1.01))).verdict == FAIL
+    mixed = {**backward(params), "W": single["W"]}             # each tensor is held to its own precision
+    assert check(f, params, changed(mixed, "U", lambda a: a * (1 + 1e-6))).verdict == FAIL
 
 
 def test_a_value_too_uncertain_to_judge_is_unresolved():
@@ -326,6 +328,7 @@ def test_an_f_that_draws_or_spoils_is_reported_and_a_stopped_draw_is_fine():
     ({"w": np.ones((2, 3))}, {"w": np.ones((3, 2))}, "transposed"),
     ({"w": np.ones(2, int)}, {"w": np.ones(2)}, "floating-point"),
     ({"w": np.array([1, np.nan])}, {"w": np.ones(2)}, "finite"),
+    ({"w": np.ones(2)}, {"w": np.ones(2, complex)}, "float32 or float64, found complex128"),
     ({"w": np.ones((0, 3))}, {"w": np.ones((0, 3))}, "found none"),
 ])
 def test_names_shapes_and_values_are_refused_in_one_line(params, grads, words):
@@ -335,7 +338,7 @@ def test_names_shapes_and_values_are_refused_in_one_line(params, grads, words):
 
 
 @pytest.mark.parametrize("options, words", [
-    (dict(method="forward"), "method must be"), (dict(directions=0), "at least 1"),
+    (dict(method="forward"), "method must be"), (dict(directions=0), "at least 1"), (dict(tolerance=0.0), "above 0"),
     (dict(gates={"w": "abc"}), "divides by 3"), (dict(gates={"z": "ab"}), "must be a parameter"),
 ])
 def test_options_are_refused_in_one_line(options, words):
