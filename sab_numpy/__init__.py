@@ -15,5 +15,6 @@ from sab_numpy.gradcheck import check_gradients
 from sab_numpy.losses import mean_squared_error, softmax_cross_entropy
 from sab_numpy.params import init_params
 from sab_numpy.tape import State, choose, record, replay, stop
+from sab_numpy.walk import Event, walk
 
 __version__ = "0.1.0"

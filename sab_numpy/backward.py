@@ -110,7 +110,8 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     """Credit of step t's recall, ds (B, H): to the selected microstates and their keys, and to the query.
 
     Reverses  s = sum_k w_k M_k,   w = renormalised scores,   scores of (query(h_hat), keys).
-    Adds to dh_hat, dM, dkeys and grads; writes dq. Returns (slots, weights, credit given to each, (B, K', H)).
+    Adds to dh_hat, dM, dkeys and grads; writes dq. Returns, for `watch`, (slots, weights, credit of
+    each microstate (B, K', H), and of its key (B, K', Q) where the key is not the microstate itself).
     """
     cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
     slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
@@ -133,7 +134,7 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
     if cfg.mental_updates:
         _spread(dM, slots, n, dM_sel)
-    return slots, w, dM_sel
+    return slots, w, dM_sel, None if dkeys is dM else dkeys_sel
 
 
 def memory_credit(xp, dM, dkeys, slot, tape):
