@@ -54,10 +54,11 @@ def limit(megabytes, seconds):
         import resource
     except ImportError:                                        # Windows
         return
-    for kind, most in (("RLIMIT_AS", megabytes * 2**20), ("RLIMIT_CPU", seconds + 5), ("RLIMIT_CORE", 0),
+    for kind, most in (("RLIMIT_AS", megabytes * 2**20), ("RLIMIT_CPU", seconds), ("RLIMIT_CORE", 0),
                        ("RLIMIT_FSIZE", 2**27)):
         try:
-            resource.setrlimit(getattr(resource, kind), (most, most))
+            last = most + (kind == "RLIMIT_CPU")               # for time: a signal, a second later the end
+            resource.setrlimit(getattr(resource, kind), (most, last))
         except (ValueError, OSError, AttributeError):
             continue                                           # macOS lacks some
 

@@ -87,7 +87,7 @@ def grade_class(args, limits):
     if not args.csv:
         raise ValueError("--class needs --csv FILE for the table of grades")
     if args.path or args.exercise or args.format != "text":
-        raise ValueError("--class grades every exercise of every folder in DIR: no FILE_OR_FOLDER, --exercise or --format")
+        raise ValueError("--class grades every exercise of every folder: no FILE_OR_FOLDER, --exercise or --format")
     folders, path = students(args.students), Path(args.csv)
     rows = kept_rows(path, args.resume, args.seed, folders)
     left = [folder for folder in folders if folder.name not in rows]

@@ -8,14 +8,11 @@ Numbers are compared unit by unit: a unit is one output, or one gate of an outpu
 stand in the order in which they are computed, so the first wrong unit is the likely root of the others.
 """
 
-import functools
-import inspect
 from collections import namedtuple
 
 import numpy as np
 
-from sab_numpy.coursework import relations
-from sab_numpy.coursework.judge import expected
+from sab_numpy.coursework import edits, relations
 from sab_numpy.coursework.relations import GATES, close
 
 Unit = namedtuple("Unit", "name gate got want cases wrong")    # lists over cases; wrong: some array differs from want
@@ -43,47 +40,35 @@ def units_of(module, checks):
     return units
 
 
-@functools.lru_cache(maxsize=2000)
-def edited(module, old, new):
-    """The reference with one edit."""
-    source = inspect.getsource(module.reference)
-    if source.count(old) != 1:
-        raise ValueError(f"{module.__name__}: {old!r} stands {source.count(old)} times in the reference, expected once")
-    names = dict(vars(module))
-    exec(source.replace(old, new), names)
-    return names["reference"]
-
-
-class Edited:
-    """Looks like the module, with the edited reference."""
-
-    def __init__(self, module, old, new):
-        self.OUTPUTS, self.reference = module.OUTPUTS, edited(module, old, new)
-
-
-def run_edited(module, mistake, cases):
-    """[{name: array} for each case], or None where the edit does not run; warnings of wrong numbers are no news."""
-    try:
-        with np.errstate(all="ignore"):
-            return [None if "calls" in case else expected(Edited(module, *mistake[1:]), case) for case in cases]
-    except (ArithmeticError, LookupError, UnboundLocalError):
-        return None
-
-
-def same(unit, answers):
+def same(unit, edit, cases):
     """Do the edited reference's numbers equal the student's, in every case?"""
-    return all(close(got, block(answers[case][unit.name], unit.gate)) for got, case in zip(unit.got, unit.cases))
+    for got, number in zip(unit.got, unit.cases):
+        answer = edit.answer(number, cases[number])
+        if answer is None or not close(got, block(answer[unit.name], unit.gate)):
+            return False
+    return True
 
 
-def likely(module, units, root, answers):
-    """(what to say, units that it explains) of the mistake that gives the root's numbers and most of the others'."""
+def likely(edits, units, root, cases):
+    """(what to say, units that it explains) of the edit that gives the root's numbers and most of the others'."""
     best, explained = None, []
-    for mistake, answer in zip(module.MISTAKES, answers):
-        if answer is not None and same(root, answer):
-            fits = [unit for unit in units if same(unit, answer)]
+    for edit in edits:
+        if same(root, edit, cases):
+            fits = [unit for unit in units if same(unit, edit, cases)]
             if len(fits) > len(explained):
-                best, explained = mistake[0], fits
+                best, explained = edit.message, fits
     return best, explained
+
+
+def cause(module, units, root, cases):
+    """A listed mistake; else a simple relation; else a slip at one place of the reference; else where it is wrong."""
+    message, explained = likely(edits.listed(module), units, root, cases)
+    if message is None:
+        message = relation(module, root, units, cases)
+    if message is None:
+        slip, explained = likely(edits.automatic(module), units, root, cases)
+        message = wrong_values(module, root, units, cases) + (f", {slip}" if slip else "")
+    return message, explained
 
 
 def remembers(checks):
@@ -97,17 +82,16 @@ def remembers(checks):
 def diagnose(number, module, checks, cases):
     """At most ten lines; the first says what is wrong."""
     wrong = [check for check in checks if check.problem]
-    other = next((check for check in wrong if not check.problem.endswith("has wrong values")), None)
-    lines = [f"case {other.case + 1}: {other.problem}"] if other else []
-    if remembers(checks):
-        lines = ["the function remembers something between calls; the same input must give the same output"]
+    others = [check for check in wrong if not check.problem.endswith("has wrong values")]
     units = units_of(module, checks)
     left = [unit for unit in units if unit.wrong]
-    if left:
-        answers = [run_edited(module, mistake, cases) for mistake in module.MISTAKES]
+    others = [check for check in others if check.name != "learned" or not left]
+    lines = [f"case {others[0].case + 1}: {others[0].problem}"] if others else []
+    if remembers(checks):
+        lines = ["the function remembers something between calls; the same input must give the same output"]
     while left and len(lines) < 4 and not remembers(checks):
-        message, explained = likely(module, units, left[0], answers)
-        lines.append(message or relation(module, left[0], units, cases))
+        message, explained = cause(module, units, left[0], cases)
+        lines.append(message)
         if not explained:
             break                                              # what follows from an unknown mistake is no news
         left = [unit for unit in left[1:] if unit not in explained]
@@ -115,10 +99,12 @@ def diagnose(number, module, checks, cases):
     return [*lines, *worst_entry(wrong), *summary(checks, wrong), f"stuck? sab hint {number} --level 1"]
 
 
+def named(unit):
+    return f"{unit.name}, gate {unit.gate}," if unit.gate else unit.name
+
+
 def relation(module, unit, units, cases):
-    """What can be said of one wrong unit without a listed mistake."""
-    name = f"{unit.name}, gate {unit.gate}," if unit.gate else unit.name
-    bad = [unit.cases[k] for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
+    """What a wrong unit simply is: swapped, a copy, transposed, a multiple; or None."""
     swapped = relations.other_gate(unit, units) if unit.gate else None
     if swapped:
         back = next(u for u in units if u.name == unit.name and u.gate == swapped)
@@ -126,16 +112,20 @@ def relation(module, unit, units, cases):
         return (f"{unit.name}: gates {unit.gate} and {swapped} are swapped; the order is i f g o" if both else
                 f"{unit.name}: gate {unit.gate} holds the numbers of gate {swapped} (copy-pasted?)")
     if relations.transposed(unit):
-        return f"{name} is transposed"
+        return f"{named(unit)} is transposed"
     words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases])
-    if words:
-        return f"{name} {words}"
+    return words and f"{named(unit)} {words}"
+
+
+def wrong_values(module, unit, units, cases):
+    """Where a unit is wrong, when nobody knows why."""
+    bad = [unit.cases[k] for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
     setting = only_where(cases, bad, unit.cases)
     time = relations.in_time(unit) if unit.name in getattr(module, "TIMED", ()) else None
     gates = [u.gate for u in units if u.name == unit.name and u.wrong] if unit.gate else []
     alone = "; the other gates are right" if len(gates) == 1 else ""
     where = (f", only where {setting}" if setting else "") + (f" ({time})" if time else "")
-    return f"{name} has wrong values{alone}{where}"
+    return f"{named(unit)} has wrong values{alone}{where}"
 
 
 def sizes(module, case):
@@ -167,7 +157,13 @@ def worst_entry(wrong):
 
 
 def summary(checks, wrong):
-    """Which outputs are right and which are wrong."""
-    bad = list(dict.fromkeys(check.name for check in wrong))
-    good = [name for name in dict.fromkeys(check.name for check in checks) if name not in bad]
-    return [f"wrong: {', '.join(bad)}" + (f"; right: {', '.join(good)}" if good else "")]
+    """Which outputs are right and which are wrong; a dict that is all right or all wrong goes by its own name."""
+    bad = {check.name for check in wrong}
+    parts = {}
+    for check in checks:
+        parts.setdefault(check.name.partition("[")[0], {})[check.name] = check.name in bad
+    words = {True: [], False: []}
+    for name, states in parts.items():
+        for part, state in states.items() if len(set(states.values())) > 1 else [(name, max(states.values()))]:
+            words[state].append(part)
+    return [f"wrong: {', '.join(words[True])}" + (f"; right: {', '.join(words[False])}" if words[False] else "")]

@@ -19,7 +19,8 @@ def add_arguments(parser):
     parser.add_argument("--seed", type=int, default=0, help="draws the numbers of the checks (default 0)")
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
-    parser.add_argument("--time-limit", type=int, default=20, metavar="SECONDS", help="for each exercise (default 20)")
+    parser.add_argument("--time-limit", type=int, default=10, metavar="SECONDS",
+                        help="processor time for each exercise (default 10); on the clock, six times as long")
     parser.add_argument("--memory", type=int, default=1024, metavar="MB",
                         help="for each exercise, on Linux (default 1024; elsewhere there is no limit)")
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")

@@ -38,9 +38,7 @@ def factor(unit, sizes):
             for sign, word in ((1, ""), (-1, " and has the wrong sign")):
                 if np.allclose(ratios, sign * value) and len(set(n)) > 1:
                     return f"is {text} times what it should be{word} (a sum for a mean, or a scale forgotten)"
-    if np.allclose(ratios, ratios[0]):
-        return f"is {ratios[0]:.4g} times what it should be"
-    return f"is a constant times what it should be in each case ({', '.join(f'{r:.4g}' for r in ratios)})"
+    return f"is {ratios[0]:.4g} times what it should be" if np.allclose(ratios, ratios[0]) else None
 
 
 def transposed(unit):

@@ -6,8 +6,8 @@ import planted_bugs
 import pytest
 import student
 
-MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated", "bias of the wrong gate",
-                 "dc += dc", "= for +=")
+MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
+                 "bias of the wrong gate", "dc += dc", "= for +=")
 
 
 def feedback(bug, folder, seed=0):
@@ -55,14 +55,32 @@ def test_two_mistakes_get_two_lines(tmp_path):
 
 def test_a_function_that_remembers_is_found(tmp_path):
     text = student.solution(1).replace("    B, O = z.shape\n", "    B, O = z.shape\n    calls.append(1)\n")
-    text = text.replace("return p, dp, dz", "return p, dp, dz * (1 + (len(calls) > 2))").replace("def ", "calls = []\n\n\ndef ")
+    text = text.replace("return p, dp, dz", "return p, dp, dz * (1 + (len(calls) > 2))")
+    text = text.replace("def ", "calls = []\n\n\ndef ")
     result = student.grade_text(tmp_path, 1, text)
     assert result.status == "wrong" and "remembers" in result.feedback[0]
 
 
+@pytest.mark.parametrize("number, old, new, words", [
+    (8, "dh_hat = dh + dquery", "dh_hat = dh - dquery", "as if dh + dh_query were dh - dh_query"),
+    (2, "c = f * c_prev + i * g", "c = f * c_prev - i * g", "as if f * c_prev + i * g were f * c_prev - i * g"),
+    (10, "0.9 * m[name]", "m[name]", "as if 0.9 * m[name] were m[name]"),
+    (3, "di * i * (1 - i)", "di * i * (1 + i)", "as if 1 - i were 1 + i")])
+def test_a_slip_that_nobody_listed_is_found_by_trying(number, old, new, words, tmp_path):
+    lines = student.grade_text(tmp_path, number, student.solution(number).replace(old, new)).feedback
+    assert words in lines[0]
+
+
+def test_what_nobody_can_name_still_says_where(tmp_path):
+    text = student.solution(3).replace("df * f * (1 - f)", "np.cos(df)")
+    line = student.grade_text(tmp_path, 3, text).feedback[0]
+    assert "dz, gate f, has wrong values; the other gates are right" in line
+
+
 @pytest.mark.parametrize("ending, words", [
     ("return p, dp", "returned 2 values"), ("return None", "returned NoneType"), ("return p, dp, dz.tolist()", "list"),
-    ("return p, dp, dz.astype(np.float32)", "float32"), ("return p, dp, dz.T", "shape"), ("return p, dp, dz * np.nan", "NaN"),
+    ("return p, dp, dz.astype(np.float32)", "float32"), ("return p, dp, dz.T", "shape"),
+    ("return p, dp, dz * np.nan", "NaN"),
     ("return p, dp, np.ma.array(dz)", "MaskedArray"), ("return 1 / 0", "ZeroDivisionError"),
     ("return p, dp, dz.astype(object)", "dtype"), ("return p, dp, np.zeros((2, 3), 'S5')", "dtype")])
 def test_what_is_not_an_array_of_numbers_is_named(ending, words, tmp_path):

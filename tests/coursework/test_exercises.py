@@ -9,8 +9,8 @@ import pytest
 import student
 
 import sab_numpy
-from sab_numpy.coursework import EXERCISE_SET, catalogue, exercises_command, hint_command
-from sab_numpy.coursework.diagnose import close, run_edited
+from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, exercises_command, hint_command
+from sab_numpy.coursework.relations import close
 from sab_numpy.coursework.grading import grade, make_cases
 from sab_numpy.coursework.judge import expected
 
@@ -68,12 +68,14 @@ def test_the_solutions_are_not_in_the_package():
 
 @ALL
 def test_every_listed_mistake_runs_and_changes_the_numbers(number):
-    module, cases = catalogue.exercise(number), make_cases(number, 0)[:-1]
-    right = [None if "calls" in case else expected(module, case) for case in cases]
-    for mistake in module.MISTAKES:
-        wrong = run_edited(module, mistake, cases)
-        assert wrong is not None, mistake
-        assert any(not close(bad[name], good[name]) for bad, good in zip(wrong, right) if good for name in good), mistake
+    module = catalogue.exercise(number)
+    cases = [case for case in make_cases(number, 0)[:-1] if "calls" not in case]
+    right = [expected(module, case) for case in cases]
+    for edit in edits.listed(module):
+        answers = [edit.answer(*numbered) for numbered in enumerate(cases)]
+        assert all(answers), edit.message
+        same = [close(answer[name], good[name]) for answer, good in zip(answers, right) for name in good]
+        assert not all(same), edit.message
 
 
 # ---- the references are the derivatives of the forward passes that the texts quote ----

@@ -32,7 +32,8 @@ HOSTILE = {
     "the grader's files, written": (f"open({isolate.OURS + '/coursework/judge.py'!r}, 'a')\n", "writing"),
     "the grader's files, read": (f"open({isolate.OURS + '/coursework/judge.py'!r})\n", "read"),
     "a violation that is caught": (
-        "try:\n    open('/tmp/x', 'w')\nexcept Exception:\n    pass\n" + DEFINITION + "    return z, z, z\n", "writing"),
+        "try:\n    open('/tmp/x', 'w')\nexcept Exception:\n    pass\n" + DEFINITION + "    return z, z, z\n",
+        "writing"),
     "np.save": (DEFINITION + "    np.save('mine.npy', z)\n    return z, z, z\n", "writing"),
     "a shell": (OS + "s['system']('true')\n", "os.system"),
     "a fork": (OS + "s['fork']()\n", "os.fork"),
@@ -51,7 +52,6 @@ def test_mischief_gets_nothing_and_is_named(name, tmp_path):
     result = grade_exercise(1, file, limits=LIMITS)
     assert result.points == 0 and result.status in ("failed", "wrong")
     assert words in result.feedback[0], result.feedback
-    assert result.seconds < 10
 
 
 @pytest.mark.parametrize("name, text", [(name, "import {}\n") for name in IMPORTS] + [

@@ -58,8 +58,8 @@ HINTS = (
     "s reaches the loss through y and through h: ds = dy[t] @ V_s.T + dh. h_hat reaches it through h and through the "
     "query: dh_hat = dh + what dot_scores sends back. For softmax, slope is w.",
     "Microstates get credit twice: from recall_backward and from dot_scores (call it on the K gathered microstates). "
-    "Slot n is step (n - n_empty + 1) * k_att - 1. After the LSTM step, if t % k_trunc == 0, set dh_local and dc_local to "
-    "zeros.",
+    "Slot n is step (n - n_empty + 1) * k_att - 1. After the LSTM step, if t % k_trunc == 0, set dh_local and "
+    "dc_local to zeros.",
 )
 SIZES = ("W_x", "W_h", "b", "V_h", "V_s", "b_y", "W_q")
 

@@ -41,7 +41,7 @@ HINTS = (
 
 def cases(rng):
     for scale, max_norm in ((3.0, 1.0), (0.05, 2.0), (1.0, 2.5)):
-        shapes = dict(W=(3, 5), b=(5,), V=(4, 2, 3))
+        shapes = dict(W=(3, 5), V=(4, 2, 3), b=(5,))
         yield dict(grads={name: scale * rng.normal(size=shape) for name, shape in shapes.items()}, max_norm=max_norm)
 
 
