@@ -1,0 +1,32 @@
+# Everything is set up in .venv, inside this folder, on first use and again when pyproject.toml changes.
+PYTHON ?= python3
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+READY := .venv/ready
+
+.PHONY: help demo test test-slow
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo       watch SAB learn what truncated BPTT cannot (3 minutes)"
+	@echo "make test       all tests but the slow ones (a few minutes)"
+	@echo "make test-slow  the slow ones"
+
+demo: $(READY)
+	@.venv/bin/python -m sab_numpy demo
+
+test: $(READY)
+	@$(ONE_THREAD) .venv/bin/python -m pytest -q
+
+test-slow: $(READY)
+	@$(ONE_THREAD) .venv/bin/python -m pytest -q -m slow
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or later"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or later is needed: make PYTHON=/path/to/a/later/python"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "python3-venv is missing: install it (Debian, Ubuntu: sudo apt install python3-venv) and run make again"; exit 1; }
+	@echo "setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $(READY)

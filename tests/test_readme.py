@@ -1,0 +1,64 @@
+"""What the README shows is true: its Python runs and prints what it says, and its commands exist."""
+
+import re
+import shlex
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from sab_numpy import cli
+
+ROOT = Path(__file__).parent.parent
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(language):
+    """The fenced blocks of the README in one language."""
+    return [text for name, text in FENCED.findall((ROOT / "README.md").read_text(encoding="utf-8")) if name == language]
+
+
+def promised(code):
+    """What the comments behind the print lines of `code` say will be printed."""
+    return [line.rpartition("# ")[2].strip() for line in code.splitlines() if line.startswith("print(")]
+
+
+def commands(text):
+    """The command lines of a shell block, without comments."""
+    return [words for line in text.replace("\\\n", " ").splitlines() if (words := shlex.split(line, comments=True))]
+
+
+def accepts(words):
+    """Whether the command line exists: a target of the Makefile, a `sab` command with its options, an install."""
+    if words[:1] == ["make"]:
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        return all(target in targets for target in words[1:])
+    if words[:3] == ["python", "-m", "sab_numpy"] or words[:1] == ["sab"]:
+        arguments = words[3:] if words[0] == "python" else words[1:]
+        try:
+            with mock.patch(f"{cli.COMMANDS[arguments[0]][0]}.run", return_value=0):       # parsed, not run
+                return cli.main(arguments) == 0
+        except (SystemExit, KeyError):
+            return False
+    return words[:4] in (["python", "-m", "pip", "install"], ["python", "-m", "pytest"]) or words[:1] in (["git"], ["cd"])
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_an_example_prints_what_its_comments_say(code, capsys):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert promised(code) and capsys.readouterr().out.splitlines() == promised(code)
+
+
+@pytest.mark.parametrize("words", [words for text in blocks("sh") for words in commands(text)], ids=" ".join)
+def test_a_command_exists(words, capsys):
+    assert accepts(words), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["make", "deom"], ["sab", "dmeo"], ["sab", "demo", "--tinny"], ["rm", "-r"]], ids=" ".join)
+def test_a_command_that_does_not_exist_is_noticed(words, capsys):
+    assert not accepts(words)
+
+
+def test_a_wrong_number_would_be_noticed():
+    assert promised("x = 1  # 2\nprint(x)     # 1\n") == ["1"]
+    assert len(blocks("python")) >= 1 and len(blocks("sh")) >= 2
