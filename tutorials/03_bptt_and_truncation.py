@@ -1,0 +1,215 @@
+# %% [markdown]
+# # The whole walk back, and what is lost by cutting it
+#
+# *30 minutes. You need: tutorial 00.*
+# *You will see: [BPTT](../GLOSSARY.md#bptt) step by step; how far off the cheap version is, in two numbers; why the
+# usual gradient test calls the cheap version wrong; and the one trick that proves it right.*
+#
+# In tutorial 00 the [credit](../GLOSSARY.md#credit) of four steps fitted on a page. Here are thirty steps of a real
+# network, an [LSTM](../GLOSSARY.md#lstm) with 24 units, on the task of this whole project: read ten symbols, wait, say
+# them again.
+
+# %%
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy import optim
+from sab_numpy.tasks import copying
+
+QUICK = os.environ.get("SAB_QUICK") == "1"
+full = sab.Config.full_bptt(n_in=10, n_hidden=24, n_out=10)
+rng = np.random.default_rng(0)
+params = sab.init_params(full, rng)
+state = optim.adam_init(params)
+for update in range(20 if QUICK else 300):                  # a little training, so that the credit has work to do
+    x, targets = copying.sequences(10, 16, rng)
+    y, tape = sab.forward(params, x, full)
+    loss, dy = sab.softmax_cross_entropy(y, targets)
+    params, state, _ = optim.adam_step(params, sab.backward(dy, tape), state, lr=5e-3, clip=1.0)
+x, targets = copying.sequences(10, 16, rng)
+T = len(x)
+print(f"{T} steps, loss {loss:.3f}")
+assert T == 30
+
+# %% [markdown]
+# ## 1. The walk
+#
+# `forward` runs the 30 steps and keeps what the way back needs on a *tape*. `backward` walks the tape from the last step
+# to the first. At every step it takes the credit that comes from the answer there (`dh_loss`) and from the step after it
+# (`dh_local`), and hands the sum on to the step before. `watch` lets us look. To see one walk clearly, only the *last*
+# answer has a say here:
+
+# %%
+def credit_of_the_last_answer(cfg):
+    """The size of the credit that reaches each step, (T,)."""
+    sizes = np.zeros(T)
+
+    def look(t, dh_loss, dh_local, dh_memory, edges):
+        sizes[t] = np.linalg.norm(dh_loss + dh_local)
+
+    y, tape = sab.forward(params, x, cfg)
+    _, dy = sab.softmax_cross_entropy(y, targets)
+    dy[:-1] = 0                                             # nobody but the last answer
+    sab.backward(dy, tape, watch=look)
+    return sizes
+
+
+whole = credit_of_the_last_answer(full)
+print("step   ", "  ".join(f"{t:7d}" for t in (29, 28, 27, 20, 10, 0)))
+print("credit ", "  ".join(f"{whole[t]:.1e}" for t in (29, 28, 27, 20, 10, 0)))
+assert (whole > 0).all()                                    # the walk reaches the very first step
+
+# %% [markdown]
+# The price: all 30 steps must be kept and walked before a single weight is changed. For a sequence of a million steps
+# that is not possible.
+#
+# ## 2. The cut
+#
+# [Truncated BPTT](../GLOSSARY.md#truncated-bptt) divides the sequence into [blocks](../GLOSSARY.md#block) of k steps and
+# [cuts](../GLOSSARY.md#cut) the credit between them. The forward is untouched, to the last bit. The walk ends at the
+# edge of the block.
+
+# %%
+k = 5
+truncated = sab.Config.truncated_bptt(10, 24, 10, k_trunc=k)
+y_full, tape_full = sab.forward(params, x, full)
+y_cut, tape_cut = sab.forward(params, x, truncated)
+assert (y_full == y_cut).all()                              # not nearly: exactly
+
+short = credit_of_the_last_answer(truncated)
+print("steps that the last answer's credit reaches:", np.flatnonzero(short).tolist())
+assert np.flatnonzero(short).tolist() == [25, 26, 27, 28, 29]
+assert np.allclose(short[25:], whole[25:], rtol=1e-12)      # inside the block nothing changes
+
+# %% [markdown]
+# ## 3. How wrong is it?
+#
+# The gradient is a list of numbers, one for each weight: a direction in which to go. Two lists, two questions.
+#
+# * Do they point the same way? The [cosine](../GLOSSARY.md#cosine) says: 1 is the same direction, 0 is a right angle.
+# * Are they equally long? The ratio of their lengths says.
+#
+# Same weights, same sequences, all answers; only k changes.
+
+# %%
+def gradient(cfg):
+    """All gradients in one list."""
+    y, tape = sab.forward(params, x, cfg)
+    _, dy = sab.softmax_cross_entropy(y, targets)
+    grads = sab.backward(dy, tape)
+    return np.concatenate([grads[name].ravel() for name in sorted(grads)])
+
+
+g = gradient(full)
+blocks, cosines, ratios = [1, 2, 3, 5, 10, 15, 20, 30], [], []
+print(" k   cosine   length")
+for size in blocks:
+    g_cut = gradient(sab.Config.truncated_bptt(10, 24, 10, k_trunc=size))
+    cosines.append(g_cut @ g / np.linalg.norm(g_cut) / np.linalg.norm(g))
+    ratios.append(np.linalg.norm(g_cut) / np.linalg.norm(g))
+    print(f"{size:2d}   {cosines[-1]:6.3f}   {ratios[-1]:6.3f}")
+assert np.isclose(cosines[-1], 1) and np.isclose(ratios[-1], 1)      # one block of 30 is no cut at all
+assert cosines[blocks.index(k)] < 0.99                               # blocks of 5 point another way
+assert max(cosines[:3]) < 0.99
+assert QUICK or cosines[blocks.index(15)] < cosines[blocks.index(10)]
+
+# %% [markdown]
+# This is called *bias*: it is no noise that more data would average away. What is missing is what this task needs most,
+# the links from the answers back to the symbols. And it is not only the size of the blocks that counts but also where the
+# cuts fall: with k = 15 the one cut lies between symbols and answers, and costs more than the two cuts of k = 10.
+#
+# ## 4. The test that says "wrong"
+#
+# How do you test a gradient? Move one weight a little to both sides, see how much the loss moves, divide. This slope is a
+# [central difference](../GLOSSARY.md#central-difference). Let us test one weight, both ways of going back:
+
+# %%
+def loss_at(params, cfg=full):
+    y, _ = sab.forward(params, x, cfg)
+    return sab.softmax_cross_entropy(y, targets)[0]
+
+
+def moved(by):
+    """The same parameters with one weight changed."""
+    W = params["W_h"].copy()
+    W[where] += by
+    return params | {"W_h": W}
+
+
+grads_full, grads_cut = (sab.backward(sab.softmax_cross_entropy(y_full, targets)[1], tape)
+                         for tape in (tape_full, tape_cut))
+where = np.unravel_index(np.argmax(abs(grads_full["W_h"] - grads_cut["W_h"])), grads_full["W_h"].shape)
+h = 1e-5
+slope = (loss_at(moved(h)) - loss_at(moved(-h))) / (2 * h)
+print(f"slope of the loss      {slope:.9f}")
+print(f"BPTT                   {grads_full['W_h'][where]:.9f}")
+print(f"truncated, k = {k}       {grads_cut['W_h'][where]:.9f}   <- wrong?")
+scale = abs(slope)
+assert abs(grads_full["W_h"][where] - slope) < 1e-6 * scale
+assert abs(grads_cut["W_h"][where] - slope) > 1e-2 * scale
+
+# %% [markdown]
+# It has to disagree. The wiggle travels through the whole forward, over all cuts, because the forward knows no cuts. The
+# truncated gradient *promised* not to listen to that. It is not the slope of the loss; so of what is it the slope?
+#
+# ## 5. The frozen replay
+#
+# Of this: the same computation, in which every value that crossed a cut is *frozen* at what it was. Run once and record
+# the values at the cuts. Then move the weight and run again, but at each cut throw away what arrives and put back what was
+# recorded. Now the wiggle cannot pass a cut either. That is a [frozen replay](../GLOSSARY.md#frozen-replay).
+
+# %%
+with sab.record() as kept:
+    recorded_loss = loss_at(params, truncated)
+print("recorded:", len(kept), "values, such as", list(kept)[:2])
+assert len(kept) == 2 * (T // k - 1)                        # h and c at each of the five cuts
+
+
+def replayed_loss(params):
+    with sab.replay(kept):
+        return loss_at(params, truncated)
+
+
+slope_frozen = (replayed_loss(moved(h)) - replayed_loss(moved(-h))) / (2 * h)
+print(f"slope of the replay    {slope_frozen:.9f}")
+print(f"truncated, k = {k}       {grads_cut['W_h'][where]:.9f}   <- right!")
+assert replayed_loss(params) == recorded_loss               # unmoved, the replay is the same to the last bit
+assert abs(grads_cut["W_h"][where] - slope_frozen) < 1e-6 * scale
+
+# %% [markdown]
+# So the truncated gradient is no approximation of anything: it is the exact gradient of the replay. This is how every
+# gradient in this package is tested, and how you can test your own: mark what you hold constant with `sab.stop`, then
+# `sab.check` (tutorial 08). It tests all the weights, along random directions, and says PASS or FAIL:
+
+# %%
+right = sab.check(lambda p: loss_at(p, truncated), params, grads_cut)
+wrong = sab.check(lambda p: loss_at(p, full), params, grads_cut)
+print("against the replay:  ", right.verdict, f" largest relative error {right.worst:.0e}")
+print("against the loss:    ", wrong.verdict, f" largest relative error {wrong.worst:.0e}")
+assert right.ok and not wrong.ok
+
+# %%
+fig, (credit_plot, bias_plot) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+credit_plot.semilogy(range(T), whole, "s-", color="#009E73", label="BPTT")
+credit_plot.semilogy(range(25, T), short[25:], "o-", color="#D55E00", label=f"truncated, k = {k}")
+for cut in range(k, T, k):
+    credit_plot.axvline(cut - 0.5, color="grey", linestyle=":", linewidth=1)
+credit_plot.set(xlabel="step (dotted: cuts)", ylabel="size of the credit", title="Credit of the last answer")
+credit_plot.legend()
+bias_plot.plot(blocks, cosines, "o-", color="#0072B2", label="cosine with the whole gradient")
+bias_plot.plot(blocks, ratios, "^--", color="#E69F00", label="length, whole gradient = 1")
+bias_plot.axhline(1, color="grey", linewidth=0.8)
+bias_plot.set(xlabel="k, steps in a block", ylabel="1 = no difference", title="What truncation changes")
+bias_plot.legend(loc="lower right")
+Path("tutorials/out").mkdir(parents=True, exist_ok=True)
+fig.savefig("tutorials/out/03_bptt_and_truncation.png", dpi=100)
+
+# %% [markdown]
+# **Try it.** Train for 3,000 updates instead of 300 (half a minute). Does the truncated gradient come closer to the whole
+# one, or does it go further away? Why?
+#
+# Next: tutorial 05. Keep the short walk, add a few [skips](../GLOSSARY.md#skip).
