@@ -10,31 +10,25 @@ from sab_numpy.backend import namespace
 def walked(tape, dy):
     """Which steps some credit reaches, (T,) booleans; backward walks these alone.
 
-    From the last block to the first: a block is walked from its last step that has a loss or whose microstate a
-    later walked step recalled. On a GPU every step counts as reached: to look would mean to wait.
+    From the last reached step to the first: its block is walked up to it, and reaches what it recalls. On a GPU
+    every step counts as reached: to look would mean to wait.
     """
     cfg, T = tape.cfg, len(dy)
     if namespace(dy) is not np:
         return np.ones(T, bool)
-    credited = dy.reshape(T, -1).any(1)                                       # (T,) the loss gives credit
-    if credited.all():
-        return credited
-    walk, k = np.zeros(T, bool), cfg.k_trunc or T
-    recalled = np.zeros(tape.memory.shape[1], bool)                           # (N,) by a walked step
-    for start in reversed(range(0, T, k)):
-        end = min(start + k, T)
-        reached = credited[start:end]
-        if cfg.k_top != 0 and cfg.mental_updates:
-            steps = np.arange(start + (-start - 1) % cfg.k_att, end, cfg.k_att)      # those that wrote a microstate
-            reached[steps - start] |= recalled[tape.n_given + steps // cfg.k_att]
-        if not reached.any():
-            continue
-        end = start + int(np.flatnonzero(reached)[-1]) + 1
-        walk[start:end] = True
-        if cfg.k_top is None:
-            recalled[:tape.n_slots(end - 1)] = True
-        elif cfg.k_top:
-            recalled[tape.slots[start:end]] = True                            # -1 marks the last slot: never read
+    reached = dy.reshape(T, -1).any(1)                                        # (T,) at first: by the loss
+    if reached.all():
+        return reached
+    walk, k, start = np.zeros(T, bool), cfg.k_trunc or T, T
+    while reached[:start].any():
+        last = start - 1 - int(reached[:start][::-1].argmax())                # argmax stops at the first True
+        start = last // k * k
+        walk[start:last + 1] = True
+        if cfg.k_top is None and cfg.mental_updates:
+            reached[cfg.k_att - 1:last:cfg.k_att] = True
+        elif cfg.k_top and cfg.mental_updates:
+            stored = tape.slots[start:last + 1] - tape.n_given                # negative: an empty slot
+            reached[(stored[stored >= 0] + 1) * cfg.k_att - 1] = True
     return walk
 
 

@@ -51,8 +51,9 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
             if checkpoint:
                 tape.starts[start] = here.h[0].copy(), here.c[0].copy()
             run_steps(tape, here, start, end)
-            np_y = here.h[1:] @ params["V_h"] + params["b_y"]
-            y[start:end] = np_y if here.s is None else np_y + here.s @ params["V_s"]
+            y[start:end] = here.h[1:] @ params["V_h"] + params["b_y"]
+            if here.s is not None:
+                y[start:end] += here.s @ params["V_s"]
             if checkpoint:
                 part.h[0], part.c[0] = here.h[-1], here.c[-1]
         tape.end = here.h[-1], here.c[-1]
@@ -62,11 +63,9 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
 
 def run_steps(tape, part, start, end, again=False):
     """Steps start..end-1 into `part`. again: a recomputation, with the memory and the selections that are kept."""
-    cfg, params = tape.cfg, tape.params
-    xp, H = namespace(part.h), cfg.n_hidden
-    half = gate_column(xp, HALF, part.h.dtype)
+    cfg, xp, H = tape.cfg, namespace(part.h), tape.cfg.n_hidden
+    half, W = tape.half, tape.W                                               # (4, 1, 1), (4, H+D+1, H)
     shift = 1 - half
-    W = half * split_gates(stacked(xp, params))                               # (4, H+D+1, H)
     x = tape.x[start:end]
     part.hx1[:-1, :, H:-1] = x if x.ndim == 3 else x[..., None] == xp.arange(cfg.n_in)      # symbols as one-hot
     part.hx1[:-1, :, -1] = 1
@@ -204,7 +203,9 @@ def _start(xp, params, x, cfg, state, checkpoint, reuse):
         part = Cache(**room, w=w, slope=slope, q=buffers.empty("q", (S, B, Q)),
                      **{name: buffers.empty(name, (S, B, H)) for name in ("h_hat", "s")})
     part.h[0], part.c[0] = h0, c0
-    tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers)
+    half = gate_column(xp, HALF, dtype)
+    tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers,
+                half, half * split_gates(stacked(xp, params)))
     return tape, part
 
 
