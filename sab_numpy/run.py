@@ -43,6 +43,7 @@ class Run:
     lr: float = option(1e-3, "learning rate of Adam")
     schedule: str = option("constant", "of the learning rate: constant, cosine or linear")
     warmup: int = option(0, "the learning rate rises over so many updates")
+    first_lr_ratio: float = option(0.0, "the warm-up begins at lr times this")
     decay_from: float = option(0.0, "fraction of all updates at which the learning rate begins to fall")
     final_lr_ratio: float = option(0.01, "it falls to lr times this")
     clip: float = option(1.0, "largest norm of the gradient")
@@ -70,7 +71,7 @@ class Run:
         for name in ("lr", "clip", "eps"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
-        for name in ("decay_from", "final_lr_ratio", "beta1", "beta2"):
+        for name in ("decay_from", "first_lr_ratio", "final_lr_ratio", "beta1", "beta2"):
             if not 0 <= getattr(self, name) <= 1 - (name in ("beta1", "beta2")) * 1e-12:
                 raise ValueError(f"{name} must lie in 0..1, found {getattr(self, name)}")
         if self.min_length > self.T:

@@ -9,10 +9,11 @@ LENGTHS = ("uniform", "log-uniform")
 def learning_rate(run, update):
     """The learning rate of `update` (the first is 0).
 
-    It rises linearly over `warmup` updates, stays at lr until the fraction `decay_from` of all updates, then falls
+    It is lr * first_lr_ratio until a line from 0 to lr over `warmup` updates has come up to it, follows that line,
+    stays at lr until the fraction `decay_from` of all updates, then falls
     to lr * final_lr_ratio at the last one, along half a cosine or a line.
     """
-    rate = run.lr * min(1.0, (update + 1) / run.warmup) if run.warmup else run.lr
+    rate = run.lr * min(1.0, max(run.first_lr_ratio, (update + 1) / run.warmup)) if run.warmup else run.lr
     start = run.decay_from * run.updates
     if run.schedule == "constant" or update <= start:
         return rate
