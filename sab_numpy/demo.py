@@ -12,10 +12,10 @@ from sab_numpy.evaluation import evaluate
 from sab_numpy.plots.training import attention_map, learning_curves
 from sab_numpy.progress import clock
 
-GOAL = 0.99
-FULL = {"T": 20, "min_length": 5, "updates": 2500, "hidden": 128, "lr": 5e-3, "validate_every": 50}
-TINY = {"T": 5, "min_length": 2, "updates": 1600, "hidden": 128, "lr": 5e-3, "validate_every": 50, "batch": 32}
-BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.4, "validation_sequences": 64}
+GOAL = {False: 0.99, True: 0.9}              # of --tiny, which is too short for more
+FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
+TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
+BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
 SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -40,21 +40,29 @@ def history(out, side):
     return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
 
 
+def status(curves, marks, updates):
+    """How far both sides are, in one line. marks: (updates done, clock) whenever it went on."""
+    (first, start), (done, now) = marks[0], marks[-1]
+    left = clock((updates - done) * (now - start) / (done - first)) if done > first else "?"
+    words = [f"{SIDES[side][0]} {100 * accuracies[-1]:5.1f} %" for side, (_, accuracies) in curves.items() if accuracies]
+    return "   ".join([f"  update {done:5d}/{updates}", *words, f"left {left}   "])
+
+
 def watch(trainings, settings, out, quiet):
-    """Print one line that changes until both trainings are done. Raises ValueError when one fails."""
-    began, first = time.perf_counter(), None
+    """Say how far both are until they are done; returns the seconds it took. Raises ValueError when one fails."""
+    began, marks, said = time.perf_counter(), [], 0.0
+    live = sys.stderr.isatty()
     while None in (states := [training.poll() for training in trainings.values()]) and not any(states):
-        time.sleep(0.3)
+        time.sleep(0.2)
         curves = {side: history(out, side) for side in trainings}
-        done = min(updates[-1] if updates else 0 for updates, _ in curves.values())
-        first = (done, time.perf_counter()) if first is None and done else first
-        speed = (done - first[0]) / (time.perf_counter() - first[1]) if first and done > first[0] else 0
-        words = [f"{SIDES[side][0]} {100 * accuracies[-1]:5.1f} %" for side, (_, accuracies) in curves.items() if accuracies]
-        if words and not quiet:
-            left = clock((settings["updates"] - done) / speed) if speed else "?"
-            print(f"\r  update {done:5d}/{settings['updates']}   {'   '.join(words)}   left {left}   ", end="",
-                  file=sys.stderr, flush=True)
-    print("" if quiet else "\r" + " " * 78 + "\r", end="", file=sys.stderr, flush=True)
+        done, now = min(updates[-1] if updates else 0 for updates, _ in curves.values()), time.perf_counter()
+        if not marks or done > marks[-1][0]:
+            marks.append((done, now))
+        if quiet or now - said < (0.5 if live else 10):
+            continue
+        said = now
+        print(status(curves, marks, settings["updates"]), end="\r" if live else "\n", file=sys.stderr, flush=True)
+    print(" " * 78 if live and not quiet else "", end="\r" if live else "", file=sys.stderr, flush=True)
     for side, training in trainings.items():
         if training.poll() == 130:
             raise KeyboardInterrupt
@@ -97,7 +105,13 @@ def one_seed(args, settings, seed, out):
         print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
               f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
     return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
-                  "machine": f"{platform.system()} {platform.machine()}", "command": "sab demo" + " --tiny" * args.tiny}
+                  "machine": f"{platform.system()} {platform.machine()}", "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny}
+
+
+def recorded(path, row):
+    """Whether the CSV has a row of this seed and these settings already."""
+    same = ("seed", "T", "hidden", "updates", "version")
+    return os.path.exists(path) and any(all(old[name] == str(row[name]) for name in same) for old in files.read_rows(path))
 
 
 def add_arguments(parser):
@@ -115,7 +129,7 @@ def add_arguments(parser):
 def run(args):
     if args.seeds < 1 or args.seed < 0:
         raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
-    settings = BOTH | (TINY if args.tiny else FULL)
+    goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "2 to 3 minutes"
     print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later, but credit walks back only "
@@ -126,14 +140,14 @@ def run(args):
         folder = os.path.join(out, f"seed{seed}")
         print(f"seed {seed}:")
         row = one_seed(args, settings, seed, folder)
-        good += row["sab_accuracy"] >= GOAL
-        if row["sab_accuracy"] < GOAL:
-            print(f"  This seed failed: SAB stayed below {100 * GOAL:.0f} %. Not every seed learns; try another --seed.")
-        if args.csv:
+        good += row["sab_accuracy"] >= goal
+        if row["sab_accuracy"] < goal:
+            print(f"  This seed failed: SAB stayed below {100 * goal:.0f} %. Not every seed learns; try another --seed.")
+        if args.csv and not recorded(args.csv, row):
             files.append_row(args.csv, row)
         curves, maps = draw(folder, settings, seed)
         print(f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
               f"  which past state each step recalled: {maps}")
     if args.seeds > 1:
-        print(f"SAB reached {100 * GOAL:.0f} % in {good} of {args.seeds} seeds.")
+        print(f"SAB reached {100 * goal:.0f} % in {good} of {args.seeds} seeds.")
     return 0

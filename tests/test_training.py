@@ -217,6 +217,15 @@ def foreign(folder):
     np.savez(folder / "last.npz", weights=np.ones(3))
 
 
+def one_array(folder):
+    with open(folder / "last.npz", "wb") as file:
+        np.save(file, np.ones(3))
+
+
+def a_letter(folder):
+    (folder / "last.npz").write_text("Dear reader")
+
+
 def of_another_shape(folder):
     run, state = checkpoints.load_run(folder)
     checkpoints.save(folder / "last.npz", run, state._replace(params={**state.params, "b": np.zeros(3)}))
@@ -229,7 +238,7 @@ def of_another_version(folder):
     files.save_arrays(folder / "last.npz", arrays, meta)
 
 
-@pytest.mark.parametrize("harm", [cut_short, foreign, of_another_shape, of_another_version])
+@pytest.mark.parametrize("harm", [cut_short, foreign, one_array, a_letter, of_another_shape, of_another_version])
 @pytest.mark.parametrize("command", ["evaluate", "sample", "train"])
 def test_a_spoilt_checkpoint_is_one_line_and_status_2(tmp_path, harm, command, capsys):
     training.train(replace(TINY, updates=2), tmp_path)

@@ -28,7 +28,8 @@ def recall_matrix(slots, weights, cfg):
 def attention_map(slots, weights, cfg, path, inputs=10, title=""):
     """Which past state each step recalled, for one sequence. slots, weights (T, K).
 
-    Across: the past step; down: the step that recalls. Boxed: the answers that recall the input.
+    Across: the past step; down: the step that recalls. The grey is the square root of the weight, so that small
+    weights are seen. Below the one line are the answers, left of the other the input.
     """
     matrix = recall_matrix(slots, weights, cfg)
     n_steps = len(matrix)
