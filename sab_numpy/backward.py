@@ -11,7 +11,7 @@ import numpy as np
 
 from sab_numpy import credit, scores
 from sab_numpy.backend import namespace
-from sab_numpy.forward import CHUNK, flat_rows, gather, run_steps, stacked
+from sab_numpy.forward import CHUNK, flat_rows, run_steps, stacked
 from sab_numpy.lstm import join_gates, lstm_step_backward, split_gates
 from sab_numpy.sparsify import weights_backward
 from sab_numpy.tape import Cache
@@ -113,11 +113,10 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     Adds to dh_hat, dM, dkeys and grads; writes dq. Returns, for `watch`, (slots, weights, credit of
     each microstate (B, K', H), and of its key (B, K', Q) where the key is not the microstate itself).
     """
-    cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
+    cfg, params, n = tape.cfg, tape.prepared, tape.n_slots(t)
     slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
-    M_sel = keys_sel = _read(tape.memory, slots, n)                           # (B, K', H)
-    if tape.keys is not tape.memory:
-        keys_sel = _read(tape.keys, slots, n)                                 # (B, K', Q)
+    rows = None if slots is None else flat_rows(tape.memory, slots)           # (B, K')
+    M_sel = _read(tape.memory, rows, n)                                       # (B, K', H)
     w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
     slope = part.slope[j][:, :M_sel.shape[1]]
     dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
@@ -125,15 +124,16 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, dM, dkeys, dq, grads):
     da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
     if cfg.score == "dot":                                                    # a microstate is its own key:
         dq[...] = (da[:, None] @ M_sel)[:, 0]                                 # dM_k = w_k ds + da_k q, one product
-        dM_sel = xp.stack([w, da], 2) @ xp.stack([ds, part.q[j]], 1)          # (B, K', H)
+        dM_sel = _pair(xp, w, da, 2) @ _pair(xp, ds, part.q[j], 1)            # (B, K', 2) @ (B, 2, H)
     else:
+        keys_sel = _read(tape.keys, rows, n)                                  # (B, K', Q)
         dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
         _add(grads, others)
-        _spread(dkeys, slots, n, dkeys_sel)
+        _spread(dkeys, rows, n, dkeys_sel)
         dM_sel = w[:, :, None] * ds[:, None]                                  # (B, K', H)
     dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
     if cfg.mental_updates:
-        _spread(dM, slots, n, dM_sel)
+        _spread(dM, rows, n, dM_sel)
     return slots, w, dM_sel, None if dkeys is dM else dkeys_sel
 
 
@@ -141,7 +141,7 @@ def memory_credit(xp, dM, dkeys, slot, tape):
     """dh_memory (B, H): what later steps gave to a microstate, as a value and as a key."""
     if dkeys is dM:
         return dM[:, slot]
-    return dM[:, slot] + scores.key_backward(xp, dkeys[:, slot], tape.memory[:, slot], tape.params, tape.cfg)
+    return dM[:, slot] + scores.key_backward(xp, dkeys[:, slot], tape.memory[:, slot], tape.prepared, tape.cfg)
 
 
 def recompute(tape, start, end):
@@ -162,17 +162,24 @@ def recompute(tape, start, end):
     return part
 
 
-def _read(a, slots, n):
+def _read(a, rows, n):
     """The selected slots of a (B, N, .): a copy, or a view where all n are read."""
-    return a[:, :n] if slots is None else gather(a, slots)
+    return a[:, :n] if rows is None else a.reshape(-1, a.shape[2]).take(rows, axis=0)
 
 
-def _spread(a, slots, n, values):
+def _spread(a, rows, n, values):
     """a[selected slots] += values. Slots are distinct within a row, so plain indexing adds every one."""
-    if slots is None:
+    if rows is None:
         a[:, :n] += values
     else:
-        a.reshape(-1, a.shape[2])[flat_rows(a, slots)] += values
+        a.reshape(-1, a.shape[2])[rows] += values
+
+
+def _pair(xp, a, b, axis):
+    """The same as xp.stack([a, b], axis), at a third of its overhead."""
+    out = xp.empty((*a.shape[:axis], 2, *a.shape[axis:]), a.dtype)
+    out[(slice(None),) * axis + (0,)], out[(slice(None),) * axis + (1,)] = a, b
+    return out
 
 
 def _add(grads, others):

@@ -86,29 +86,27 @@ def run_steps(tape, part, start, end, again=False):
 
 def recall(xp, tape, part, t, j, again):
     """Score the microstates, select, renormalise, sum: fills q, w, slope and s of step t."""
-    cfg, params, n = tape.cfg, tape.params, tape.n_slots(t)
-    M, keys = tape.memory, tape.keys
+    cfg, params, n = tape.cfg, tape.prepared, tape.n_slots(t)
+    M, keys, k = tape.memory, tape.keys, cfg.n_selected(n)
     part.q[j] = q = scores.query(xp, part.h_hat[j], params, cfg)              # (B, Q)
-    if cfg.k_top is None:
+    if cfg.k_top is None:                                                     # every slot is read
         M_sel = M[:, :n]
         w, slope = weights(xp, scores.score(xp, q, keys[:, :n], params, cfg), cfg.normalise, sorted=False)
-    elif again and not cfg.dense_forward:
-        slots = tape.slots[t][:, :cfg.n_selected(n)]
+    elif again and not cfg.dense_forward:                                     # the slots are known: score these alone
+        slots = tape.slots[t][:, :k]
         M_sel = gather(M, slots)
         w, slope = weights(xp, scores.score(xp, q, gather(keys, slots), params, cfg), cfg.normalise)
     else:
         a = scores.score(xp, q, keys[:, :n], params, cfg)                     # (B, n)
-        slots = tape.slots[t][:, :cfg.n_selected(n)] if again else choose(
-            ("recall", t), largest(xp, a.real, cfg.n_selected(n)))            # (B, K')
-        rows = xp.arange(len(a))[:, None]
+        slots = tape.slots[t][:, :k] if again else choose(("recall", t), largest(xp, a.real, k))       # (B, K')
         if not again:
             fill(tape.slots[t], slots, -1)
         M_sel = gather(M, slots)                                              # (B, K', H)
         if cfg.dense_forward:
-            w, s = dense_read(xp, a, M[:, :n], M_sel, rows, slots, t)
+            w, s = dense_read(xp, a, M[:, :n], M_sel, slots, t)
             slope = w
         else:
-            w, slope = weights(xp, a[rows, slots], cfg.normalise)             # (B, K')
+            w, slope = weights(xp, gather(a[:, :, None], slots)[:, :, 0], cfg.normalise)      # (B, K')
     fill(part.w[j], w, 0)
     if slope is not w:
         part.slope[j] = slope
@@ -123,8 +121,9 @@ def fill(row, values, rest):
         row[:, k:] = rest
 
 
-def dense_read(xp, a, M, M_sel, rows, slots, t):
+def dense_read(xp, a, M, M_sel, slots, t):
     """Softmax over every slot, in which what is not selected is a constant. Returns w (B, K'), s (B, H)."""
+    rows = xp.arange(len(a))[:, None]
     selected = xp.zeros(a.shape, bool)
     selected[rows, slots] = True
     a = xp.where(selected, a, stop(("scores", t), a))                         # (B, n)
@@ -139,7 +138,7 @@ def write(xp, tape, slot, h):
     """h (B, H) becomes microstate `slot`."""
     tape.memory[:, slot] = h if tape.cfg.mental_updates else stop(("slot", slot), h.copy())
     if tape.keys is not tape.memory:
-        tape.keys[:, slot] = scores.key(xp, tape.memory[:, slot], tape.params, tape.cfg)
+        tape.keys[:, slot] = scores.key(xp, tape.memory[:, slot], tape.prepared, tape.cfg)
 
 
 def gather(M, slots):
@@ -205,7 +204,7 @@ def _start(xp, params, x, cfg, state, checkpoint, reuse):
     part.h[0], part.c[0] = h0, c0
     half = gate_column(xp, HALF, dtype)
     tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers,
-                half, half * split_gates(stacked(xp, params)))
+                half, half * split_gates(stacked(xp, params)), scores.prepare(params, cfg))
     return tape, part
 
 

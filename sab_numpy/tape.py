@@ -168,6 +168,7 @@ class Tape:
     buffers: Buffers | None
     half: Any                       # (4, 1, 1)     see lstm.py
     W: Any                          # (4, H+D+1, H) half * the gates' weights, for the product with [h x 1]
+    prepared: dict                  # params, see scores.prepare
     end: tuple = ()                 # h, c (B, H) after the last step
     changed: list = ()              # after a frozen replay: the choices that would now be others
 
