@@ -121,7 +121,7 @@ PLANTED = {
     "np.exp in the weights": ("forward", "weights", _before(lambda a: np.exp(a))),
     "np.sqrt of the norm": ("optim", "global_norm", _after(lambda norm: np.sqrt(norm))),
     "np.sum of a gradient": ("backward", "weights_backward", _after(lambda da: da * np.sum(da))),
-    "np.concatenate of the bias": ("forward", "with_bias", _after(lambda W: np.concatenate([W, W])[:len(W)])),
+    "np.concatenate of the bias": ("forward", "stacked", _after(lambda W: np.concatenate([W, W])[:len(W)])),
     "a constant made by np in the gather": ("forward", "gather", _after(lambda M: M + np.zeros(M.shape))),
     "a constant made by np in the score": ("scores", "score", _after(lambda a: np.float64(1) * a + np.zeros(a.shape))),
     "a buffer made by np in the loss": ("losses", "_share", _after(lambda share: np.empty(share.shape) * share)),
