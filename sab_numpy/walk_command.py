@@ -53,7 +53,8 @@ def say(event):
     if kind == "local":
         return f"  local: credit {norm:.3g} from step {start}"
     if kind == "skip":
-        return f"  skip: {norm:.3g} to the state of step {end} (slot {slot}, weight {weight:.2f}), which now has {total:.3g}"
+        return (f"  skip: {norm:.3g} to the state of step {end} (slot {slot}, weight {weight:.2f}), "
+                f"which now has {total:.3g}")
     if kind == "cut":
         return f"--- cut: nothing passes from step {start} to step {end} ---"
     return f"--- skipped block: no credit reaches steps {end} to {start}; they are not visited ---"
@@ -84,8 +85,8 @@ def summary(events, T):
     skips = [event for event in events if event.kind == "skip"]
     count = {kind: sum(event.kind == kind for event in events) for kind in ("cut", "skipped block")}
     far = max((event.start - event.end for event in skips), default=0)
-    return (f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; cuts: {count['cut']}; "
-            f"skipped blocks: {count['skipped block']}")
+    return (f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
+            f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}")
 
 
 def table(events, T, k):
@@ -140,7 +141,9 @@ def run(args):
     events = list(sab.walk(loss_at(dy, steps_of(args.at, T)), tape))
     print(f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
           "credit is the norm of dL/dh")
-    lines = tell(events, x[:, 0], y[:, 0].argmax(-1), targets[:, 0]) if args.text else table(events, T, cfg.k_trunc or T)
+    lines = table(events, T, cfg.k_trunc or T)
+    if args.text:
+        lines = tell(events, x[:, 0], y[:, 0].argmax(-1), targets[:, 0])
     print("\n".join(lines))
     print(summary(events, T))
     return 0
