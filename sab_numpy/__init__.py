@@ -14,6 +14,7 @@ from sab_numpy.forward import forward
 from sab_numpy.gradcheck import check_gradients
 from sab_numpy.losses import mean_squared_error, softmax_cross_entropy
 from sab_numpy.params import init_params
+from sab_numpy.pretrained import load_pretrained
 from sab_numpy.tape import State, choose, record, replay, stop
 from sab_numpy.walk import Event, walk
 

@@ -1,0 +1,108 @@
+"""`sab reproduce`: the paper's tables. Runs what is missing, goes on with what was cut off, prints both side by side."""
+
+import os
+import sys
+
+from sab_numpy.checkpoints import load_run
+from sab_numpy.config import check_count
+from sab_numpy.experiments import results, runner, ship, tables, transfer
+from sab_numpy.experiments import rows as table
+from sab_numpy.files import read_rows
+from sab_numpy.threads import one_thread
+
+
+def add_arguments(parser):
+    parser.add_argument("what", choices=("copying", "ablation", "transfer", "ship"),
+                        help="copying and ablation train; transfer tests at longer lengths what copying trained; ship "
+                             "stores the median seeds with the package")
+    parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths to train at (default: the table's)")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time, a core each (default: 1)")
+    parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
+    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, then print the table")
+    parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
+    parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
+    parser.add_argument("--data", metavar="DIR", help="the CSV files (default: figures/data; --quick: runs/quick/data)")
+    parser.add_argument("--runs", metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)")
+    parser.epilog = ("example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
+                     "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce ship\n"
+                     "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/experiments/rows.py.")
+
+
+def run(args):
+    for name, value in (("--seeds", args.seeds), ("--jobs", args.jobs), ("--sequences", args.sequences),
+                        *(("--T", T) for T in args.T or []), *(("--tested", T) for T in args.tested or [])):
+        check_count(name, value, 1)
+    args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
+    args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
+    os.makedirs(args.data, exist_ok=True)
+    one_thread()
+    return {"copying": train, "ablation": train, "transfer": test, "ship": store}[args.what](args)
+
+
+def wanted(args, default):
+    """The names of the rows and the lengths that the command is about."""
+    lengths = args.T or ((5,) if args.quick else table.LENGTHS.get(args.what, (100,)))
+    names = args.rows or default
+    for name in names:
+        for T in lengths:
+            table.cell(name, T, 0, args.quick)                 # ValueError when there is no such cell
+    return names, lengths
+
+
+def train(args):
+    names, lengths = wanted(args, table.ABLATION if args.what == "ablation" else table.COPYING)
+    path, failed = os.path.join(args.data, "copying.csv"), 0
+    for folder in args.add or []:
+        row = add(folder, args)
+        print(f"{folder}: " + (f"row {row['row']}, {100 * row['accuracy']:.2f} %" if row else "is in the table already"))
+    if not (args.table or args.add):
+        runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in names]
+        have = {results.name_of(run) for run, _ in results.read(path)}
+        missing = [run for run in runs if results.name_of(run) not in have]
+        print(f"{len(missing)} of {len(runs)} runs are missing: {sum(run.updates for run in missing):,} updates at most",
+              flush=True)
+        failed = runner.train(missing, args.data, args.runs, args.jobs)
+    for line in tables.copying(results.read(path), names, lengths, args.quick):
+        print(line)
+    return 1 if failed else 0
+
+
+def add(folder, args):
+    """Take in a run that `sab train` made; its row, or None when the table has it."""
+    run, _ = load_run(folder)
+    try:
+        with runner.claim(os.path.join(args.runs, results.name_of(run))):
+            return results.keep(folder, args.data, args.runs)
+    except runner.Taken:
+        raise ValueError(f"{folder}: another process is at this run; try again when it is done") from None
+
+
+def test(args):
+    names, lengths = wanted(args, [name for name in table.COPYING if "tbptt" not in name])
+    path = os.path.join(args.data, "transfer.csv")
+    found = results.read(os.path.join(args.data, "copying.csv"))
+    tested = args.tested or ((5, 10) if args.quick else table.TRANSFER)
+    for T in lengths:
+        chosen = [(run, row) for name in names for run, row in found
+                  if results.same(run, table.cell(name, T, 0, args.quick))]
+        missing = 0 if args.table else transfer.fill(chosen, args.data, args.runs, tested, args.sequences)
+        if missing:
+            print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
+        rows = read_rows(path) if os.path.exists(path) else []
+        for line in tables.transfer(found, rows, names, T, tested, args.quick):
+            print(line)
+    return 0
+
+
+def store(args):
+    missing = 0
+    for name in args.rows or table.SHIPPED:
+        try:
+            print(ship.ship(name, args.data, args.runs))
+        except ship.NotRun as error:
+            print(error, file=sys.stderr)
+            missing += 1
+    return 1 if missing else 0
