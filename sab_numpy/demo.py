@@ -44,7 +44,7 @@ def status(curves, marks, updates):
     """How far both sides are, in one line. marks: (updates done, clock) whenever it went on."""
     (first, start), (done, now) = marks[0], marks[-1]
     left = clock((updates - done) * (now - start) / (done - first)) if done > first else "?"
-    words = [f"{SIDES[side][0]} {100 * accuracies[-1]:5.1f} %" for side, (_, accuracies) in curves.items() if accuracies]
+    words = [f"{SIDES[side][0]} {100 * found[-1]:5.1f} %" for side, (_, found) in curves.items() if found]
     return "   ".join([f"  update {done:5d}/{updates}", *words, f"left {left}   "])
 
 
@@ -76,8 +76,9 @@ def draw(out, settings, seed):
     curves, maps = os.path.join(out, "learning_curves.png"), os.path.join(out, "attention_map.png")
     title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
     learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
-    run, _, _, _, slots, weights = sample_command.one(os.path.join(out, "sab"))
-    attention_map(slots, weights, run.config(), maps, title=f"What SAB recalled in one test sequence (seed {seed})")
+    sample = sample_command.one(os.path.join(out, "sab"))
+    attention_map(sample.slots, sample.weights, sample.run.config(), maps,
+                  title=f"What SAB recalled in one test sequence (seed {seed})")
     return curves, maps
 
 
@@ -105,19 +106,21 @@ def one_seed(args, settings, seed, out):
         print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
               f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
     return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
-                  "machine": f"{platform.system()} {platform.machine()}", "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny}
+                  "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                  "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny}
 
 
 def recorded(path, row):
     """Whether the CSV has a row of this seed and these settings already."""
     same = ("seed", "T", "hidden", "updates", "version")
-    return os.path.exists(path) and any(all(old[name] == str(row[name]) for name in same) for old in files.read_rows(path))
+    rows = files.read_rows(path) if os.path.exists(path) else []
+    return any(all(old[name] == str(row[name]) for name in same) for old in rows)
 
 
 def add_arguments(parser):
     parser.add_argument("--tiny", action="store_true", help="a smaller task, in under 30 seconds")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides data and first parameters (default: 0)")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds, one after the other (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the data (default: 0)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds in turn (default: 1)")
     parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
     parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
     parser.add_argument("--force", action="store_true", help="train again although it was done")
@@ -132,17 +135,17 @@ def run(args):
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "2 to 3 minutes"
-    print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later, but credit walks back only "
-          f"{BOTH['k_trunc']} steps.\nSAB may also send it through {BOTH['k_trunc']} recalled states; truncated BPTT may "
-          f"not. Same data, one core each: {minutes} a seed.\nChance is 12.5 %.")
+    print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
+          f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT may not. "
+          f"The same data, one core each.\nExpect {minutes} a seed. Chance is 12.5 %.", flush=True)
     good = 0
     for seed in range(args.seed, args.seed + args.seeds):
         folder = os.path.join(out, f"seed{seed}")
-        print(f"seed {seed}:")
+        print(f"seed {seed}:", flush=True)
         row = one_seed(args, settings, seed, folder)
         good += row["sab_accuracy"] >= goal
         if row["sab_accuracy"] < goal:
-            print(f"  This seed failed: SAB stayed below {100 * goal:.0f} %. Not every seed learns; try another --seed.")
+            print(f"  This seed failed: SAB stayed below {100 * goal:.0f} %. Try another --seed.")
         if args.csv and not recorded(args.csv, row):
             files.append_row(args.csv, row)
         curves, maps = draw(folder, settings, seed)

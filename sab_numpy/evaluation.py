@@ -60,7 +60,7 @@ def evaluate(folder, lengths=None, n=512, name="last", backend_name="numpy"):
 def add_arguments(parser):
     parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out)")
     parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths (default: that of the training)")
-    parser.add_argument("--sequences", type=int, default=512, metavar="N", help="test sequences a length (default: 512)")
+    parser.add_argument("--sequences", type=int, default=512, metavar="N", help="a length (default: 512)")
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.epilog = "example: sab evaluate runs/copy --T 100 200 400 --sequences 1000"

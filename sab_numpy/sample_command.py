@@ -1,12 +1,28 @@
 """`sab sample`: one test sequence, what the model says to it, and which past steps it recalled to say it."""
 
+from typing import NamedTuple
+
+import numpy as np
+
 import sab_numpy as sab
 from sab_numpy import checkpoints, evaluation
+from sab_numpy.run import Run
 from sab_numpy.tasks import stream, task
 
 
+class Sample(NamedTuple):
+    """One sequence and what the model did with it."""
+
+    run: Run
+    x: np.ndarray                          # (T,) symbols read
+    targets: np.ndarray                    # (T,) what it should say
+    answers: np.ndarray                    # (T,) what it says
+    slots: np.ndarray | None               # (T, K) what it recalled, or None where it reads every microstate
+    weights: np.ndarray | None             # (T, K)
+
+
 def one(folder, length=None, number=0, name="last"):
-    """Run test sequence `number` of `length`: (run, x (T,), targets (T,), answers (T,), slots (T,K) or None, weights)."""
+    """Run test sequence `number` of `length`: a Sample."""
     run, state = checkpoints.load_run(folder, name)
     length, problem = length or run.T, task(run.task)
     x, targets = problem.sequences(length, number + 1, stream(run.seed, "test", length))
@@ -14,20 +30,23 @@ def one(folder, length=None, number=0, name="last"):
     y, tape = sab.forward(state.params, x, run.config())
     slots = evaluation.recalled(tape)
     weights = None if slots is None else tape.weights[:, 0, :slots.shape[-1]]
-    return run, x[:, 0], targets[:, 0], y[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0], weights
+    answers, slots = y[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0]
+    return Sample(run, x[:, 0], targets[:, 0], answers, slots, weights)
 
 
 def step_of(slot, cfg):
-    """The step whose state a slot holds, or None for an empty slot."""
-    return None if slot < cfg.n_empty else (int(slot) - cfg.n_empty + 1) * cfg.k_att - 1
+    """The step whose state a slot holds; below 0 for an empty slot."""
+    return (int(slot) - cfg.n_empty + 1) * cfg.k_att - 1
 
 
 def say(slots, weights, cfg):
-    """The recalls of one step in words: "4 (0.81), 9 (0.12), 3 empty"."""
-    steps = [(step_of(slot, cfg), weight) for slot, weight in zip(slots, weights)]
-    empty = sum(step is None for step, _ in steps)
-    words = [f"{step} ({weight:.2f})" for step, weight in sorted(steps, key=lambda pair: -pair[1]) if step is not None]
-    return ", ".join(words + ([f"{empty} empty"] if empty else []))
+    """The recalls of one step in words, the heaviest first: "4 (0.81), empty (0.12), 9 (0.07)"."""
+    found = {}
+    for slot, weight in zip(slots, weights):
+        if slot >= 0:                                              # -1: there were fewer slots than K
+            name = "empty" if slot < cfg.n_empty else str(step_of(slot, cfg))
+            found[name] = found.get(name, 0.0) + weight
+    return ", ".join(f"{name} ({weight:.2f})" for name, weight in sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 def add_arguments(parser):
@@ -42,15 +61,18 @@ def run(args):
     for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}, found {value}")
-    trained, x, targets, answers, slots, weights = one(args.folder, args.T, args.number, "best" if args.best else "last")
-    width, cfg = task(trained.task).WIDTH, trained.config()
-    print(f"reads      {' '.join(map(str, x[:width]))}   then {len(x) - 2 * width - 1} blanks, and at step "
-          f"{len(x) - width - 1} the marker\nshould say {' '.join(map(str, targets[-width:]))}\n"
-          f"says       {' '.join(map(str, answers[-width:]))}   ({(answers == targets)[-width:].sum()} of {width} right)")
-    if slots is None or not slots.shape[-1]:
+    sample = one(args.folder, args.T, args.number, "best" if args.best else "last")
+    width, cfg, n_steps = task(sample.run.task).WIDTH, sample.run.config(), len(sample.x)
+    first = n_steps - width                                        # the first answer
+    good = (sample.answers == sample.targets)[first:].sum()
+    print(f"reads      {' '.join(map(str, sample.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
+          f"the marker\nshould say {' '.join(map(str, sample.targets[first:]))}\n"
+          f"says       {' '.join(map(str, sample.answers[first:]))}   ({good} of {width} right)")
+    if sample.slots is None or not sample.slots.shape[-1]:
         print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
         return 0
     print("step  says  right  recalls the states of steps (weight)")
-    for t in range(len(x) - width, len(x)):
-        print(f"{t:4d}  {answers[t]:4d}  {targets[t]:5d}  {say(slots[t], weights[t], cfg)}")
+    for t in range(first, n_steps):
+        print(f"{t:4d}  {sample.answers[t]:4d}  {sample.targets[t]:5d}  "
+              + say(sample.slots[t], sample.weights[t], cfg))
     return 0

@@ -77,11 +77,13 @@ def test_a_model_that_knows_nothing_is_at_chance():
 
 def test_recalls_tell_empty_slots_from_the_input():
     import sab_numpy as sab
-    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=2, k_att=3)           # three empty slots; then steps 2, 5, 8, 11, ...
+    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=2, k_att=3)       # 3 empty slots; then steps 2, 5, 8, 11, ...
     slots = np.zeros((24, 1, 2), dtype=int)
     slots[-10:, 0] = [[0, 3], [1, 4], [2, 5], [3, 4], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7]]
     slots[:-10] = 3                                            # recalls before the answers do not count
     assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 20, "recalls_input": 5 / 20}
+    slots[-4:, 0, 1] = -1                                      # nor does what was not there to recall
+    assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 16, "recalls_input": 5 / 16}
 
 
 @pytest.mark.parametrize("length, batch", [(0, 4), (-3, 4), (5, 0)])

@@ -9,7 +9,8 @@ import pytest
 
 from sab_numpy import checkpoints, cli, demo
 
-SMALL = {"T": 5, "min_length": 2, "updates": 60, "hidden": 16, "validate_every": 20, "validation_sequences": 20, "batch": 8}
+SMALL = {"T": 5, "min_length": 2, "updates": 60, "hidden": 16, "validate_every": 20, "validation_sequences": 20,
+         "batch": 8}
 
 
 @pytest.fixture(scope="module")

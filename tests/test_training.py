@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, schedule, threads, training
+from sab_numpy import checkpoints, cli, evaluation, sample_command, schedule, threads, training
 from sab_numpy.run import Run
 from sab_numpy.tasks import copying, stream
 
@@ -206,6 +206,12 @@ def test_sample_says_what_it_reads_and_what_it_recalls(trained, capsys):
     assert cli.main(["sample", str(trained), "--T", "6", "--number", "1"]) == 0
     said = capsys.readouterr().out
     assert "reads" in said and "should say" in said and "of 10 right" in said and "recalls" in said
+
+
+def test_recalls_in_words_are_steps_by_weight():
+    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=4, k_att=3, empty_slots=2)      # slots 2, 3, 4: steps 2, 5, 8
+    assert sample_command.say([0, 4, 1, 2, -1], [0.1, 0.5, 0.15, 0.25, 0.0], cfg) == (
+        "8 (0.50), empty (0.25), 2 (0.25)")
 
 
 def cut_short(folder):

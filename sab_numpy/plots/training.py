@@ -37,8 +37,9 @@ def attention_map(slots, weights, cfg, path, inputs=10, title=""):
     image = axes.imshow(matrix[:, :-1] ** 0.5, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
     axes.axhline(n_steps - inputs - 0.5, color=COLOURS["tbptt"], linewidth=0.8)
     axes.axvline(inputs - 0.5, color=COLOURS["tbptt"], linewidth=0.8)
-    axes.text(n_steps - 1, n_steps - inputs - 1, "answers below this line", color=COLOURS["tbptt"], ha="right", va="bottom")
-    axes.text(inputs, 0, "input: left of this line", color=COLOURS["tbptt"], ha="left", va="top")
+    words = {"color": COLOURS["tbptt"]}
+    axes.text(n_steps - 1, n_steps - inputs - 1, "answers below this line", ha="right", va="bottom", **words)
+    axes.text(inputs, 0, "input: left of this line", ha="left", va="top", **words)
     axes.set(xlabel="step whose state is recalled", ylabel="step that recalls", title=title)
     bar = fig.colorbar(image, ax=axes, shrink=0.7, label="weight of the recall")
     bar.set_ticks([0, 0.1 ** 0.5, 0.25 ** 0.5, 0.5 ** 0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])

@@ -49,9 +49,11 @@ def metrics(y, targets):
 def recalls(slots, cfg):
     """Of the recalls at the ten output steps, the share that went to empty slots and to microstates of the input.
 
-    slots (T+20, B, K): whole numbers; slot n >= n_empty holds the state of step (n - n_empty + 1) * k_att - 1.
+    slots (T+20, B, K): whole numbers; slot n >= n_empty holds the state of step (n - n_empty + 1) * k_att - 1;
+    -1 where there were fewer than K to choose from.
     """
     at_output = slots[-WIDTH:]
+    at_output = at_output[at_output >= 0]
     empty = at_output < cfg.n_empty
     inputs = ~empty & ((at_output - cfg.n_empty + 1) * cfg.k_att - 1 < WIDTH)
     return {"recalls_empty": float(empty.mean()), "recalls_input": float(inputs.mean())}
