@@ -44,7 +44,7 @@ a process of its own, pinned to its cores; what is compared is timed in turns.""
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
     parser.add_argument("--trained", metavar="FILE", help="a checkpoint of sab train (visits)")
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of the matrix products, and cores (1)")
+    parser.add_argument("--threads", type=int, default=1, help="threads, and cores; ours share the batch (1)")
     parser.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="numpy")
     parser.add_argument("--peers", action="store_true", help="PyTorch beside ours, in the same run")
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds, fewer after --seconds (15)")
@@ -120,9 +120,8 @@ def measure(spec):
 
 def start(spec):
     """Run `sab_numpy.baselines.measure` in a new process with `spec["threads"]` threads on as many cores."""
-    threads = str(spec["threads"])
-    names = ("OMP", "OPENBLAS", "MKL", "BLIS")
-    env = os.environ | {f"{name}_NUM_THREADS": threads for name in names} | {"VECLIB_MAXIMUM_THREADS": threads}
+    env = os.environ | {f"{name}_NUM_THREADS": str(spec["threads"]) for name in ("OMP", "MKL")}        # PyTorch's
+    env |= {f"{name}_THREADS": "1" for name in ("OPENBLAS_NUM", "BLIS_NUM", "VECLIB_MAXIMUM")}      # ours: see parallel
     if spec["measure"] == "speed":     # glibc keeps freed memory: new pages cost everybody time, PyTorch the most
         env |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

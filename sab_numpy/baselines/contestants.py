@@ -3,11 +3,14 @@
 A step is a function of `now`, a clock; it returns the moment between the loss and the backward pass.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 import sab_numpy as sab
 from sab_numpy import backend
 from sab_numpy.baselines.floor import Floor
+from sab_numpy.parallel import loss_and_gradients
 from sab_numpy.tasks import copying
 
 D, O = copying.N_IN, copying.N_OUT
@@ -32,26 +35,35 @@ def ours(model, spec, name):
     """Our train step on backend `name`. As in training, the tape of a step is given back to the next one."""
     cfg, *arrays = problem(model, spec)
     params, x, targets = backend.to_backend(arrays, name)
-    tape = None
+    tapes = None
 
     def step(now):
-        nonlocal tape
-        y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
-        _, dy = sab.softmax_cross_entropy(y, targets)
-        middle = now()
-        sab.backward(dy, tape)
-        return middle
+        nonlocal tapes
+        moments = []
+
+        def loss(y, targets):
+            found = sab.softmax_cross_entropy(y, targets)
+            moments.append(now())
+            return found
+        if spec["threads"] > 1:
+            _, _, tapes = loss_and_gradients(params, x, targets, cfg, spec["threads"], loss, tapes)
+        else:
+            y, tapes = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tapes)
+            sab.backward(loss(y, targets)[1], tapes)
+        return moments[0]
     return step
 
 
 def products(model, spec):
-    """The floor of the same model: its matrix products alone."""
-    floor = Floor(MODELS[model](spec["H"]), spec["T"] + 2 * copying.WIDTH, spec["B"], np.random.default_rng(0))
+    """The floor of the same model: its matrix products alone, in as many parts of the batch as there are threads."""
+    n, steps = spec["threads"], spec["T"] + 2 * copying.WIDTH
+    floors = [Floor(MODELS[model](spec["H"]), steps, -(-spec["B"] // n), np.random.default_rng(0)) for _ in range(n)]
+    pool = ThreadPoolExecutor(n)
 
     def step(now):
-        floor.forward()
+        list(pool.map(Floor.forward, floors))
         middle = now()
-        floor.backward()
+        list(pool.map(Floor.backward, floors))
         return middle
     return step
 
