@@ -39,8 +39,8 @@ print("the unit holds", h0, h1, h2, h3)
 assert (h0, h1, h2, h3) == (2, 4, -2, 4)
 
 # %% [markdown]
-# **Whose doing is the answer?** Go backwards. If h_3 were 1 larger, L would be 1 larger: its credit is 1. h_2 enters h_3
-# times w, so its credit is w times that of h_3. And so on:
+# **Whose doing is the answer?** Go backwards. If h_3 were 1 larger, L would be 1 larger: its credit is 1. h_2 enters
+# h_3 times w, so its credit is w times that of h_3. And so on:
 
 # %%
 dh3 = 1.0                                       # dh3: "how much L grows if h3 grows by one"
@@ -114,8 +114,8 @@ assert cut_alone == [0, 0, 0.5, 1] and sparse == [0.5, 1, 0.5, 1]
 assert sum(cut_alone[:2]) == 0 and sparse[1] / skip[1] == 0.8
 
 # %% [markdown]
-# With the cut alone, the unit can never learn that the pop mattered. With the cut *and* the skip the pop gets 0.8 of its
-# credit with the whole chain, and no long walk was needed. That is SAB: **short walks, and a few skips.**
+# With the cut alone, the unit can never learn that the pop mattered. With the cut *and* the skip the pop gets 0.8 of
+# its credit with the whole chain, and no long walk was needed. That is SAB: **short walks, and a few skips.**
 #
 # Mind one thing: wiggle x_0 and the answer still moves by 0.625, not by 0.5. Credit that was cut is not the true slope
 # any more, it is a choice of what to hear. Tutorial 03 says what it is the slope *of*.

@@ -38,10 +38,10 @@ assert T == 30
 # %% [markdown]
 # ## 1. The walk
 #
-# `forward` runs the 30 steps and keeps what the way back needs on a *tape*. `backward` walks the tape from the last step
-# to the first. At every step it takes the credit that comes from the answer there (`dh_loss`) and from the step after it
-# (`dh_local`), and hands the sum on to the step before. `watch` lets us look. To see one walk clearly, only the *last*
-# answer has a say here:
+# `forward` runs the 30 steps and keeps what the way back needs on a *tape*. `backward` walks the tape from the last
+# step to the first. At every step it takes the credit that comes from the answer there (`dh_loss`) and from the step
+# after it (`dh_local`), and hands the sum on to the step before. `watch` lets us look. To see one walk clearly, only
+# the *last* answer has a say here:
 
 # %%
 def credit_of_the_last_answer(cfg):
@@ -69,9 +69,9 @@ assert (whole > 0).all()                                    # the walk reaches t
 #
 # ## 2. The cut
 #
-# [Truncated BPTT](../GLOSSARY.md#truncated-bptt) divides the sequence into [blocks](../GLOSSARY.md#block) of k steps and
-# [cuts](../GLOSSARY.md#cut) the credit between them. The forward is untouched, to the last bit. The walk ends at the
-# edge of the block.
+# [Truncated BPTT](../GLOSSARY.md#truncated-bptt) divides the sequence into [blocks](../GLOSSARY.md#block) of k steps
+# and [cuts](../GLOSSARY.md#cut) the credit between them. The forward is untouched, to the last bit. The walk ends at
+# the edge of the block.
 
 # %%
 k = 5
@@ -118,14 +118,15 @@ assert max(cosines[:3]) < 0.99
 assert QUICK or cosines[blocks.index(15)] < cosines[blocks.index(10)]
 
 # %% [markdown]
-# This is called *bias*: it is no noise that more data would average away. What is missing is what this task needs most,
-# the links from the answers back to the symbols. And it is not only the size of the blocks that counts but also where the
-# cuts fall: with k = 15 the one cut lies between symbols and answers, and costs more than the two cuts of k = 10.
+# This is called *bias*: it is no noise that more data would average away. What is missing is what this task needs
+# most, the links from the answers back to the symbols. And it is not only the size of the blocks that counts but also
+# where the cuts fall: with k = 15 the one cut lies between symbols and answers, and costs more than the two cuts of k
+# = 10.
 #
 # ## 4. The test that says "wrong"
 #
-# How do you test a gradient? Move one weight a little to both sides, see how much the loss moves, divide. This slope is a
-# [central difference](../GLOSSARY.md#central-difference). Let us test one weight, both ways of going back:
+# How do you test a gradient? Move one weight a little to both sides, see how much the loss moves, divide. This slope
+# is a [central difference](../GLOSSARY.md#central-difference). Let us test one weight, both ways of going back:
 
 # %%
 def loss_at(params, cfg=full):
@@ -153,14 +154,16 @@ assert abs(grads_full["W_h"][where] - slope) < 1e-6 * scale
 assert abs(grads_cut["W_h"][where] - slope) > 1e-2 * scale
 
 # %% [markdown]
-# It has to disagree. The wiggle travels through the whole forward, over all cuts, because the forward knows no cuts. The
-# truncated gradient *promised* not to listen to that. It is not the slope of the loss; so of what is it the slope?
+# It has to disagree. The wiggle travels through the whole forward, over all cuts, because the forward knows no cuts.
+# The truncated gradient *promised* not to listen to that. It is not the slope of the loss; so of what is it the
+# slope?
 #
 # ## 5. The frozen replay
 #
-# Of this: the same computation, in which every value that crossed a cut is *frozen* at what it was. Run once and record
-# the values at the cuts. Then move the weight and run again, but at each cut throw away what arrives and put back what was
-# recorded. Now the wiggle cannot pass a cut either. That is a [frozen replay](../GLOSSARY.md#frozen-replay).
+# Of this: the same computation, in which every value that crossed a cut is *frozen* at what it was. Run once and
+# record the values at the cuts. Then move the weight and run again, but at each cut throw away what arrives and put
+# back what was recorded. Now the wiggle cannot pass a cut either. That is a [frozen
+# replay](../GLOSSARY.md#frozen-replay).
 
 # %%
 with sab.record() as kept:
@@ -209,7 +212,7 @@ Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/03_bptt_and_truncation.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** Train for 3,000 updates instead of 300 (half a minute). Does the truncated gradient come closer to the whole
-# one, or does it go further away? Why?
+# **Try it.** Train for 3,000 updates instead of 300 (half a minute). Does the truncated gradient come closer to the
+# whole one, or does it go further away? Why?
 #
 # Next: tutorial 05. Keep the short walk, add a few [skips](../GLOSSARY.md#skip).

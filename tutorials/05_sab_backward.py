@@ -5,8 +5,8 @@
 # *You will see: every piece of [credit](../GLOSSARY.md#credit) of a small trained network, one line each, beside its
 # picture; and how the picture changes when you change one number.*
 #
-# The car of tutorial 00 again. At step 1 one of four tyres pops; at step 11 the driver must say which. Between them nothing
-# happens. The network is an [LSTM](../GLOSSARY.md#lstm) with a memory: every third state is stored, as a
+# The car of tutorial 00 again. At step 1 one of four tyres pops; at step 11 the driver must say which. Between them
+# nothing happens. The network is an [LSTM](../GLOSSARY.md#lstm) with a memory: every third state is stored, as a
 # [microstate](../GLOSSARY.md#microstate), in a [slot](../GLOSSARY.md#slot) of its own, and every step
 # [recalls](../GLOSSARY.md#recall) the two that fit best.
 
@@ -64,9 +64,9 @@ for t in range(T):
 assert tape.slots[-1].min() >= one.n_empty      # the last step does recall stored states
 
 # %% [markdown]
-# Before step 3 nothing is stored, and an [empty slot](../GLOSSARY.md#empty-slot) is recalled: a row of zeros that changes
-# nothing. The states of step 8 and of step 5 that the last step recalls are no tyre pops. But look at what *they* recalled.
-# The memory of the pop was handed on.
+# Before step 3 nothing is stored, and an [empty slot](../GLOSSARY.md#empty-slot) is recalled: a row of zeros that
+# changes nothing. The states of step 8 and of step 5 that the last step recalls are no tyre pops. But look at what
+# *they* recalled. The memory of the pop was handed on.
 #
 # ## 2. The way back, in words
 #
@@ -163,8 +163,8 @@ for event in events:
         line.axvline(event.start - 0.5, color="black", linestyle=":")
 line.text(POP, -0.35, "pop", ha="center")
 line.text(T - 1, -0.35, "which one?", ha="center")
-line.set(ylim=(-0.6, 1.0), yticks=[], title=f"SAB backward, k_trunc = {K_TRUNC}: orange local, blue skips, dotted cuts, "
-         "grey unreached; thick rings are stored")
+line.set(ylim=(-0.6, 1.0), yticks=[], title=f"SAB backward, k_trunc = {K_TRUNC}: orange local, blue skips, "
+         "dotted cuts, grey unreached; thick rings are stored")
 for shift, (name, colour) in enumerate({"all of it": "#009E73", "SAB": "#0072B2", "cuts alone": "#D55E00"}.items()):
     bars.bar(np.arange(T) + 0.27 * (shift - 1), ways[name][0], 0.27, color=colour, label=name)
 bars.set(yscale="log", xlabel="step", ylabel="credit of the step's input", xticks=range(T))
@@ -173,7 +173,7 @@ Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/05_sab_backward.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** Change `K_TRUNC` at the top: 12 (one block: no cut at all), 6, 2, 1. With 1 and with 2 the pop gets nothing at
-# all, although the skips are the same. Why? (Where was the pop stored, and where is the nearest cut?)
+# **Try it.** Change `K_TRUNC` at the top: 12 (one block: no cut at all), 6, 2, 1. With 1 and with 2 the pop gets
+# nothing at all, although the skips are the same. Why? (Where was the pop stored, and where is the nearest cut?)
 #
 # Next: tutorial 07, where this is enough to learn.
