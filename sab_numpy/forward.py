@@ -34,7 +34,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     """
     xp = namespace(*params.values())
     check_params(params, cfg)
-    check_input(xp, x, cfg)
+    check_input(xp, x, cfg, params["b"].dtype)
     if checkpoint not in (None, "blocks"):
         raise ValueError(f"checkpoint must be None or 'blocks', found {checkpoint!r}")
     if frozen is not None and (frozen.cfg != cfg or frozen.x.shape[:2] != x.shape[:2]):
@@ -43,6 +43,9 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     T, B = x.shape[:2]
     with joined(frozen and frozen.recording) as mode:
         tape, part = _start(xp, params, x, cfg, state, checkpoint, reuse)
+        if frozen is not None and frozen.n_given != tape.n_given:
+            raise ValueError(f"frozen: expected a state with the {frozen.n_given} microstates of that tape, "
+                             f"found {tape.n_given}")
         tape.recording = frozen.recording if frozen else mode
         y = xp.empty((T, B, cfg.n_out), part.h.dtype)
         for start in range(0, T, CHUNK):
@@ -157,7 +160,7 @@ def stacked(xp, params):
     return xp.concatenate([params["W_h"], params["W_x"], params["b"][None]])
 
 
-def check_input(xp, x, cfg):
+def check_input(xp, x, cfg, dtype):
     """ValueError unless x is (T, B, n_in) finite numbers or (T, B) symbols 0..n_in-1, on the parameters' backend."""
     if namespace(x) is not xp:
         raise ValueError(f"x: expected an array of {xp.__name__} like params, found {namespace(x).__name__}; "
@@ -166,6 +169,8 @@ def check_input(xp, x, cfg):
     if not symbols and (x.ndim != 3 or x.shape[2] != cfg.n_in or x.dtype.kind not in "fciu"):
         raise ValueError(f"x: expected floats (T, B, {cfg.n_in}) or integer symbols (T, B), "
                          f"found shape {x.shape} of {x.dtype}")
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        raise ValueError(f"x: expected real numbers for real params, found {x.dtype}")
     if min(x.shape) < 1:
         raise ValueError(f"x: expected at least one step and one sequence, found shape {x.shape}")
     if xp is np and symbols and (x.min() < 0 or x.max() >= cfg.n_in):
@@ -174,37 +179,37 @@ def check_input(xp, x, cfg):
         raise ValueError("x: expected finite numbers, found NaN or infinity")
 
 
+def new_cache(empty, cfg, S, B, n_slots):
+    """A Cache for S steps, the last of which can read n_slots slots; empty(name, shape) gives an array."""
+    H = cfg.n_hidden
+    gates, c, tanh_c = empty("gates", (4, S, B, H)), empty("c", (S + 1, B, H)), empty("tanh_c", (S, B, H))
+    hx1 = empty("hx1", (S + 1, B, H + cfg.n_in + 1))
+    if cfg.k_top == 0:                                                        # no recall: h is h_hat
+        return Cache(gates, hx1, c, tanh_c, hx1[1:, :, :H], None, None, None, None)
+    w = empty("w", (S, B, cfg.n_selected(n_slots)))
+    return Cache(gates, hx1, c, tanh_c, empty("h_hat", (S, B, H)), empty("s", (S, B, H)),
+                 empty("q", (S, B, scores.key_width(cfg))), w,
+                 w if cfg.normalise == "softmax" else empty("slope", (S, B, 1)))
+
+
 def _start(xp, params, x, cfg, state, checkpoint, reuse):
     """A tape with room for everything, and the Cache that the steps write to."""
-    T, B, H = *x.shape[:2], cfg.n_hidden
-    dtype = params["b"].dtype
-    buffers = Buffers(xp, dtype, reuse.give_back() if reuse is not None else ())
-    S = min(T, CHUNK) if checkpoint else T
-    room = {name: buffers.empty(name, shape) for name, shape in {
-        "gates": (4, S, B, H), "hx1": (S + 1, B, H + cfg.n_in + 1), "c": (S + 1, B, H), "tanh_c": (S, B, H)}.items()}
+    T, B, H, dtype = *x.shape[:2], cfg.n_hidden, params["b"].dtype
     h0, c0, given = _check_state(xp, state, cfg, B)
+    buffers = Buffers(xp, dtype, reuse.give_back() if reuse is not None else ())
+    prepared, half = scores.prepare(params, cfg), gate_column(xp, HALF, dtype)
     n_given = 0 if cfg.k_top == 0 else given.shape[0] if given is not None else cfg.n_empty
-    N = n_given + (T // cfg.k_att if cfg.k_top != 0 else 0)
-    memory = keys = buffers.empty("memory", (B, N, H))
-    slots = None
-    if cfg.k_top == 0:
-        part = Cache(**room, h_hat=room["hx1"][1:, :, :H], s=None, q=None, w=None, slope=None)
-    else:
-        memory[:, :n_given] = 0 if given is None else given.swapaxes(0, 1)
-        Q, K = scores.key_width(cfg), cfg.n_selected(n_given + (T - 1) // cfg.k_att)
-        if cfg.score != "dot":
-            keys = buffers.empty("keys", (B, N, Q))
-            keys[:, :n_given] = scores.key(xp, memory[:, :n_given], params, cfg)
-        if cfg.k_top is not None:
-            slots = buffers.empty("slots", (T, B, K), np.intp)
-        w = buffers.empty("w", (S, B, K))
-        slope = w if cfg.normalise == "softmax" else buffers.empty("slope", (S, B, 1))
-        part = Cache(**room, w=w, slope=slope, q=buffers.empty("q", (S, B, Q)),
-                     **{name: buffers.empty(name, (S, B, H)) for name in ("h_hat", "s")})
+    memory = keys = buffers.empty("memory", (B, n_given + (T // cfg.k_att if cfg.k_top != 0 else 0), H))
+    memory[:, :n_given] = 0 if given is None else given.swapaxes(0, 1)
+    if cfg.k_top != 0 and cfg.score != "dot":
+        keys = buffers.empty("keys", (*memory.shape[:2], scores.key_width(cfg)))
+        keys[:, :n_given] = scores.key(xp, memory[:, :n_given], prepared, cfg)
+    n_slots = n_given + (T - 1) // cfg.k_att                                  # that the last step can read
+    slots = buffers.empty("slots", (T, B, cfg.n_selected(n_slots)), np.intp) if cfg.k_top else None
+    part = new_cache(buffers.empty, cfg, min(T, CHUNK) if checkpoint else T, B, n_slots)
     part.h[0], part.c[0] = h0, c0
-    half = gate_column(xp, HALF, dtype)
     tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers,
-                half, half * split_gates(stacked(xp, params)), scores.prepare(params, cfg))
+                half, half * split_gates(stacked(xp, params)), prepared)
     return tape, part
 
 
@@ -212,11 +217,10 @@ def _check_state(xp, state, cfg, B):
     """h, c, memory of a state, or zeros and None."""
     if state is None:
         return 0, 0, None
-    h, c, memory = state = State(*state)
-    for name, value in zip(State._fields, state):
+    h, c, memory = State(*state)
+    memory = None if cfg.k_top == 0 else memory
+    for name, value in (("h", h), ("c", c), ("memory", memory)):
         if value is None and name == "memory":
-            continue
-        if name == "memory" and cfg.k_top == 0:
             continue
         shape = (B, cfg.n_hidden) if name != "memory" else (len(value), B, cfg.n_hidden)
         if namespace(value) is not xp or value.shape != shape or (name == "memory" and not len(value)):

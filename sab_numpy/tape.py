@@ -90,6 +90,11 @@ def replay(recording):
                          "function with the same configuration")
 
 
+def aside():
+    """A context in which nothing is kept or given back: for what was met before and is computed once more."""
+    return _enter(None)
+
+
 def joined(frozen=None):
     """For a function with stops of its own: replay `frozen`, or join the context around it, or record afresh."""
     if frozen is not None:
