@@ -65,8 +65,11 @@ def train(args):
         print(f"{len(missing)} of {len(runs)} runs are missing: {sum(run.updates for run in missing):,} updates at most",
               flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs)
-    for line in tables.copying(results.read(path), names, lengths, args.quick):
+    found = results.read(path)
+    for line in tables.copying(found, names, lengths, args.quick):
         print(line)
+    if count := tables.others(found, names, lengths, args.quick):
+        print(f"{count} more runs in {path} belong to other rows, lengths or recipes")
     return 1 if failed else 0
 
 
@@ -101,7 +104,7 @@ def store(args):
     missing = 0
     for name in args.rows or table.SHIPPED:
         try:
-            print(ship.ship(name, args.data, args.runs))
+            print(ship.ship(name, args.data, args.runs, args.quick))
         except ship.NotRun as error:
             print(error, file=sys.stderr)
             missing += 1

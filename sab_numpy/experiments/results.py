@@ -69,11 +69,10 @@ def outcome(run, state):
     """"finished", "diverged" (the next update is no longer a number) or "unfinished"."""
     if training.finished(run, state):
         return "finished"
-    with np.errstate(over="ignore", invalid="ignore"):
-        try:
-            training.advance(run, run.config(), task(run.task), state)
-        except training.Diverged:
-            return "diverged"
+    try:
+        training.advance(run, run.config(), task(run.task), state)
+    except training.Diverged:
+        return "diverged"
     return "unfinished"
 
 
@@ -91,12 +90,13 @@ def result(folder, sequences=1024):
     Raises ValueError when the run is neither finished nor diverged.
     """
     run, state = checkpoints.load_run(folder)
-    status = outcome(run, state)
+    with np.errstate(over="ignore", invalid="ignore"):         # of a diverged run
+        status = outcome(run, state)
+        found = evaluation.measure(state.params, run.config(), task(run.task), run.T, sequences,
+                                   stream(run.seed, "test", run.T)) if status != "unfinished" else None
     if status == "unfinished":
         raise ValueError(f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
                          f"--out {folder})")
-    found = evaluation.measure(state.params, run.config(), task(run.task), run.T, sequences,
-                               stream(run.seed, "test", run.T))
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
     made = shlex.join(command(run, f"runs/copying/{name_of(run)}"))

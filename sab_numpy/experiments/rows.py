@@ -5,12 +5,12 @@ Every name below is a field of run.Run. A cell's run is EVERYWHERE | AT[T] | the
 
 from sab_numpy.run import Run
 
-EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "lr": 1e-3, "schedule": "cosine", "decay_from": 0.6}
-AT = {100: {"updates": 8000}, 200: {"updates": 10_000}, 300: {"updates": 12_000, "batch": 32},
-      1000: {"updates": 20_000, "batch": 32}}
+EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr": 3e-3, "warmup": 5000,
+              "first_lr_ratio": 0.3333, "schedule": "cosine", "decay_from": 0.6, "updates": 10_000}
+AT = {100: {}, 200: {}, 300: {}, 1000: {}}
 RELEASE = {"k_att": 2}                     # the default of the authors' release
 PAPER = {"score": "mlp", "normalise": "relu", "empty_slots": 1, "min_length": None, "schedule": "constant", "k_att": 2,
-         "updates": 200_000, "batch": 64}  # the paper's own form and its budget
+         "updates": 200_000, "batch": 64, "lr": 1e-3, "warmup": 0, "first_lr_ratio": 0.0}  # the paper's own form and its budget
 
 ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that length alone})
     "bptt": ("LSTM, full BPTT", {"k_trunc": None, "k_top": 0}, {}),
@@ -20,10 +20,10 @@ ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that
     "tbptt-10": ("LSTM, TBPTT 10", {"k_trunc": 10, "k_top": 0}, {}),
     "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}, {}),
     "tbptt-150": ("LSTM, TBPTT 150", {"k_trunc": 150, "k_top": 0}, {}),
-    "sab-1-1": ("SAB 1/1, relu", {"k_trunc": 1, "k_top": 1, "normalise": "relu"}, {}),
-    "sab-1-5": ("SAB 1/5", {"k_trunc": 1, "k_top": 5}, {}),
+    "sab-1-1": ("SAB 1/1, relu", {"k_trunc": 1, "k_top": 1, "k_att": 1, "normalise": "relu"}, {}),
+    "sab-1-5": ("SAB 1/5", {"k_trunc": 1, "k_top": 5, "k_att": 1}, {}),
     "sab-5-5": ("SAB 5/5", {"k_trunc": 5, "k_top": 5}, {}),
-    "sab-10-10": ("SAB 10/10", {"k_trunc": 10, "k_top": 10}, {}),
+    "sab-10-10": ("SAB 10/10", {"k_trunc": 10, "k_top": 10, "k_att": 10}, {}),
     "sab-5-5-att2": ("SAB 5/5, k_att 2", {"k_trunc": 5, "k_top": 5} | RELEASE, {}),
     "sab-10-10-att2": ("SAB 10/10, k_att 2", {"k_trunc": 10, "k_top": 10} | RELEASE, {}),
     "sab-5-5-paper": ("SAB 5/5, the paper's form", {"k_trunc": 5, "k_top": 5} | PAPER, {}),

@@ -11,6 +11,7 @@ from sab_numpy.experiments import results
 from sab_numpy.progress import clock
 from sab_numpy.threads import VARIABLES
 
+PATIENCE = 20.0                            # seconds to save in, after Ctrl-C
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -63,10 +64,10 @@ class Training:
         left = clock((self.run.updates - done) * float(row["seconds"]) / done)
         return f"{title(self.run)}: {done}/{self.run.updates}  {100 * float(row['accuracy']):.1f} %  left {left}"
 
-    def close(self, patience=0.0):
-        """Stop it, after `patience` seconds (Ctrl-C reaches it too, and it saves), and give up the claim."""
+    def close(self):
+        """Stop it (Ctrl-C reaches it too: first it may save) and give up the claim."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=patience)
+            self.process.wait(timeout=PATIENCE)
         self.process.terminate()
         self.process.wait()
         self.process.stderr.close()
@@ -118,6 +119,6 @@ def train(wanted, data, runs, jobs=1):
             time.sleep(0.3)
     finally:
         for training in active:
-            training.close(patience=20.0)
+            training.close()
         print("\n" if live else "", end="", file=sys.stderr)
     return failed

@@ -22,8 +22,8 @@ def median_seed(rows):
     return ordered[len(ordered) // 2], len(ordered) // 2 + 1
 
 
-def ship(name, data, runs, folder=pretrained.FOLDER, quick=False):
-    """Write `name`.npz to `folder`; a line that says which seed it is. Raises ValueError when it cannot be done."""
+def ship(name, data, runs, quick=False):
+    """Write `name`.npz into the package; a line that says which seed it is. Raises ValueError when it cannot be done."""
     if name not in table.SHIPPED:
         raise ValueError(f"no model {name!r} to ship: expected one of {', '.join(table.SHIPPED)}")
     row_name, T = table.SHIPPED[name]
@@ -39,6 +39,6 @@ def ship(name, data, runs, folder=pretrained.FOLDER, quick=False):
     about = {"name": name, "config": vars(run.config()), "T": T, "seed": run.seed, "rank": rank, "seeds": len(rows),
              "accuracy": float(row["accuracy"]), "ce10": float(row["ce10"]), "updates": int(row["updates_done"]),
              "version": __version__, "command": row["command"]}
-    os.makedirs(folder, exist_ok=True)
-    save_arrays(os.path.join(folder, f"{name}.npz"), arrays, about)
+    os.makedirs(pretrained.FOLDER, exist_ok=True)
+    save_arrays(os.path.join(pretrained.FOLDER, f"{name}.npz"), arrays, about)
     return f"{name}: seed {run.seed}, rank {rank} of {len(rows)}, {100 * about['accuracy']:.2f} %, {size:,} bytes"

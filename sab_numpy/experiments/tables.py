@@ -55,6 +55,12 @@ def copying(found, names, lengths, quick=False):
             yield line + "   " + (", ".join(printed[key] or "-" for key in ("accuracy", "ce10", "ce")) if printed else "-")
 
 
+def others(found, names, lengths, quick=False):
+    """How many rows of the CSV the table does not show: they follow other recipes."""
+    shown = [table.cell(name, T, 0, quick) for name in names for T in lengths]
+    return sum(not any(results.same(run, cell) for cell in shown) for run, _ in found)
+
+
 def measured(rows):
     """The middle of a line of the copying table."""
     accuracies = [float(row["accuracy"]) for row in rows]

@@ -1,0 +1,122 @@
+"""The package as a stranger gets it: what it needs, what it brings, and what make says when something is missing."""
+
+import glob
+import importlib
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sab_numpy
+from sab_numpy import cli
+
+ROOT = Path(__file__).parent.parent
+PEERS = ("sab_numpy.baselines.torch_sab",)                     # needs PyTorch, which nothing else does
+tomllib = pytest.importorskip("tomllib")                       # Python 3.11
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def modules():
+    """Every module of the package."""
+    found = pkgutil.walk_packages(sab_numpy.__path__, "sab_numpy.")
+    return [module.name for module in found if module.name not in PEERS and not module.name.endswith("__main__")]
+
+
+def without(*packages):
+    """A program that refuses to import `packages`, then imports what its arguments name."""
+    return ("import importlib, sys\n"
+            f"for name in {packages!r}: sys.modules[name] = None\n"
+            "for name in sys.argv[1:]: importlib.import_module(name)")
+
+
+def test_it_needs_three_packages_and_the_extras_are_there(project):
+    names = [re.match(r"[\w-]+", line).group() for line in project["project"]["dependencies"]]
+    assert names == ["numpy", "scipy", "matplotlib"] and project["project"]["requires-python"] == ">=3.10"
+    assert set(project["project"]["optional-dependencies"]) == {"test", "gpu-cuda12", "gpu-cuda13", "notebooks"}
+    assert project["project"]["scripts"] == {"sab": "sab_numpy.cli:main"}
+
+
+def test_every_module_imports_without_optional_packages():
+    run = [sys.executable, "-c", without("torch", "jax", "cupy", "pytest"), *modules()]
+    assert subprocess.run(run, capture_output=True, text=True, cwd=ROOT).stderr == ""
+
+
+def test_the_core_imports_with_numpy_alone_and_the_proof_of_it_can_fail():
+    run = [sys.executable, "-c", without("scipy", "matplotlib"), "sab_numpy", "sab_numpy.training"]
+    assert subprocess.run(run, capture_output=True, text=True, cwd=ROOT).stderr == ""
+    run[-1] = "sab_numpy.plots"
+    assert "matplotlib" in subprocess.run(run, capture_output=True, text=True, cwd=ROOT).stderr
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_has_help_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main([name, "--help"])
+    said = capsys.readouterr().out
+    assert left.value.code == 0 and re.search(rf"example.*sab {name}", said, re.DOTALL)
+
+
+def test_every_file_that_the_package_reads_is_installed_with_it(project):
+    """Data files beside the modules, each matched by a pattern of package-data."""
+    patterns = project["tool"]["setuptools"]["package-data"]["*"]
+    packages = [Path(sab_numpy.__file__).parent] + [Path(importlib.import_module(module.name).__file__).parent for module
+                in pkgutil.walk_packages(sab_numpy.__path__, "sab_numpy.") if module.ispkg]
+    matched = {path for package in packages for pattern in patterns for path in glob.glob(str(package / pattern))}
+    data = {str(path) for path in packages[0].rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
+            and not path.name.startswith(".")}
+    assert data <= matched and any(path.endswith("paper.csv") for path in data)
+
+
+def test_the_licence_and_both_papers_are_named():
+    licence, citation = ((ROOT / name).read_text(encoding="utf-8") for name in ("LICENSE", "CITATION.cff"))
+    assert licence.startswith("MIT License") and "2026 the sab_numpy authors" in licence
+    assert "Temporal Credit Assignment Through Reminding" in citation and "1711.02326" in citation
+    assert f"version: {sab_numpy.__version__}" in citation
+
+
+@pytest.mark.parametrize("python, expected", [
+    ("#!/bin/sh\ncase \"$2\" in *venv*) exit 1;; esac\n", "python3-venv is missing: install it"),
+    ("#!/bin/sh\ncase \"$2\" in *version*) exit 1;; esac\n", "Python 3.10 or later is needed"), (None, "is missing: install Python")],
+    ids=["no venv", "old", "none"])
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_says_in_one_line_what_is_missing(tmp_path, python, expected):
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    if python:
+        (tmp_path / "python").write_text(python)
+        (tmp_path / "python").chmod(0o755)
+    run = subprocess.run(["make", "test", "PYTHON=./python"], cwd=tmp_path, capture_output=True, text=True)
+    lines = [line for line in (run.stdout + run.stderr).splitlines() if not line.startswith("make")]
+    assert run.returncode and len(lines) == 1 and expected in lines[0] and not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_sets_up_again_when_pyproject_changes(tmp_path):
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "ready").touch()
+
+    def plan():
+        return subprocess.run(["make", "-n", "test"], cwd=tmp_path, capture_output=True, text=True).stdout
+
+    os.utime(tmp_path / "pyproject.toml", (1, 1))
+    assert "pip install" not in plan() and "pytest" in plan()
+    os.utime(tmp_path / "pyproject.toml")
+    os.utime(tmp_path / ".venv" / "ready", (1, 1))
+    assert "pip install" in plan()
+
+
+def test_ci_calls_make_test():
+    path = ROOT / ".ci" / "run"
+    assert path.read_text().startswith("#!/usr/bin/env bash") and "\nmake test" in path.read_text()
+    assert os.access(path, os.X_OK)

@@ -1,0 +1,95 @@
+"""Parameters that come with the package: small, float32, the median seed, and as good as they say."""
+
+import os
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+from sab_numpy import checkpoints, cli, evaluation, pretrained
+from sab_numpy.experiments import results
+from sab_numpy.experiments import rows as table
+from sab_numpy.tasks import stream, task
+from sab_numpy.training import train
+
+THERE = pretrained.names()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with three tiny runs, and the seed that is the median."""
+    folder, order = tmp_path_factory.mktemp("pretrained"), []
+    for seed in range(3):
+        run = table.cell("sab-5-5", 5, seed, quick=True)
+        train(run, folder / "runs" / results.name_of(run))
+        row = results.keep(folder / "runs" / results.name_of(run), folder / "data", folder / "runs")
+        order.append((-row["accuracy"], row["ce10"], seed))
+    return folder, sorted(order)[1][2]
+
+
+@pytest.fixture
+def shipped(trained, tmp_path, monkeypatch):
+    """The median of the three was stored: its seed and the folder of the runs."""
+    folder, seed = trained
+    monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path / "pretrained"))
+    monkeypatch.setitem(table.SHIPPED, "tiny", ("sab-5-5", 5))
+    folders = ["--data", f"{folder}/data", "--runs", f"{folder}/runs"]
+    assert cli.main(["reproduce", "ship", "--quick", "--rows", "tiny", *folders]) == 0
+    return seed, folder
+
+
+def test_the_median_seed_comes_back_as_it_was_trained(shipped, capsys):
+    seed, folder = shipped
+    params, cfg = sab.load_pretrained("tiny")
+    run = table.cell("sab-5-5", 5, seed, quick=True)
+    _, state = checkpoints.load_run(folder / "runs" / results.name_of(run))
+    assert cfg == run.config() and set(params) == set(state.params)
+    assert all(np.array_equal(params[name], state.params[name]) and params[name].dtype == np.float32 for name in params)
+    about = pretrained.about("tiny")
+    assert (about["seed"], about["rank"], about["seeds"]) == (seed, 2, 3) and about["command"].startswith("sab train")
+
+
+def test_a_file_that_was_cut_short_is_one_clear_error(shipped):
+    path = os.path.join(pretrained.FOLDER, "tiny.npz")
+    with open(path, "r+b") as file:
+        file.truncate(os.path.getsize(path) // 2)
+    with pytest.raises(ValueError, match="tiny.npz"):
+        sab.load_pretrained("tiny")
+
+
+def test_parameters_that_are_gone_are_one_clear_error(shipped, tmp_path, capsys):
+    _, folder = shipped
+    folders = ["--data", f"{folder}/data", "--runs", f"{tmp_path}/elsewhere"]
+    assert cli.main(["reproduce", "ship", "--quick", "--rows", "tiny", *folders]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_a_model_too_large_for_the_package_is_refused(shipped, monkeypatch, capsys):
+    from sab_numpy.experiments import ship
+    _, folder = shipped
+    monkeypatch.setattr(ship, "LARGEST", 11_000)
+    with pytest.raises(ValueError, match="expected less than 11,000"):
+        ship.ship("tiny", folder / "data", folder / "runs", quick=True)
+
+
+@pytest.mark.parametrize("name", ["copying-T100", "../secret", ""])
+def test_an_unknown_name_lists_the_names(name):
+    with pytest.raises(ValueError, match="expected one of") as caught:
+        sab.load_pretrained(name)
+    assert "\n" not in str(caught.value) and all(there in str(caught.value) for there in THERE)
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_a_model_of_the_package_is_small_and_is_as_good_as_it_says(name):
+    assert os.path.getsize(os.path.join(pretrained.FOLDER, f"{name}.npz")) < 1_000_000
+    params, cfg = sab.load_pretrained(name)
+    about = pretrained.about(name)
+    assert name in table.SHIPPED and about["T"] == table.SHIPPED[name][1]
+    found = evaluation.measure(params, cfg, task("copying"), about["T"], 64, stream(about["seed"], "test", about["T"]))
+    assert abs(found["accuracy"] - about["accuracy"]) <= 0.05, "64 of the 1,024 sequences"
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_its_rank_is_the_medians(name):
+    about = pretrained.about(name)
+    assert about["rank"] == about["seeds"] // 2 + 1

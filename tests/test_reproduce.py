@@ -1,0 +1,268 @@
+"""The paper's tables, run again: every run is one row, nothing is run twice, nothing is lost when it is cut off."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sab_numpy import checkpoints, cli, evaluation, files, training
+from sab_numpy import run as runs
+from sab_numpy.experiments import reproduce, results, runner, ship, tables, transfer
+from sab_numpy.experiments import rows as table
+from sab_numpy.run import Run
+
+NAMES = ("sab-5-5", "tbptt-5")
+
+
+def sab_reproduce(folder, what, *options):
+    return cli.main(["reproduce", what, "--quick", "--data", f"{folder}/data", "--runs", f"{folder}/runs", *options])
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A folder in which two rows were run with two seeds, two at a time."""
+    folder = tmp_path_factory.mktemp("reproduce")
+    assert sab_reproduce(folder, "copying", "--rows", *NAMES, "--seeds", "2", "--jobs", "2") == 0
+    return folder
+
+
+def rows_of(folder):
+    return files.read_rows(folder / "data" / "copying.csv")
+
+
+def quick(name="sab-5-5", seed=0, **others):
+    return replace(table.cell(name, 5, seed, quick=True), **others)
+
+
+def trained(folder, run):
+    """A finished run of `sab train` in `folder`."""
+    training.train(run, folder)
+    return folder
+
+
+def test_every_run_is_one_row_and_one_curve(done):
+    rows = rows_of(done)
+    assert sorted((int(row["k_top"]), int(row["seed"])) for row in rows) == [(0, 0), (0, 1), (5, 0), (5, 1)]
+    for row in rows:
+        curve = (done / "data" / "curves" / f"{row['name']}.csv").read_bytes()
+        assert curve == (done / "runs" / row["name"] / "history.csv").read_bytes()
+        assert row["status"] == "finished" and int(row["updates_done"]) == 40 and float(row["cpu_seconds"]) > 0
+        assert all(row[name] for name in ("machine", "version", "command", "ce10", "ce", "max_abs_h", "wall_seconds"))
+
+
+def test_a_row_tells_what_the_last_parameters_do_on_test_sequences(done):
+    row = rows_of(done)[0]
+    folder = done / "runs" / row["name"]
+    last, best = (next(evaluation.evaluate(folder, n=1024, name=name)) for name in ("last", "best"))
+    assert [float(row[name]) for name in ("accuracy", "ce10", "ce")] == [last["accuracy"], last["ce10"], last["ce"]]
+    assert best["ce10"] != last["ce10"]                        # the two would be told apart
+
+
+def test_what_was_run_is_not_run_again(done, capsys, monkeypatch):
+    monkeypatch.setattr(runner, "Training", None)
+    assert sab_reproduce(done, "copying", "--rows", *NAMES, "--seeds", "2") == 0
+    assert "0 of 4 runs are missing" in capsys.readouterr().out
+
+
+def test_a_run_that_was_cut_off_is_resumed_to_the_same_bits(done, tmp_path, monkeypatch, capsys):
+    name = results.name_of(quick())
+    saved, wait = tmp_path / "runs" / name / "last.npz", runner.time.sleep
+
+    def interrupt(seconds):
+        wait(0.01)
+        if saved.exists() and checkpoints.load(saved)[1].update:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "PATIENCE", 0.0)
+        patch.setattr(runner.time, "sleep", interrupt)
+        assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 130
+    assert not (tmp_path / "data" / "copying.csv").exists() and checkpoints.load(saved)[1].update >= 20
+    assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 0
+    assert "1 of 1 runs are missing" in capsys.readouterr().out and len(rows_of(tmp_path)) == 1
+    one, other = (checkpoints.load(path / "runs" / name / "last.npz")[1].params for path in (done, tmp_path))
+    assert all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, capsys):
+    with runner.claim(str(tmp_path / "runs" / results.name_of(quick()))):
+        assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 0
+    said = capsys.readouterr()
+    assert "another process is at it" in said.err and "not run" in said.out
+
+
+def test_two_processes_may_append_at_the_same_time(tmp_path):
+    writer = ("import sys\nfrom sab_numpy.files import append_row\n"
+              "for i in range(10): append_row(sys.argv[1], {'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i})")
+    path = tmp_path / "rows.csv"
+    writers = [subprocess.Popen([sys.executable, "-c", writer, str(path), name]) for name in "ab"]
+    assert [process.wait() for process in writers] == [0, 0]
+    rows = files.read_rows(path)
+    assert sorted((row["writer"], int(row["i"])) for row in rows) == [(name, i) for name in "ab" for i in range(10)]
+    assert all(row[f"only-{row['writer']}"] == row["i"] for row in rows)
+
+
+def test_a_run_of_sab_train_is_taken_in_once(tmp_path, capsys):
+    folder = trained(tmp_path / "mine", quick(seed=7))
+    for expected in ("row other", "is in the table already"):
+        assert sab_reproduce(tmp_path, "copying", "--add", str(folder)) == 0
+        assert expected in capsys.readouterr().out
+    row, = rows_of(tmp_path)
+    assert row["seed"] == "7" and (tmp_path / "runs" / row["name"] / "last.npz").exists()
+    assert (tmp_path / "data" / "curves" / f"{row['name']}.csv").exists()
+
+
+def test_an_unfinished_run_is_refused_and_leaves_no_row(tmp_path, capsys):
+    def stop(state, row):
+        if state.update == 25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.train(quick(), tmp_path / "half", progress=stop)
+    assert sab_reproduce(tmp_path, "copying", "--add", str(tmp_path / "half")) == 2
+    assert "25 of 40 updates done; finish it" in capsys.readouterr().err
+    assert not (tmp_path / "data" / "copying.csv").exists()
+
+
+def test_a_diverged_seed_is_a_row(tmp_path, capsys):
+    run = quick(lr=1e38, schedule="constant")
+    with pytest.raises(training.Diverged):
+        training.train(run, tmp_path / "wild")
+    row = results.keep(tmp_path / "wild", tmp_path, tmp_path / "runs")
+    assert row["status"] == "diverged" and row["updates_done"] < 40 and 0 <= row["accuracy"] <= 1
+    assert "1 diverged" in tables.measured(files.read_rows(tmp_path / "copying.csv"))
+
+
+def test_a_training_that_fails_is_told_and_is_no_row(tmp_path, capsys):
+    folder = tmp_path / "runs" / results.name_of(quick())
+    folder.mkdir(parents=True)
+    (folder / "last.npz").write_bytes(b"not a checkpoint")
+    assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 1
+    assert "last.npz" in capsys.readouterr().err and not (tmp_path / "data" / "copying.csv").exists()
+
+
+@pytest.mark.parametrize("others", [{"lr": 2e-3}, {"updates": 41}, {"k_att": 2}, {"normalise": "relu"}, {"lengths": "log-uniform"}],
+                         ids=str)
+def test_a_change_of_the_recipe_is_another_run(others):
+    assert not results.same(quick(), quick(**others))
+    assert results.name_of(quick()) != results.name_of(quick(**others))
+
+
+def test_neither_seed_nor_validations_nor_what_a_plain_lstm_does_not_use_change_the_recipe():
+    assert results.same(quick(), quick(seed=3, validate_every=7, checkpoint_every=3, validation_sequences=9))
+    assert results.same(quick(), quick(empty_slots=6)) and not results.same(quick(), quick(empty_slots=1))
+    assert results.same(quick("bptt"), quick("bptt", k_att=2, normalise="relu", empty_slots=3))
+    assert not results.same(quick("bptt"), quick("tbptt-5"))
+
+
+def test_a_field_that_is_added_to_run_later_changes_no_name():
+    """What the recipe holds differs from the default, so a new field at its default is not in it."""
+    assert "eps" not in results.recipe(quick()) and results.recipe(quick(eps=1e-7))["eps"] == 1e-7
+
+
+@pytest.mark.parametrize("name", table.ROWS)
+@pytest.mark.parametrize("T", [100, 300])
+def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
+    run = table.cell(name, T, 4)
+    row = results.spelled(vars(run)) | {"name": "x"}
+    files.append_row(tmp_path / "a.csv", row)
+    assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
+    assert results.row_name(run) == name
+    assert results.run_of({"name": "x", "T": "100", "young": ""}) == Run(T=100)
+
+
+@pytest.mark.parametrize("name", table.ROWS)
+def test_the_command_of_a_row_makes_that_run(name):
+    import argparse
+    run = table.cell(name, 200, 3)
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    words = results.command(run, "out")
+    assert words[:2] == ["sab", "train"] and training.wanted(parser.parse_args(words[2:])) == run
+    assert runs.Run(T=200) != run
+
+
+def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
+    found = [(table.cell("sab-5-5", 100, seed), {
+        "accuracy": accuracy, "ce10": "0.1", "ce": "0.01", "status": "finished", "updates_to_999": reached,
+        "cpu_minutes_to_999": reached and "3.5"}) for seed, (accuracy, reached) in enumerate(
+            [("0.9995", "4000"), ("0.5", ""), ("1.0", "5000")])]
+    lines = list(tables.copying(found, ["sab-5-5", "tbptt-150", "sab-5-5-constant"], [100, 300]))[2:]
+    assert "99.95 (50.00 - 100.00)" in lines[0] and " 2/3 " in lines[0] and "4,500     3.5" in lines[0]
+    assert lines[0].endswith("100.0, 0.000, 0.000")
+    assert all("not run" in line for line in lines[1:])
+    assert lines[1].endswith("99.9, 0.007, 0.001") and lines[2].endswith("-") and lines[3].endswith("24.4, 1.857, 0.058")
+    assert lines[4].endswith("-"), "the paper prints nothing without mental updates"
+    assert tables.others(found, ["sab-5-5"], [300]) == 3 and tables.others(found, ["sab-5-5"], [100]) == 0
+
+
+def test_the_papers_numbers_agree_with_each_other_where_they_can():
+    """CE = CE10 * 10 / (T + 20) within rounding; the bracketed ones break it, and only they."""
+    for row in files.read_rows(tables.PAPER):
+        if row["ce"]:
+            ce10, ce = (float(row[name].strip("()")) for name in ("ce10", "ce"))
+            off = abs(ce - ce10 * 10 / (int(row["T"]) + 20))
+            assert (off > 0.02) == ("(" in row["ce10"] + row["ce"]), row
+            assert off < 0.003 or "(" in row["ce10"] + row["ce"], row
+    assert len(files.read_rows(tables.PAPER)) == 27 + 18 + 9
+
+
+def test_updates_and_minutes_to_learn_come_from_the_first_validation_that_reached_it():
+    history = [{"update": str(u), "accuracy": str(a), "cpu_seconds": str(6 * u)}
+               for u, a in ((10, 0.5), (20, 0.9991), (30, 0.2), (40, 1.0))]
+    assert results.first_learned(history) == {"updates_to_999": 20, "cpu_minutes_to_999": 2.0}
+    assert results.first_learned(history[:1]) == {"updates_to_999": "", "cpu_minutes_to_999": ""}
+
+
+def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
+    for expected in (4, 4):
+        assert sab_reproduce(done, "transfer", "--tested", "5", "12", "--sequences", "30", "--rows", "sab-5-5") == 0
+        rows = files.read_rows(done / "data" / "transfer.csv")
+        assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
+    run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
+    assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == transfer.test(run, state.params, 12, 30)["ce10"]
+    line, = [line for line in capsys.readouterr().out.splitlines() if line.startswith("SAB 5/5                             12")][:1]
+    accuracies = [float(row["accuracy"]) for row in rows if row["T"] == "12"]
+    assert f"{100 * sum(accuracies) / 2:.2f} ({100 * min(accuracies):.2f} - " in line
+
+
+def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
+    assert sab_reproduce(done, "transfer", "--tested", "7", "--runs", str(tmp_path), "--rows", "sab-5-5") == 0
+    said = capsys.readouterr()
+    assert "the parameters of 2 runs are not in" in said.err and "not run" in said.out
+
+
+def test_a_read_of_every_microstate_of_a_long_sequence_takes_few_sequences_at_once(monkeypatch):
+    chunks = []
+    monkeypatch.setattr(evaluation, "measure", lambda *args: chunks.append(args[-1]))
+    for name, T in (("sab-5-5", 100), ("sab-5-5", 5000), ("attention", 5000), ("attention", 100_000)):
+        transfer.test(quick(name, k_att=2), {}, T, 1000)
+    assert chunks == [200, 4, 4, 1]
+
+
+@pytest.mark.parametrize("accuracies, seed, rank", [
+    ([0.2, 1.0, 0.9], 2, 2), ([0.7], 0, 1), ([1.0, 0.5], 1, 2), ([0.1, 0.4, 0.3, 0.2], 3, 3)], ids=str)
+def test_the_median_seed_is_shipped_and_of_two_middle_ones_the_worse(accuracies, seed, rank):
+    rows = [{"accuracy": str(accuracy), "ce10": "1", "seed": i} for i, accuracy in enumerate(accuracies)]
+    row, found = ship.median_seed(rows)
+    assert (row["seed"], found) == (seed, rank)
+
+
+@pytest.mark.parametrize("words, expected", [
+    (["copying", "--rows", "sab-9"], "no row 'sab-9'"), (["copying", "--T", "123"], "no recipe for T=123"),
+    (["copying", "--jobs", "0"], "--jobs"), (["copying", "--seeds", "0"], "--seeds"), (["transfer", "--tested", "0"], "--tested"),
+    (["copying", "--add", "nowhere"], "nowhere: no such folder"), (["ship", "--rows", "sab-5-5"], "to ship")], ids=str)
+def test_a_users_mistake_is_one_line(tmp_path, capsys, words, expected):
+    folders = ["--data", f"{tmp_path}/data", "--runs", f"{tmp_path}/runs"]
+    assert cli.main(["reproduce", *words, *folders]) == 2
+    said = capsys.readouterr().err
+    assert expected in said and said.count("\n") == 1
+
+
+def test_the_tables_name_rows_that_exist():
+    assert set(table.COPYING) | set(table.ABLATION) == set(table.ROWS)
+    assert all(name in table.ROWS and T in table.AT for name, T in table.SHIPPED.values())
+    assert reproduce.table is table and os.path.exists(tables.PAPER)
