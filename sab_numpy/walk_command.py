@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import checkpoints
+from sab_numpy import checkpoints, pretrained
 from sab_numpy.tasks import stream, task
 from sab_numpy.threads import one_thread
 
@@ -24,9 +24,12 @@ class Trained(NamedTuple):
 
 def trained(source, best=False):
     """The model in a folder of `sab train`, or a pretrained one by its name. ValueError when it is neither."""
-    if not os.path.isdir(source) and hasattr(sab, "load_pretrained") and os.sep not in source:
-        params, cfg = sab.load_pretrained(source)
-        return Trained(source, params, cfg)
+    if source in pretrained.names():
+        about = pretrained.about(source)
+        return Trained(source, *pretrained.load_pretrained(source), T=about["T"], seed=about["seed"])
+    if not os.path.isdir(source):
+        raise ValueError(f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
+                         f"{', '.join(pretrained.names()) or 'none is there'}")
     run, state = checkpoints.load_run(source, "best" if best else "last")
     return Trained(source, state.params, run.config(), run.task, run.T, run.seed)
 

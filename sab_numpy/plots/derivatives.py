@@ -1,0 +1,77 @@
+"""Two pictures about derivatives: the kink of a selection, and the error of a numeric derivative over its step."""
+
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy.plots import save
+from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
+from sab_numpy.sparsify import largest, weights
+
+SCORES = np.array([1.0, 0.5, -0.5])        # of the other slots; K = 2
+
+
+def weight_of_first(score, normalise, frozen=False, K=2):
+    """The weight of a slot with this score beside SCORES; frozen: the selection stays that of score 1."""
+    def selection(value):
+        return largest(np, np.array([[value, *SCORES]]), K + (normalise == "relu"))[0]
+    slots = selection(1.0 if frozen else score)
+    w, _ = weights(np, np.array([score, *SCORES])[slots][None], normalise, sorted=False)
+    return float(w[0][slots == 0].sum()) if 0 in slots else 0.0
+
+
+def kink_of_selection(path):
+    """The weight of one slot over its own score, when the two largest of four are recalled."""
+    fig, axes = panels(1, 2, 13.3, 5.2)
+    score = np.linspace(0.2, 2.0, 901)
+    for ax, normalise, words in zip(axes[0], ("softmax", "relu"), ("it jumps", "it has a kink")):
+        true, frozen = (np.array([weight_of_first(s, normalise, keep) for s in score]) for keep in (False, True))
+        jump = np.abs(np.diff(true)) > 0.1
+        true[1:][jump] = np.nan                                # no line where there is no value between
+        ax.plot(score, frozen, "--", color=ORANGE, label="frozen replay: the selection made at score 1")
+        ax.plot(score, true, color=BLUE, label="selection made anew")
+        ax.axvline(0.5, color=GREY, linestyle=":")
+        ax.text(0.53, -0.55, "from here on it is one of the two largest", color="#555555", fontsize=12)
+        ax.set(xlabel="score of the slot (the others: 1, 0.5, -0.5)", ylabel="weight of the slot", ylim=(-0.65, 1))
+        ax.set_title(f"{normalise}: {words}", loc="left")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    save(fig, path)
+
+
+def step_errors(seed=0, T=12, B=3):
+    """Relative errors of numeric derivatives of SAB along one direction: (h, {what: errors})."""
+    rng = np.random.default_rng(seed)
+    cfg = sab.Config.sab(3, 8, 3, k_trunc=4, k_top=2, k_att=2)
+    params = sab.init_params(cfg, rng)
+    x, c = rng.standard_normal((T, B, 3)), rng.standard_normal((T, B, 3))
+    v = {name: rng.standard_normal(value.shape) for name, value in params.items()}
+    _, tape = sab.forward(params, x, cfg)
+    grads = sab.backward(c, tape)
+    analytic = sum((grads[name] * v[name]).sum() for name in params)
+
+    def value(step, frozen):
+        moved = {name: value + step * v[name] for name, value in params.items()}
+        return (sab.forward(moved, x, cfg, frozen=frozen)[0] * c).sum()
+
+    def central(step, frozen):
+        return (value(step, frozen) - value(-step, frozen)) / (2 * step)
+
+    h = 10.0 ** -np.arange(1, 16.1, 0.5)
+    numeric = {"complex step of the replay": [np.imag(value(1j * step, tape)) / step for step in h],
+               "central difference of the replay": [central(step, tape) for step in h],
+               "central difference of the loss itself": [central(step, None) for step in h]}
+    return h, {name: np.abs(np.array(found) / analytic - 1) + np.finfo(float).eps / 4 for name, found in numeric.items()}
+
+
+def error_over_step_size(path):
+    """Why the frozen replay: the loss itself has another derivative at every step size."""
+    h, errors = step_errors()
+    fig, ((axes,),) = panels(1, 1, 10.5, 5.8)
+    looks = ((GREEN, "--"), (BLUE, "-"), (AMBER, "-."))
+    for (name, error), (colour, dashes) in zip(errors.items(), looks):
+        axes.loglog(h, error, dashes, color=colour, label=name)
+    axes.invert_xaxis()
+    axes.set(xlabel="step size h (parameters move by h along a random direction)", ylabel="relative error against backward")
+    axes.set_title("A truncated gradient is the derivative of the replay, not of the loss", loc="left")
+    axes.legend(loc="center right")
+    axes.grid(alpha=0.3)
+    save(fig, path)

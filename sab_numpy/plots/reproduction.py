@@ -1,0 +1,154 @@
+"""The reproduction as pictures: the table, learning curves, longer tests, what works and what does not. From CSVs."""
+
+import os
+from statistics import mean, median
+
+import numpy as np
+
+from sab_numpy import files
+from sab_numpy.experiments import results, tables
+from sab_numpy.experiments import rows as table
+from sab_numpy.plots import save
+from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, panels
+
+STYLES = {"bptt": (GREEN, "-"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
+          "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"), "sab-1-1": (AMBER, "--"),
+          "tbptt-5": (ORANGE, "-"), "tbptt-20": (ORANGE, "--"), "tbptt-10": (ORANGE, "-."), "tbptt-1": (ORANGE, ":"),
+          "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-constant": (GREY, "-"),
+          "sab-5-5-dense": (GREY, "--")}
+
+
+def cells(data):
+    """{(row name, T): rows of the CSV, one a seed} of all the table's recipes that were run."""
+    found = results.read(os.path.join(data, "copying.csv"))
+    every = {(name, T): tables.of(found, table.cell(name, T, 0)) for name in table.ROWS for T in table.AT}
+    return {key: rows for key, rows in every.items() if rows}
+
+
+def curve(data, row):
+    """The history of a run as columns of numbers, or None."""
+    path = os.path.join(data, "curves", f"{row['name']}.csv")
+    history = files.read_rows(path) if os.path.exists(path) else []
+    return {name: np.array([float(line[name] or "nan") for line in history]) for name in history[0]} if history else None
+
+
+def reproduction_table(data, path):
+    """Accuracy of every method and length, ours beside the paper's."""
+    found = cells(data)
+    lengths = [T for T in table.AT if T in (100, 200, 300) or any(key[1] == T for key in found)]
+    fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(table.ROWS))
+    for i, name in enumerate(table.ROWS):
+        axes.text(-0.55, i, table.ROWS[name][0], ha="right", va="center")
+        for j, T in enumerate(lengths):
+            rows, printed = found.get((name, T), []), tables.paper("copying", T, table.cell(name, T, 0))
+            values = [100 * float(row["accuracy"]) for row in rows]
+            share = (median(values) - 12.5) / 87.5 if values else 0.0
+            axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share), linewidth=0)
+            words = f"{median(values):.1f} ({min(values):.1f} - {max(values):.1f}), {len(values)}" if values else "not run"
+            axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
+            axes.text(j - 0.45, i + 0.22, f"paper {printed['accuracy'] if printed else '-'}", va="center", fontsize=10,
+                      color="#444444")
+    axes.set(xlim=(-0.5, len(lengths) - 0.5), ylim=(len(table.ROWS) - 0.5, -0.5), yticks=[])
+    axes.set_xticks(range(len(lengths)), [f"T = {T}" for T in lengths])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title("Copying: right answers (%), median seed (worst - best), number of seeds", pad=16)
+    save(fig, path)
+
+
+def all_learning_curves(data, path):
+    """Accuracy over updates: every seed of every method, a panel a length."""
+    found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
+    lengths = sorted({T for _, T in found})
+    fig, axes = panels(1, len(lengths), 1.5 + 5.2 * len(lengths), 6.4, sharey=True)
+    for ax, T in zip(axes[0], lengths):
+        for name in STYLES:
+            for history in filter(None, found.get((name, T), [])):
+                colour, dashes = STYLES[name]
+                ax.plot(history["update"], 100 * history["accuracy"], dashes, color=colour, linewidth=1.4, alpha=0.8,
+                        label=table.ROWS[name][0])
+        ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
+        ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=f"T = {T}")
+    axes[0, 0].set_ylabel("right answers on validation (%)\n(dotted grey: chance)")
+    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels())}
+    fig.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, 1 + 2 * len(lengths)))
+    save(fig, path)
+
+
+def transfer(data, path):
+    """Accuracy over the length of the test, trained at 100, beside the paper's points."""
+    tested, found = files.read_rows(os.path.join(data, "transfer.csv")), cells(data)
+    fig, ((axes,),) = panels(1, 1, 11, 6.2)
+    printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer" and row["accuracy"]]
+    for k_top, colour, marker in (("0", GREEN, "s"), ("none", PINK, "D"), ("", BLUE, "o")):
+        own = [row for row in printed if row["k_top"] == k_top]
+        axes.plot([int(row["T"]) for row in own], [float(row["accuracy"]) for row in own], marker, color=colour,
+                  markerfacecolor="white", markersize=9, label=f"paper: {own[0]['method']}")
+    for name in ("bptt", "attention", "sab-5-5", "sab-10-10", "sab-5-5-att2", "sab-10-10-att2", "sab-1-5"):
+        trained = {row["name"] for row in found.get((name, 100), [])}
+        lengths = sorted({int(row["T"]) for row in tested if row["name"] in trained})
+        if lengths:
+            values = [[100 * float(row["accuracy"]) for row in tested if row["name"] in trained and int(row["T"]) == T]
+                      for T in lengths]
+            colour, dashes = STYLES[name]
+            axes.plot(lengths, list(map(mean, values)), dashes, color=colour, marker=".",
+                      label=f"{table.ROWS[name][0]}, {len(trained)} seed(s)")
+            axes.fill_between(lengths, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15, linewidth=0)
+    axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
+    axes.set(xscale="log", xlabel="T at the test (steps of waiting); trained at T = 100", ylabel="right answers (%)",
+             ylim=(0, 103), title="Tested longer than trained: mean of all seeds, band from worst to best (dotted: chance)")
+    lengths = sorted({int(row["T"]) for row in printed})
+    axes.set_xticks(lengths, lengths)
+    axes.minorticks_off()
+    fig.legend(loc="outside lower center", ncols=3)
+    save(fig, path)
+
+
+def works_or_not(data, path):
+    """Accuracy, largest |h| and the share of recalls over training, for the best and the worst SAB run there is."""
+    rows = [row for run, row in results.read(os.path.join(data, "copying.csv")) if run.k_top and curve(data, row)]
+    rows = sorted(rows, key=lambda row: (float(row["accuracy"]), row["name"]))
+    if len(rows) < 2:
+        raise ValueError("two SAB runs with learning curves are needed (sab reproduce copying)")
+    fig, axes = panels(3, 2, 13.3, 9, sharex="col", sharey="row")
+    for column, row in zip(axes.T, (rows[-1], rows[0])):
+        history = curve(data, row)
+        column[0].plot(history["update"], 100 * history["accuracy"], color=BLUE)
+        column[0].set_title(f"{'works' if row is rows[-1] else 'does not'}: T = {row['T']}, {row['k_trunc']}/{row['k_top']}, k_att "
+                            f"{row['k_att']}, {row['score']}, {row['normalise']},\nlengths {row['min_length']}..{row['T']}, "
+                            f"seed {row['seed']}: {100 * float(row['accuracy']):.1f} %", loc="left", fontsize=13)
+        column[1].plot(history["update"], history["max_abs_h"], color=ORANGE)
+        column[1].set_yscale("log")
+        for name, colour, dashes, words in (("recalls_input", GREEN, "-", "of states of the input"),
+                                            ("recalls_empty", GREY, "--", "of empty slots")):
+            column[2].plot(history["update"], 100 * history[name], dashes, color=colour, label=words)
+        column[2].set(xlabel="updates", ylim=(0, 103))
+    for ax, words in zip(axes[:, 0], ("right answers (%)", "largest |h|", "recalls at the answers (%)")):
+        ax.set_ylabel(words)
+    fig.legend(*axes[2, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    save(fig, path)
+
+
+def attention_while_learning(data, path):
+    """What one test sequence recalls at several moments of a training."""
+    rows = files.read_rows(os.path.join(data, "moments.csv"))
+    moments = sorted({int(row["update"]) for row in rows})
+    T = int(rows[0]["T"])
+    fig, axes = panels(-(-len(moments) // 3), min(3, len(moments)), 14, 1 + 4.9 * -(-len(moments) // 3))
+    for ax, moment in zip(axes.flat, moments):
+        image = np.zeros((T + 20, T + 20))
+        own = [row for row in rows if int(row["update"]) == moment]
+        for row in own:
+            image[int(row["t"]), int(row["recalled"])] = float(row["weight"])
+        t, recalled = np.nonzero(image > 0)
+        ax.scatter(recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s", linewidth=0)
+        ax.axhline(T + 9.5, color=ORANGE, linewidth=1)
+        ax.axvline(9.5, color=ORANGE, linewidth=1)
+        ax.set(xlim=(-3, T + 20), ylim=(T + 20, -3), xlabel="step whose state is recalled", ylabel="step that recalls",
+               title=f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right")
+    for ax in axes.flat[len(moments):]:
+        ax.set_visible(False)
+    fig.suptitle(f"Copying, T = {T}: what one test sequence recalls, darker with the weight. Below the orange line: the answers; "
+                 "left of it: the input")
+    save(fig, path)

@@ -1,0 +1,18 @@
+"""How every picture looks: large letters, colours that most eyes keep apart, no frame that says nothing."""
+
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from sab_numpy.plots import COLOURS
+
+BLUE, ORANGE, GREEN, PINK = (COLOURS[name] for name in ("sab", "tbptt", "bptt", "attention"))
+SKY, AMBER, YELLOW, GREY = "#56B4E9", "#E69F00", "#F0E442", "#999999"      # the rest of Okabe and Ito
+CREDIT = LinearSegmentedColormap.from_list("credit", ["#fff4ec", ORANGE])
+SETTINGS = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False, "axes.spines.right": False,
+            "lines.linewidth": 2, "legend.frameon": False}
+
+
+def panels(rows, columns, width, height, **options):
+    """A figure and its axes as a (rows, columns) array."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, fig.subplots(rows, columns, squeeze=False, **options)
