@@ -120,8 +120,8 @@ assert QUICK or cosines[blocks.index(15)] < cosines[blocks.index(10)]
 # %% [markdown]
 # This is called *bias*: it is no noise that more data would average away. What is missing is what this task needs
 # most, the links from the answers back to the symbols. And it is not only the size of the blocks that counts but also
-# where the cuts fall: with k = 15 the one cut lies between symbols and answers, and costs more than the two cuts of k
-# = 10.
+# where the cuts fall: with k = 15 the one cut lies between symbols and answers, and costs more than the two cuts of
+# k = 10.
 #
 # ## 4. The test that says "wrong"
 #

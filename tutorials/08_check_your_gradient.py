@@ -152,7 +152,7 @@ errors = [sab.check(loss, params, grads).worst, *(report.worst for report in fou
 ax.barh(names[::-1], errors[::-1], color=["#D55E00"] * 5 + ["#009E73"], left=1e-17)
 ax.axvline(1e-10, color="black", linestyle=":", label="tolerance of sab.check")
 ax.set(xscale="log", xlim=(1e-17, 10), xlabel="largest relative error", title="Right and wrong are far apart")
-ax.legend(loc="lower center")
+fig.legend(loc="outside lower right")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/08_check_your_gradient.png", dpi=100)
 assert errors[0] < 1e-10 < 1e-3 < min(errors[1:])

@@ -1,0 +1,146 @@
+# %% [markdown]
+# # Why long memories are hard to learn
+#
+# *20 minutes. You need: tutorial 00; what a matrix does to a vector.*
+# *You will see: credit that shrinks to nothing, or grows without end, measured step by step; what helps and what does
+# not.*
+#
+# In tutorial 00 the [credit](../GLOSSARY.md#credit) of a step was multiplied by w = 0.5 for every step further back.
+# A real network has a matrix instead of w, and a squashing function on top. Does it get better?
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import sab_numpy as sab
+
+T, H = 100, 32
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## 1. The simplest recurrent network, by hand
+#
+#     h_t = tanh(h_{t-1} W + x_t)
+#
+# and backwards, with dh the credit of h_t:
+#
+#     dh_{t-1} = (dh * (1 - h_t^2)) W^T
+#
+# We give the last state a credit of length 1, walk back and write down its length at every step. For W we take a
+# *rotation* times a number: a rotation alone changes no length, so the number says by how much W stretches.
+
+# %%
+rotation, _ = np.linalg.qr(rng.standard_normal((H, H)))             # (H, H)
+x = 0.1 * rng.standard_normal((T, H))
+
+
+def lengths(stretch, squash=True):
+    """Length of the credit at the last step, one step back, ..., T-1 steps back: (T,)."""
+    W, h, states = stretch * rotation, np.zeros(H), []
+    for t in range(T):
+        h = np.tanh(h @ W + x[t]) if squash else h @ W + x[t]
+        states.append(h)
+    dh = np.ones(H) / np.sqrt(H)
+    found = [np.linalg.norm(dh)]
+    for t in reversed(range(1, T)):
+        dh = (dh * (1 - states[t] ** 2) if squash else dh) @ W.T
+        found.append(np.linalg.norm(dh))
+    return np.array(found)
+
+
+back = np.arange(T)
+for stretch in (0.9, 1.0, 1.1):
+    print(f"no tanh, stretch {stretch}: credit left after 10, 50, 99 steps ",
+          "  ".join(f"{lengths(stretch, squash=False)[n]:.1e}" for n in (10, 50, 99)))
+    assert np.allclose(lengths(stretch, squash=False), stretch ** back, rtol=1e-9)       # exactly a power
+
+# %% [markdown]
+# A power. 0.9 is close to 1, and yet after 99 steps less than a thirty-thousandth is left: a [vanishing
+# gradient](../GLOSSARY.md#vanishing-gradient). 1.1 is close to 1, and the credit is ten thousand times too large: an
+# [exploding gradient](../GLOSSARY.md#exploding-gradient). Only exactly 1 would do, and learning changes W all the
+# time.
+
+# %%
+assert 0.9 ** 99 < 1 / 30_000 and 1.1 ** 99 > 10_000
+
+# %% [markdown]
+# ## 2. With tanh
+#
+# tanh bounds the *states*, so nothing can explode forwards. Backwards it multiplies by its slope, 1 - h², which is
+# never more than 1. So it can only take away.
+
+# %%
+for stretch in (0.9, 1.0, 1.1):
+    found = lengths(stretch)
+    print(f"tanh, stretch {stretch}:    credit left after 10, 50, 99 steps ",
+          "  ".join(f"{found[n]:.1e}" for n in (10, 50, 99)))
+    assert (found <= lengths(stretch, squash=False) * (1 + 1e-9)).all()                  # never more than without
+assert lengths(1.0)[99] < 0.2                                                            # even a rotation loses
+
+# %% [markdown]
+# (A rotation is the kindest W there is. It stretches all directions alike. An ordinary random matrix stretches some and
+# shrinks the others, and can explode in spite of tanh.)
+#
+# ## 3. What helps, what does not
+#
+# *Clipping* makes a gradient that is too long shorter. It cures explosions; it cannot bring back what has vanished:
+# scaling up a sum does not help when the far terms are a millionth of the near ones.
+#
+# *The [LSTM](../GLOSSARY.md#lstm)* gives the credit a second road, its memory cell, where it is multiplied by the
+# forget [gate](../GLOSSARY.md#gate) f alone (tutorial 02). We measure it with the package: the credit of the last
+# step's state at the input of every step before it.
+
+# %%
+def lstm_lengths(forget_bias):
+    """Credit at the inputs of the last step, one step back, ...: (T,), the last one set to 1."""
+    cfg = sab.Config.full_bptt(n_in=H, n_hidden=H, n_out=1)
+    params = sab.init_params(cfg, np.random.default_rng(1))
+    params["b"][H:2 * H] = forget_bias
+    y, tape = sab.forward(params, x[:, None], cfg)
+    dy = np.zeros(y.shape)
+    dy[-1] = 1
+    dx = sab.backward(dy, tape, inputs=True)["dx"]                  # (T, 1, H)
+    found = np.linalg.norm(dx[::-1, 0], axis=1)
+    return found / found[0]
+
+
+lstm = {bias: lstm_lengths(bias) for bias in (0, 1, 5)}
+for bias, found in lstm.items():
+    print(f"LSTM, forget bias {bias}:  credit left after 10, 50, 99 steps ",
+          "  ".join(f"{found[n]:.1e}" for n in (10, 50, 99)))
+assert lstm[0][99] < lstm[1][99] < lstm[5][99]
+assert lstm[1][99] < 1e-6 < 1e-2 < lstm[5][99]
+
+# %% [markdown]
+# With the usual forget bias of 1 the LSTM too has lost everything after 99 steps. With 5 the road is open, but a
+# network that forgets nothing is also one that cannot make room. It has to *learn* which of its gates to open, by
+# credit that must first get there.
+#
+# ## 4. And if the chain were not the only road?
+#
+# A [skip](../GLOSSARY.md#skip) is one single edge, whether the past that it leads to is five steps away or five
+# thousand. Its credit is not a power of anything. That is the idea of this package. Compare, for the same distance:
+
+# %%
+chain, skip = 0.9 ** 99, 1.0 * 0.9 ** 4
+print(f"99 steps along the chain: {chain:.0e};  one skip, and 4 steps along the chain: {skip:.2f}")
+assert skip > 1e4 * chain
+
+# %%
+fig, ax = plt.subplots(figsize=(9, 5), layout="constrained")
+for stretch, style in ((1.1, "-."), (1.0, "-"), (0.9, "--")):
+    ax.semilogy(back, lengths(stretch, squash=False), style, color="#999999", label=f"no tanh, stretch {stretch}")
+    ax.semilogy(back, lengths(stretch), style, color="#D55E00", label=f"tanh, stretch {stretch}")
+for (bias, found), style in zip(lstm.items(), (":", "--", "-"), strict=True):
+    ax.semilogy(back, found, style, color="#0072B2", label=f"LSTM, forget bias {bias}", linewidth=2)
+ax.set(xlabel="steps back", ylabel="part of the credit that is left", ylim=(1e-10, 1e5),
+       title="How much credit arrives")
+ax.legend(ncols=3, fontsize=8, loc="upper left")
+Path("tutorials/out").mkdir(parents=True, exist_ok=True)
+fig.savefig("tutorials/out/01_why_it_is_hard.png", dpi=100)
+
+# %% [markdown]
+# **Try it.** Replace `rotation` by an ordinary random matrix, `rng.standard_normal((H, H)) / np.sqrt(H)`, with a
+# stretch of 1.5. What happens with tanh, and which assert complains?

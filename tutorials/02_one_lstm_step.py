@@ -1,0 +1,139 @@
+# %% [markdown]
+# # One LSTM step, forward and backward
+#
+# *25 minutes. You need: the chain rule, and what a matrix product is.*
+# *You will see: every array of one step with its shape; the four lines of the way forward, read backwards; and a test
+# of every number.*
+#
+# Four lines make an [LSTM](../GLOSSARY.md#lstm). At first sight they look arbitrary; they are a small memory with three
+# valves. c is the memory. f says how much of it stays, i how much of the new is written, o how much is shown; g is what
+# is new. The valves are called [gates](../GLOSSARY.md#gate).
+#
+#     z = x W_x + h_prev W_h + b            four rows of wishes, one for each gate
+#     i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)        between 0 and 1;      g = tanh(z_g)
+#     c = f * c_prev + i * g
+#     h = o * tanh(c)
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sab_numpy import lstm
+
+B, D, H = 3, 2, 4                               # sequences at once, inputs, units
+rng = np.random.default_rng(0)
+x, h_prev, c_prev = rng.standard_normal((B, D)), rng.standard_normal((B, H)), rng.standard_normal((B, H))
+W_x, W_h, b = rng.standard_normal((D, 4 * H)), rng.standard_normal((H, 4 * H)), rng.standard_normal(4 * H)
+
+# %% [markdown]
+# ## 1. Forward
+#
+# The package keeps the four gates one above the other, (4, B, H): gate, sequence, unit. `split_gates` turns a weight
+# matrix with the gates side by side, (D, 4H), into (4, D, H). Then one product serves all gates.
+#
+# One tanh also serves all gates, because sigmoid(z) = (1 + tanh(z/2)) / 2. `lstm_step` takes z with the factor 1/2
+# already in it, and writes its results into arrays that it is given.
+
+# %%
+def step(x, h_prev, c_prev, W_x=W_x, W_h=W_h, b=b):
+    """One step by the package: gates (4, B, H), c, tanh_c and h (B, H)."""
+    kind = np.result_type(x, h_prev, c_prev, W_x, W_h, b)       # complex in section 3
+    half = lstm.gate_column(np, lstm.HALF, kind)                # (4, 1, 1): 1/2, 1/2, 1, 1/2
+    z = x @ lstm.split_gates(W_x) + h_prev @ lstm.split_gates(W_h) + lstm.split_gates(b[None])       # (4, B, H)
+    gates = z * half
+    c, tanh_c, h = (np.empty((B, H), kind) for _ in range(3))
+    lstm.lstm_step(np, gates, half, 1 - half, c_prev, c, tanh_c, h)
+    return gates, c, tanh_c, h
+
+
+gates, c, tanh_c, h = step(x, h_prev, c_prev)
+i, f, g, o = gates
+for name, array in {"x": x, "W_x": W_x, "W_h": W_h, "b": b, "gates": gates, "c": c, "h": h}.items():
+    print(f"{name:8}{array.shape}")
+assert gates.shape == (4, B, H) and h.shape == c.shape == (B, H)
+assert ((0 < i) & (i < 1) & (0 < f) & (f < 1) & (0 < o) & (o < 1)).all() and (abs(g) < 1).all()
+assert np.allclose(c, f * c_prev + i * g, rtol=1e-14)           # the lines above, literally
+assert np.allclose(h, o * np.tanh(c), rtol=1e-14)
+
+# %% [markdown]
+# ## 2. Backward
+#
+# Someone hands us dh: how much the loss grows if h grows, for each of the (B, H) numbers. (Here a random one.) And
+# dc, what the memory's next step says. Read the four lines from the bottom:
+#
+# | forward line | backward |
+# |---|---|
+# | h = o * tanh(c) | do = dh * tanh(c), and c hears dh * o * (1 - tanh(c)²) |
+# | c = f * c_prev + i * g | di = dc * g, df = dc * c_prev, dg = dc * i, dc_prev = dc * f |
+# | i = sigmoid(z_i), g = tanh(z_g) | dz_i = di * i (1 - i), dz_g = dg * (1 - g²); f and o like i |
+# | z = x W_x + h_prev W_h + b | dx = dz W_xᵀ, dh_prev = dz W_hᵀ, dW_x = xᵀ dz, dW_h = h_prevᵀ dz, db = sum of dz |
+#
+# The [credit](../GLOSSARY.md#credit) of everything has the shape of the thing itself. If you forget a formula, the
+# shapes often leave only one way to write it.
+
+# %%
+dh, dc_later = rng.standard_normal((B, H)), rng.standard_normal((B, H))
+dz, dc_prev = np.empty((4, B, H)), dc_later.copy()              # dc goes in, dc_prev comes out
+lstm.lstm_step_backward(np, dh, dc_prev, gates, c_prev, tanh_c, dz, np.empty((4, B, H)))
+
+dc = dc_later + dh * o * (1 - tanh_c ** 2)                      # the table, literally
+by_table = np.stack([dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g ** 2), dh * tanh_c * o * (1 - o)])
+assert np.allclose(dz, by_table, rtol=1e-12, atol=1e-14) and np.allclose(dc_prev, dc * f, rtol=1e-12)
+
+credit = {"x": (dz @ lstm.split_gates(W_x).swapaxes(1, 2)).sum(0), "h_prev":
+          (dz @ lstm.split_gates(W_h).swapaxes(1, 2)).sum(0), "c_prev": dc_prev,
+          "W_x": lstm.join_gates(x.T @ dz), "W_h": lstm.join_gates(h_prev.T @ dz),
+          "b": lstm.join_gates(dz.sum(1, keepdims=True))[0]}
+
+# %% [markdown]
+# ## 3. Every number tested
+#
+# Is it right? Move one number a little and see how much  L = sum(dh * h + dc_later * c)  moves. The sharpest way is
+# the [complex step](../GLOSSARY.md#complex-step): add a tiny *imaginary* number; the imaginary part of L, divided by
+# it, is the slope, and nothing is lost by subtracting two nearly equal numbers.
+
+# %%
+tiny = 1e-30
+things = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W_x": W_x, "W_h": W_h, "b": b}
+worst = {}
+for name, array in things.items():
+    slope = np.empty(array.shape)
+    for place in np.ndindex(array.shape):
+        moved = array.astype(complex)
+        moved[place] += 1j * tiny
+        _, c_moved, _, h_moved = step(**(things | {name: moved}))
+        slope[place] = (dh * h_moved + dc_later * c_moved).sum().imag / tiny
+    assert credit[name].shape == array.shape
+    worst[name] = abs(credit[name] - slope).max() / abs(slope).max()
+assert max(worst.values()) < 1e-13
+
+print(f"{'what':8}{'shape':>10}{'numbers':>9}{'largest credit':>16}{'worst error':>13}")
+for name, array in things.items():
+    print(f"{name:8}{array.shape!s:>10}{array.size:>9}{abs(credit[name]).max():>16.3f}{worst[name]:>13.0e}")
+
+# %% [markdown]
+# ## 4. Why this cell remembers
+#
+# In a plain network each step back multiplies the credit by a whole matrix and by a slope below one. Here it can take
+# the path of c alone:  dc_prev = dc * f.  If the gate f is near 1, the credit comes through unharmed. That is why the
+# package starts with a forget bias of 1.
+
+# %%
+steps = np.arange(51)
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+for bias, style in ((0, ":"), (1, "--"), (3, "-"), (5, "-.")):
+    f_gate = 0.5 * (1 + np.tanh(bias / 2))
+    ax.semilogy(steps, f_gate ** steps, style, label=f"forget bias {bias}: f = {f_gate:.3f}", linewidth=2)
+ax.set(xlabel="steps back", ylabel="part of the credit that is left",
+       title="Along the memory cell: one factor f a step")
+ax.legend()
+Path("tutorials/out").mkdir(parents=True, exist_ok=True)
+fig.savefig("tutorials/out/02_one_lstm_step.png", dpi=100)
+half_life = np.log(0.5) / np.log(0.5 * (1 + np.tanh(np.array([1, 5]) / 2)))
+print(f"half of the credit is gone after {half_life[0]:.1f} steps (bias 1) or {half_life[1]:.0f} steps (bias 5)")
+assert half_life[0] < 3 and half_life[1] > 100
+
+# %% [markdown]
+# **Try it.** Plant a bug in `by_table`: use c in place of c_prev for df. Which assert finds it?
