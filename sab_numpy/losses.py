@@ -11,7 +11,7 @@ def softmax_cross_entropy(y, targets, mask=None):
     y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B), steps that count (None: all).
     Returns (loss, dy). Raises ValueError for other shapes, targets out of range, an empty mask.
     """
-    xp = _check(y, targets, mask, y.shape[:2], "targets")
+    xp = _check(y, targets, mask, 2)
     if targets.dtype.kind not in "iu":
         raise ValueError(f"targets: expected integers, found {targets.dtype}")
     if xp is np and (targets.min() < 0 or targets.max() >= y.shape[2]):
@@ -34,9 +34,9 @@ def mean_squared_error(y, targets, mask=None):
     y, targets (T, B, O); mask of the shape of targets or (T, B) (None: all). Returns (loss, dy).
     Raises ValueError for other shapes, non-finite targets, an empty mask.
     """
-    if mask is not None and mask.ndim == 2 and y.ndim == 3:
-        mask = namespace(y).broadcast_to(mask[..., None], y.shape)
-    xp = _check(y, targets, mask, y.shape, "targets")
+    xp = _check(y, targets, mask, 3)
+    if mask is not None and mask.ndim == 2:
+        mask = xp.broadcast_to(mask[..., None], y.shape)
     if xp is np and not np.isfinite(targets).all():
         raise ValueError("targets: expected finite numbers, found NaN or infinity")
     share = _share(xp, y, targets.shape, mask)
@@ -50,14 +50,16 @@ def _share(xp, y, shape, mask):
     return counted / counted.sum()
 
 
-def _check(y, targets, mask, shape, name):
+def _check(y, targets, mask, axes):
+    """The arrays' module. ValueError unless targets have the first `axes` axes of y, and mask these or two."""
+    xp = namespace(y, targets, *(() if mask is None else (mask,)))
     if y.ndim != 3:
         raise ValueError(f"y: expected (T, B, n_out), found shape {y.shape}")
+    shape, steps = y.shape[:axes], y.shape[:2]
     if targets.shape != shape:
-        raise ValueError(f"{name}: expected shape {shape}, found {targets.shape}")
-    if mask is not None and mask.shape != shape:
-        raise ValueError(f"mask: expected shape {shape}, found {mask.shape}")
-    xp = namespace(y, targets, *(() if mask is None else (mask,)))
+        raise ValueError(f"targets: expected shape {shape}, found {targets.shape}")
+    if mask is not None and mask.shape not in (shape, steps):
+        raise ValueError(f"mask: expected shape {shape}{f' or {steps}' * (axes > 2)}, found {mask.shape}")
     if xp is np and mask is not None and not mask.any():
         raise ValueError("mask: expected at least one counted step, found none")
     return xp

@@ -1,0 +1,88 @@
+"""Credit walks as far as it reaches and no further: counted, and seen by a function that backward calls."""
+
+import numpy as np
+import pytest
+from small_models import READS, draw
+
+import sab_numpy as sab
+from sab_numpy import credit
+
+
+def visited(dy, tape):
+    steps = []
+    grads = sab.backward(dy, tape, watch=lambda t, *rest: steps.append(t))
+    return steps, grads
+
+
+def late(y, *steps):
+    """A loss at these steps alone."""
+    dy = np.zeros_like(y)
+    dy[list(steps)] = np.random.default_rng(0).standard_normal((len(steps), *y.shape[1:]))
+    return dy
+
+
+@pytest.mark.parametrize("T, k_trunc, expected", [(1000, 10, 10), (1000, 7, 1000 % 7), (997, 10, 7), (1000, None, 1000)])
+def test_a_loss_at_the_end_of_a_long_sequence_is_walked_for_one_block_not_for_all_steps(T, k_trunc, expected):
+    cfg = sab.Config(2, 4, 2, k_trunc=k_trunc)
+    rng = np.random.default_rng(0)
+    y, tape = sab.forward(sab.init_params(cfg, rng), rng.standard_normal((T, 2, 2)), cfg)
+    steps, _ = visited(late(y, T - 1), tape)
+    assert steps == list(range(T - 1, T - 1 - expected, -1))
+    assert credit.count(tape, late(y, T - 1)) == (expected, 0)
+
+
+def test_sab_walks_the_blocks_of_what_was_recalled_and_of_what_these_recalled():
+    cfg = sab.Config.sab(2, 4, 2, k_trunc=5, k_top=2, k_att=5, score="mlp")
+    rng = np.random.default_rng(1)
+    params = sab.init_params(cfg, rng)
+    params["W_q"] = 3 * rng.standard_normal((4, 4))             # sharp scores: a few states are recalled again and again
+    y, tape = sab.forward(params, rng.standard_normal((203, 1, 2)), cfg)
+    steps, _ = visited(late(y, 202), tape)
+    expected, todo = set(), [202]
+    while todo:                                                 # as a child would: follow every edge
+        t = todo.pop()
+        if t in expected:
+            continue
+        expected.add(t)
+        todo += [t - 1] * bool(t % 5) + [tape.step_of(n) for n in tape.slots[t, 0] if n >= tape.n_given]
+    assert sorted(steps) == sorted(expected) and steps == sorted(steps, reverse=True) and 3 < len(steps) < 203
+    assert credit.count(tape, late(y, 202)).steps == len(steps)
+    assert credit.count(tape, late(y, 202)).skips == sum((tape.slots[t] >= tape.n_given).sum() for t in expected)
+
+
+@pytest.mark.parametrize("read, score, normalise, mental", READS)
+@pytest.mark.parametrize("at", [(0,), (7,), (3, 20), (22,)])
+def test_walking_only_what_credit_reaches_gives_the_gradient_of_walking_everything(read, score, normalise, mental, at,
+                                                                                    monkeypatch):
+    p = draw(3, read, score, normalise, mental, True, steps=(23,), k_trunc=4)
+    y, tape = sab.forward(p.params, p.x, p.cfg, state=p.state, checkpoint=p.checkpoint)
+    sparse = sab.backward(late(y, *at), tape, inputs=True)
+    walk = credit.walked(tape, late(y, *at))
+    assert walk[list(at)].all() and not walk[max(at) + 1:].any()
+    monkeypatch.setattr(credit, "walked", lambda tape, dy: np.ones(len(dy), bool))
+    full = sab.backward(late(y, *at), tape, inputs=True)
+    for name in full:
+        np.testing.assert_allclose(sparse[name], full[name], rtol=1e-11, atol=1e-14)
+
+
+def test_no_loss_at_all_walks_nothing_and_gives_zeros():
+    p = draw(0, "sparse", "mlp", "softmax", True, True)
+    y, tape = sab.forward(p.params, p.x, p.cfg)
+    steps, grads = visited(0 * y, tape)
+    assert steps == [] and not any(value.any() for value in grads.values())
+
+
+def test_a_watcher_is_told_three_streams_that_add_up_and_changes_nothing():
+    p = draw(6, "sparse", "dot", "softmax", True, True, steps=(8,), k_trunc=3, k_att=2)
+    y, tape = sab.forward(p.params, p.x, p.cfg)
+    dy, told = np.random.default_rng(1).standard_normal(y.shape), {}
+
+    def watch(t, dh_loss, dh_local, dh_memory, edges):
+        told[t] = dh_loss.copy(), dh_local.copy(), None if dh_memory is None else dh_memory.copy(), edges[0].shape
+    watched = sab.backward(dy, tape, watch=watch)
+    assert all(np.array_equal(value, watched[name]) for name, value in sab.backward(dy, tape).items())
+    assert sorted(told, reverse=True) == list(told) == list(range(7, -1, -1))
+    for t, (dh_loss, dh_local, dh_memory, _) in told.items():
+        np.testing.assert_allclose(dh_loss, dy[t] @ p.params["V_h"].T, rtol=1e-12)
+        assert (dh_memory is None) == (t % 2 == 0)
+        assert not dh_local.any() if t in (2, 5, 7) else dh_local.any()         # the last steps of the blocks

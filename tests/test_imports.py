@@ -1,0 +1,85 @@
+"""The core imports NumPy alone, and the order in which it is read is the order in which it is imported."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sab_numpy
+
+FOLDER = Path(sab_numpy.__file__).parent
+READING = sab_numpy.__doc__.partition("Reading")[2].split("\n\n")[0].replace(",", " ").split()
+CORE = ["config", "params", "lstm", "scores", "sparsify", "tape", "forward", "credit", "backward", "losses", "optim",
+        "gradcheck"]
+
+BLOCKED = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("scipy", "matplotlib", "cupy", "torch", "jax", "pytest", "yaml", "PIL"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+import sab_numpy as sab
+
+cfg = sab.Config.sab(2, 3, 2, k_trunc=3, k_top=2, k_att=2)
+rng = np.random.default_rng(0)
+params, x = sab.init_params(cfg, rng), rng.standard_normal((7, 2, 2))
+y, tape = sab.forward(params, x, cfg)
+loss, dy = sab.softmax_cross_entropy(y, rng.integers(0, 2, (7, 2)))
+grads = sab.backward(dy, tape)
+from sab_numpy.optim import adam_init, adam_step
+adam_step(params, grads, adam_init(params), 1e-3, clip=1.0)
+report = sab.check_gradients(params, x, cfg, rng)
+foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - set(BEFORE)
+print(report.ok, *sorted(foreign))
+"""
+
+
+def test_the_core_runs_with_numpy_alone():
+    code = "import sys; BEFORE = [name.partition('.')[0] for name in sys.modules]\n" + BLOCKED
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=FOLDER.parent)
+    assert done.returncode == 0, done.stderr
+    ok, *foreign = done.stdout.split()
+    assert ok == "True" and set(foreign) <= {"numpy", "sab_numpy", "numexpr", "mkl"}, foreign
+
+
+def test_the_block_is_not_empty():
+    code = BLOCKED.partition("import numpy")[0] + "import scipy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1 and "scipy is blocked" in done.stderr
+
+
+def imported(name):
+    """The modules of the package that module `name` imports, wherever in the file."""
+    tree = ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "sab_numpy":
+                yield from [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            elif parts[0] not in sys.stdlib_module_names:
+                yield parts[0]
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names
+                        if alias.name.partition(".")[0] not in sys.stdlib_module_names)
+
+
+def test_the_package_names_the_reading_order():
+    assert READING == CORE
+
+
+@pytest.mark.parametrize("name", ["backend", *CORE])
+def test_a_module_of_the_core_imports_only_numpy_and_what_is_read_before_it(name):
+    before = {"backend", "report"} | set(CORE[:CORE.index(name)] if name in CORE else [])
+    assert set(imported(name)) - {"numpy"} <= before - {name}
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_is_short_enough_to_be_read(name):
+    lines = (FOLDER / f"{name}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 250 and max(map(len, lines)) <= 120

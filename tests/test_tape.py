@@ -1,0 +1,146 @@
+"""Recording and frozen replay: for anyone's function, and for forward."""
+
+import numpy as np
+import pytest
+from small_models import READS, draw
+
+import sab_numpy as sab
+from sab_numpy.tape import _mode
+
+
+def f(w):
+    """Something with a stopped value and a discrete choice."""
+    kept = sab.stop("kept", w * w)
+    best = sab.choose("best", np.argsort(-w)[:2])
+    return kept, best, (w * kept)[best].sum()
+
+
+W = np.array([0.3, -1.2, 2.0])
+
+
+def test_outside_a_context_stop_and_choose_hand_on_what_they_are_given():
+    value, indices = W * W, np.array([2, 0])
+    assert sab.stop("a", value) is value and sab.stop("a", value) is value and sab.choose("b", indices) is indices
+
+
+def test_a_recording_keeps_every_stop_and_choice_by_name():
+    with sab.record() as tape:
+        kept, best, _ = f(W)
+    assert set(tape) == {"kept", "best"} and tape["kept"] is kept and tape["best"] is best
+
+
+def test_a_replay_gives_back_what_was_kept_and_names_the_choices_that_differ():
+    with sab.record() as tape:
+        kept, best, value = f(W)
+    with sab.replay(tape) as mode:
+        assert f(W)[2] == value
+    assert mode.changed == []
+    with sab.replay(tape) as mode:
+        again = f(-W)
+    assert again[0] is kept and again[1] is best and mode.changed == ["best"]
+
+
+def test_the_derivative_of_the_replay_is_the_truncated_gradient():
+    with sab.record() as tape:
+        kept, best, _ = f(W)
+    direction = np.array([1.0, -2.0, 0.5])
+    with sab.replay(tape):
+        derivative = f(W + 1e-30j * direction)[2].imag / 1e-30
+    truncated, full = (kept * direction)[best].sum(), (3 * W**2 * direction)[best].sum()
+    assert abs(derivative - truncated) < 1e-15 < 1e-2 < abs(derivative - full)
+
+
+@pytest.mark.parametrize("recorded, replayed, words", [
+    (lambda: sab.stop("a", W), lambda: sab.stop("b", W), "'b' was not recorded"),
+    (lambda: (sab.stop("a", W), sab.stop("b", W)), lambda: sab.stop("a", W), "'b' was recorded but not met"),
+    (lambda: sab.stop("a", W), lambda: (sab.stop("a", W), sab.stop("a", W)), "'a' was met twice"),
+    (lambda: sab.stop("a", W), lambda: None, "'a' was recorded but not met"),
+    (lambda: None, lambda: sab.choose("a", W), "'a' was not recorded"),
+    (lambda: sab.stop(("h", 3), W), lambda: sab.stop(("h", 3), W[:2]), r"\('h', 3\).*shape \(3,\), found \(2,\)"),
+    (lambda: (sab.stop("a", W), sab.stop("a", W)), lambda: None, "'a' was recorded twice"),
+], ids=["extra", "missing", "doubled", "nothing met", "nothing recorded", "another shape", "recorded twice"])
+def test_another_function_than_the_recorded_is_one_clear_error(recorded, replayed, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        with sab.record() as tape:
+            recorded()
+        with sab.replay(tape):
+            replayed()
+    assert "\n" not in str(caught.value)
+    assert _mode.get() is None
+
+
+def test_an_error_inside_a_replay_is_not_hidden_by_what_was_not_met():
+    with sab.record() as tape:
+        f(W)
+    with pytest.raises(ZeroDivisionError), sab.replay(tape):
+        1 / 0
+    assert _mode.get() is None and sab.stop("kept", W) is W
+
+
+# --- forward(..., frozen=tape) -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("read, score, normalise, mental", READS)
+@pytest.mark.parametrize("checkpoint", [None, "blocks"])
+def test_the_frozen_replay_has_the_same_value_to_the_last_bit(read, score, normalise, mental, checkpoint):
+    p = draw(7, read, score, normalise, mental, True)
+    y, tape = sab.forward(p.params, p.x, p.cfg, state=p.state, checkpoint=checkpoint)
+    again, replayed = sab.forward(p.params, p.x, p.cfg, frozen=tape, state=p.state)
+    assert np.array_equal(y, again) and replayed.changed == []
+    thrice, _ = sab.forward(p.params, p.x, p.cfg, frozen=replayed, state=p.state)
+    assert np.array_equal(y, thrice)
+
+
+def test_a_replay_elsewhere_names_the_recalls_that_would_be_others():
+    p = draw(3, "sparse", "dot", "softmax", True, True, steps=(8,))
+    _, tape = sab.forward(p.params, p.x, p.cfg)
+    moved = {**p.params, "W_q": -p.params["W_q"]}
+    y, replayed = sab.forward(moved, p.x, p.cfg, frozen=tape)
+    assert replayed.changed and all(name[0] == "recall" for name in replayed.changed)
+    assert np.array_equal(replayed.slots, tape.slots) and not np.array_equal(y, sab.forward(moved, p.x, p.cfg)[0])
+
+
+@pytest.mark.parametrize("change", ["k_trunc", "k_top", "k_att", "mental_updates", "steps", "batch", "memory"])
+def test_a_tape_of_another_shape_or_configuration_is_one_clear_error(change):
+    p = draw(0, "sparse", "mlp", "softmax", True, True, steps=(7,), k_trunc=3, k_top=2, k_att=2)
+    p = p._replace(x=np.random.default_rng(0).standard_normal((7, 3, p.cfg.n_in)), state=None)
+    _, tape = sab.forward(p.params, p.x, p.cfg)
+    cfg, x, state = p.cfg, p.x, None
+    if change == "steps":
+        x = x[:5]
+    elif change == "batch":
+        x = x[:, :2]
+    elif change == "memory":
+        state = sab.State(*np.zeros((2, 3, cfg.n_hidden)), np.zeros((7, 3, cfg.n_hidden)))
+    else:
+        cfg = sab.Config(**{**vars(cfg), change: False if change == "mental_updates" else 1})
+    with pytest.raises(ValueError, match="frozen: expected") as caught:
+        sab.forward(p.params, x, cfg, frozen=tape, state=state)
+    assert "\n" not in str(caught.value) and _mode.get() is None
+
+
+def test_forward_inside_a_function_of_ones_own_records_and_replays_with_it():
+    p = draw(2, "sparse", "dot", "softmax", True, True)
+
+    def loss(params):
+        y, tape = sab.forward(params, p.x, p.cfg, state=p.state)
+        return (y * p.cotangent).sum() + sab.stop("extra", params["b_y"] ** 2).sum(), tape
+    with sab.record() as recording:
+        value, tape = loss(p.params)
+        grads = sab.backward(p.cotangent, tape)
+    assert "extra" in recording and any(name[0] == "h" for name in recording)
+    direction = {name: np.random.default_rng(0).standard_normal(v.shape) for name, v in p.params.items()}
+    with sab.replay(recording):
+        moved = loss({name: v + 1e-30j * direction[name] for name, v in p.params.items()})[0]
+    by_hand = sum((grads[name] * direction[name]).sum() for name in grads)
+    assert moved.real == pytest.approx(value, abs=1e-14) and moved.imag / 1e-30 == pytest.approx(by_hand, rel=1e-11)
+
+
+@pytest.mark.parametrize("read", ["sparse", "dense"])
+def test_backward_may_recompute_inside_a_recording(read):
+    p = draw(1, read, "dot", "softmax", True, True)
+    with sab.record():
+        _, tape = sab.forward(p.params, p.x, p.cfg, checkpoint="blocks")
+        inside = sab.backward(p.cotangent, tape)
+    outside = sab.backward(p.cotangent, tape)
+    assert all(np.array_equal(inside[name], outside[name]) for name in inside)
