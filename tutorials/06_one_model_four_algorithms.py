@@ -1,0 +1,160 @@
+# %% [markdown]
+# # One model, four algorithms
+#
+# *25 minutes. You need: tutorials 03 and 05.*
+# *You will see: two numbers turn one program into [BPTT](../GLOSSARY.md#bptt), [truncated
+# BPTT](../GLOSSARY.md#truncated-bptt), [self-attention](../GLOSSARY.md#self-attention) and SAB; and a picture of who
+# gives credit to whom in each.*
+#
+# Papers give each of these a section of its own. Here they are one forward and one backward. `k_trunc` says how far the
+# [credit](../GLOSSARY.md#credit) walks before it is [cut](../GLOSSARY.md#cut); `k_top` says how many past states a step
+# [recalls](../GLOSSARY.md#recall).
+#
+# | algorithm | k_trunc | k_top |
+# |---|---|---|
+# | LSTM, BPTT | None: never | 0: none |
+# | LSTM, truncated BPTT | k | 0 |
+# | LSTM with self-attention | None | None: all |
+# | SAB | k | K |
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy import credit
+from sab_numpy.plots import COLOURS
+
+T, D, H = 24, 8, 16
+four = {"BPTT": sab.Config.full_bptt(D, H, D),
+        "truncated BPTT": sab.Config.truncated_bptt(D, H, D, k_trunc=4),
+        "self-attention": sab.Config.self_attention(D, H, D, k_att=4),
+        "SAB": sab.Config.sab(D, H, D, k_trunc=4, k_top=2, k_att=4)}
+rng = np.random.default_rng(3)
+params = sab.init_params(four["SAB"], rng)
+x, targets = rng.integers(0, D, (T, 1)), rng.integers(0, D, (T, 1))
+assert all(set(sab.init_params(cfg, rng)) == set(params) for cfg in four.values())
+
+# %% [markdown]
+# All four have the same parameters, by name and shape. (Those without a memory have no use for `W_q`, and give it a
+# gradient of zero.) So one set of numbers goes through all four.
+#
+# ## 1. Forward: two kinds
+#
+# Cutting is a matter of the way back. With equal `k_top` the forward is the same, to the last bit:
+
+# %%
+outputs = {name: sab.forward(params, x, cfg)[0] for name, cfg in four.items()}
+uncut = sab.forward(params, x, sab.Config.sab(D, H, D, k_trunc=None, k_top=2, k_att=4))[0]
+assert (outputs["BPTT"] == outputs["truncated BPTT"]).all()
+assert (outputs["SAB"] == uncut).all()
+assert not np.allclose(outputs["SAB"], outputs["BPTT"])
+print("forward: BPTT and truncated BPTT equal to the last bit; so are SAB with and without cuts")
+
+# %% [markdown]
+# And there is a bridge between the last two. SAB that recalls so many states that none is left out *is* self-attention:
+
+# %%
+everything = sab.Config.sab(D, H, D, k_trunc=None, k_top=99, k_att=4, empty_slots=1)
+difference = abs(sab.forward(params, x, everything)[0] - outputs["self-attention"]).max()
+print(f"SAB with K = 99 against self-attention: largest difference {difference:.0e}")
+assert difference < 1e-12
+
+# %% [markdown]
+# ## 2. Backward: who gives credit to whom?
+#
+# Let one answer at a time have a say, and write down how much credit arrives at each input: one row for each answer. 24
+# answers, 24 ways back.
+
+# %%
+def who_credits_whom(cfg):
+    """Entry [t, s]: credit that the answer at step t gives to the input of step s. (T, T)"""
+    y, tape = sab.forward(params, x, cfg)
+    _, dy = sab.softmax_cross_entropy(y, targets)
+    rows = []
+    for t in range(T):
+        alone = np.zeros_like(dy)
+        alone[t] = dy[t]
+        rows.append(np.linalg.norm(sab.backward(alone, tape, inputs=True)["dx"][:, 0], axis=1))
+    return np.array(rows)
+
+
+maps = {name: who_credits_whom(cfg) for name, cfg in four.items()}
+t, s = np.indices((T, T))
+for name, found in maps.items():
+    assert (found[s > t] == 0).all()                                        # nobody credits the future
+assert (maps["BPTT"][s <= t] > 0).all()
+assert ((maps["truncated BPTT"] > 0) == ((s <= t) & (s // 4 == t // 4))).all()      # its own block, and nothing else
+assert (maps["self-attention"][s <= t] > 0).all()
+beyond = (maps["SAB"] > 0) & (s // 4 != t // 4)
+assert beyond.any()                                                         # what the skips add
+print(f"pairs with credit: BPTT {(maps['BPTT'] > 0).sum()}, truncated {(maps['truncated BPTT'] > 0).sum()}, "
+      f"SAB {(maps['SAB'] > 0).sum()}, of them {beyond.sum()} by skips")
+
+# %% [markdown]
+# ## 3. What it costs
+#
+# Now the last answer alone. `credit.count` says how many steps the way back must walk and how many
+# [skips](../GLOSSARY.md#skip) it takes. The [cosine](../GLOSSARY.md#cosine) is that with the whole gradient of the same
+# forward: 1 means that cutting did no harm.
+
+# %%
+def gradient(cfg):
+    """The parameters' gradient as one list, and what it cost."""
+    y, tape = sab.forward(params, x, cfg)
+    _, dy = sab.softmax_cross_entropy(y, targets)
+    dy[:-1] = 0
+    grads = sab.backward(dy, tape)
+    return np.concatenate([grads[name].ravel() for name in params]), credit.count(tape, dy)
+
+
+def whole(cfg):
+    """The same forward, with nothing cut and nothing held constant."""
+    return gradient(sab.Config(D, H, D, k_top=None if cfg.dense_forward else cfg.k_top, k_att=cfg.k_att))[0]
+
+
+print(f"{'':30}{'forward':>9}{'backward':>10}{'steps':>7}{'skips':>7}{'cosine':>8}")
+more = {"dense and sparse": sab.Config.sab(D, H, D, k_trunc=4, k_top=2, k_att=4, dense_forward=True),
+        "SAB without mental updates": sab.Config.sab(D, H, D, k_trunc=4, k_top=2, k_att=4, mental_updates=False)}
+cost = {}
+for name, cfg in (four | more).items():
+    g, cost[name] = gradient(cfg)
+    full = whole(cfg)
+    cosine = g @ full / np.linalg.norm(g) / np.linalg.norm(full)
+    forward = "-" if cfg.k_top == 0 else "dense" if cfg.k_top is None or cfg.dense_forward else "sparse"
+    backward = ("-" if cfg.k_top == 0 else "none" if not cfg.mental_updates else
+                "dense" if cfg.k_top is None else "sparse")
+    print(f"{name:30}{forward:>9}{backward:>10}{cost[name].steps:>7}{cost[name].skips:>7}{cosine:>8.3f}")
+    if cfg.k_trunc is None:
+        assert np.isclose(cosine, 1)
+assert cost["truncated BPTT"].steps == 4 and cost["BPTT"].steps == T
+assert cost["SAB"].skips < cost["self-attention"].skips
+assert cost["SAB without mental updates"] == (4, 0)
+
+# %% [markdown]
+# Two variants stand below the four:
+#
+# * *dense and sparse*: the forward reads every slot, credit goes only through the two largest. The paper's slides
+#   name both forms.
+# * *without mental updates*: what was recalled counts as a constant. The recalled state is used, but nobody tells it
+#   so. A [mental update](../GLOSSARY.md#mental-update) is just this credit to a recalled state.
+#
+# With 24 steps the walk is short in any case. Of a longer sequence BPTT walks all, and truncated BPTT still 4 steps.
+
+# %%
+fig, axes = plt.subplots(1, 4, figsize=(14, 4), sharey=True, layout="constrained")
+colours = [COLOURS[key] for key in ("bptt", "tbptt", "attention", "sab")]
+top = max(found.max() for found in maps.values())
+for ax, (name, found), colour in zip(axes, maps.items(), colours, strict=True):
+    image = ax.imshow(np.log10(np.where(found > 0, found, np.nan) / top), cmap="viridis", vmin=-5, vmax=0)
+    ax.set(title=name, xlabel="input of step s")
+    ax.title.set_color(colour)
+axes[0].set_ylabel("answer at step t")
+fig.colorbar(image, ax=axes, label="log10 of the credit (white: none)")
+Path("tutorials/out").mkdir(parents=True, exist_ok=True)
+fig.savefig("tutorials/out/06_four_algorithms.png", dpi=100)
+
+# %% [markdown]
+# **Try it.** Give SAB `k_trunc=1`. What is left of its picture? And with `k_att=1`?
