@@ -18,7 +18,7 @@ def add_arguments(parser):
     parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths to train at (default: the table's)")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trainings at a time, a core each (default: 1)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time, a core each (default: 2)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, then print the table")

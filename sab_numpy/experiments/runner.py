@@ -117,6 +117,9 @@ def train(wanted, data, runs, jobs=1):
             if live:
                 print("\r" + " | ".join(training.words() for training in active) + "   ", end="", file=sys.stderr, flush=True)
             time.sleep(0.3)
+    except KeyboardInterrupt:
+        print(f"\nsaved in {runs}; the same command goes on", file=sys.stderr)
+        raise
     finally:
         for training in active:
             training.close()
