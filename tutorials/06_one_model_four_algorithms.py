@@ -148,7 +148,7 @@ fig, axes = plt.subplots(1, 4, figsize=(14, 4), sharey=True, layout="constrained
 colours = [COLOURS[key] for key in ("bptt", "tbptt", "attention", "sab")]
 top = max(found.max() for found in maps.values())
 for ax, (name, found), colour in zip(axes, maps.items(), colours, strict=True):
-    image = ax.imshow(np.log10(np.where(found > 0, found, np.nan) / top), cmap="viridis", vmin=-5, vmax=0)
+    image = ax.imshow(np.log10(np.where(found > 0, found, np.nan) / top), cmap="viridis", vmin=-3, vmax=0)
     ax.set(title=name, xlabel="input of step s")
     ax.title.set_color(colour)
 axes[0].set_ylabel("answer at step t")

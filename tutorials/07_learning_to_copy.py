@@ -43,9 +43,12 @@ x, targets = sequences(WAIT, 1, np.random.default_rng(0))
 print("reads", *x[:, 0])
 print("says ", *targets[:, 0])
 assert (x[:SYMBOLS] == targets[-SYMBOLS:]).all() and len(x) == WAIT + 2 * SYMBOLS
+guesses = np.random.default_rng(1).integers(1, 9, 100_000)
+print(f"always guessing: about {100 * (guesses == 3).mean():.0f} % right; chance is {100 / 8} %")
+assert abs((guesses == 3).mean() - 1 / 8) < 0.01
 
 # %% [markdown]
-# Whoever guesses is right once in eight times: [chance](../GLOSSARY.md#chance) is 12.5 %.
+# Whoever guesses is right once in eight times. This is the level of [chance](../GLOSSARY.md#chance).
 #
 # ## 2. Two learners
 #
@@ -138,6 +141,7 @@ for t in range(T):
 print("mean weights of the answers:", dict(zip(["nothing", *stored], np.round(weights[-SYMBOLS:].mean(0), 2).tolist(),
                                                 strict=True)))
 assert np.allclose(weights.sum(1), 1, atol=1e-5)
+assert QUICK or weights[-SYMBOLS:].mean(0).argmax() == 1 + stored.index(SYMBOLS - 1)      # the state of step 4
 
 # %%
 fig, (learning, recalled) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
@@ -156,7 +160,8 @@ Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)
 
 # %% [markdown]
-# The symbols stand in blocks of their own, and their last state is that of step 4: the second column.
+# The five symbols fill the first block, and its last state, that of step 4, has seen them all. It is what the answers
+# recall most.
 #
 # **Try it.** Change `seed`. Not every seed learns in so few updates; that is honest, and larger runs have it too.
 # Then set `k_att=2` for SAB: which symbols can no longer get credit through a skip (tutorial 05, last question)?

@@ -1,0 +1,180 @@
+"""Every tutorial runs, says what it says of itself, and links a term of the glossary before it uses it."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+
+ROOT = Path(__file__).parent.parent
+TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
+every = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+build = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
+
+
+def run(path, folder, quick=True):
+    """What the tutorial prints; run in `folder`, where its picture goes."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1",
+                                "SAB_QUICK": "1" if quick else "0", "PYTHONWARNINGS": "error::UserWarning"}
+    done = subprocess.run([sys.executable, str(path)], cwd=folder, env=environment, capture_output=True, text=True,
+                          timeout=600)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """printed(path): the output and the pictures of a tutorial in quick mode, run once."""
+    @cache
+    def once(path):
+        folder = tmp_path_factory.mktemp(path.stem)
+        return run(path, folder), sorted(folder.glob("tutorials/out/*.png"))
+    return once
+
+
+def test_the_tutorials_are_there_from_00_to_10():
+    assert [path.name[:2] for path in TUTORIALS] == [f"{n:02d}" for n in range(11)]
+
+
+@every
+def test_a_tutorial_runs_in_quick_mode_and_leaves_a_picture_or_a_table(path, printed):
+    output, pictures = printed(path)
+    assert pictures or "table" in path.read_text()
+    assert len(output.splitlines()) >= 3
+    assert all(picture.name.startswith(path.name[:2]) and picture.stat().st_size > 5000 for picture in pictures)
+
+
+@pytest.mark.slow
+@every
+def test_a_tutorial_runs_in_full(path, tmp_path):
+    run(path, tmp_path, quick=False)
+
+
+@every
+def test_a_tutorial_keeps_the_rules(path):
+    text, code = path.read_text(), "\n".join(source for kind, source in build["cells"](path.read_text()) if kind == "code")
+    header = text.split("\n# %%\n")[0]
+    assert 80 <= len(text.splitlines()) <= 200 and max(map(len, text.splitlines())) <= 120
+    assert text.startswith("# %% [markdown]\n# # ") and re.search(r"\*\d+ minutes", header)
+    assert "You need:" in header and "You will see:" in header
+    assert not re.search(r"__file__|argparse|sys\.argv|get_ipython|urllib|plt\.show", code)
+    assert not re.search(r"^\s*[%!]", code, re.M)
+    assert code.count("assert ") >= 5
+
+
+# The glossary.
+
+def glossary():
+    """{term in lower case: anchor}."""
+    return {term.lower(): anchor for anchor, term in
+            re.findall(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', (ROOT / "GLOSSARY.md").read_text())}
+
+
+def unlinked(text, terms):
+    """Terms that the prose of a tutorial uses before it links them."""
+    prose = "\n".join("\n".join(line for line in source.splitlines() if not line.startswith(("#", "    ")))
+                      for kind, source in build["cells"](text) if kind == "markdown")
+    prose = re.sub(r"`[^`\n]*`", "", prose)
+    # a link to the glossary, a link elsewhere (skipped), or a bare word; the longest term first
+    words = "|".join(sorted(map(re.escape, terms), key=len, reverse=True)).replace(r"\ ", r"\s+")
+    found, linked = [], set()
+    for match in re.finditer(rf"\[[^\]]*\]\(\.\./GLOSSARY\.md#([\w-]+)\)|\b({words})s?\b", prose, re.I):
+        if match[1]:
+            linked.add(match[1])
+        elif terms[re.sub(r"\s+", " ", match[2].lower())] not in linked:
+            found.append(match[2])
+    return list(dict.fromkeys(found))
+
+
+@every
+def test_a_tutorial_links_a_term_before_it_uses_it(path):
+    assert unlinked(path.read_text(), glossary()) == []
+
+
+def test_a_term_without_its_link_is_found():
+    cell = "# %% [markdown]\n# # A skip\n#\n# {} and then `skip` the skips.\n"
+    assert unlinked(cell.format("Skips come first, [skip](../GLOSSARY.md#skip)"), {"skip": "skip"}) == ["Skips"]
+    assert unlinked(cell.format("A [skip](../GLOSSARY.md#skip)"), {"skip": "skip"}) == []
+    assert unlinked(cell.format("An empty\n# slot"), {"slot": "slot", "empty slot": "e", "skip": "s"}) == ["empty\nslot", "skip"]
+
+
+@every
+def test_links_of_a_tutorial_lead_to_the_glossary(path):
+    assert set(re.findall(r"GLOSSARY\.md#([\w-]+)", path.read_text())) <= set(glossary().values())
+
+
+def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(printed):
+    lines = [line for line in (ROOT / "GLOSSARY.md").read_text().splitlines() if line.startswith("- ")]
+    assert len(lines) == len(glossary()) >= 20
+    for line in lines:
+        path, rest = re.search(r"\[Tutorial \d\d\]\(tutorials/(\w+\.py)\): (.*)\*$", line).groups()
+        numbers = re.findall(r"`(.+?)`", rest)
+        assert numbers, line
+        for number in numbers:
+            assert number in printed(ROOT / "tutorials" / path)[0], line
+
+
+# The index and the notebooks.
+
+def test_the_index_names_every_tutorial_with_its_minutes():
+    index = (ROOT / "tutorials" / "README.md").read_text()
+    for path in TUTORIALS:
+        minutes = re.search(r"\*(\d+) minutes", path.read_text())[1]
+        assert re.search(rf"\({path.name}\) \| {minutes} \|", index), path.name
+
+
+@every
+def test_a_notebook_holds_the_tutorial_word_for_word(path):
+    notebook = json.loads(build["notebook"](path.read_text()))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert notebook["nbformat"] == 4 and notebook["cells"][0]["cell_type"] == "markdown" and len(code) >= 4
+    for source in code:
+        assert source in path.read_text()
+        compile(source, path.name, "exec")
+    assert "".join(notebook["cells"][0]["source"]).startswith("# ")
+
+
+# All of SAB in one file.
+
+ONE_FILE = ROOT / "tutorials" / "sab_in_one_file.py"
+
+
+def gradients(k_trunc, k_top, k_att, seed=0):
+    """(package's, the one file's): output, loss and gradients."""
+    one = runpy.run_path(str(ONE_FILE), run_name="one")
+    cfg = sab.Config(7, 5, 6, k_trunc=k_trunc, k_top=k_top, k_att=k_att, empty_slots=1)
+    rng = np.random.default_rng(seed)
+    params = sab.init_params(cfg, rng) | {"W_q": rng.standard_normal((5, 5))}
+    x, targets = rng.integers(0, 7, (13, 4)), rng.integers(0, 6, (13, 4))
+    y, tape = sab.forward(params, x, cfg)
+    loss, dy = sab.softmax_cross_entropy(y, targets)
+    theirs_y, theirs_tape = one["forward"](params, x, k_top, k_att)
+    theirs_loss, theirs_dy = one["cross_entropy"](theirs_y, targets)
+    return ({"y": y, "loss": loss, **sab.backward(dy, tape)},
+            {"y": theirs_y, "loss": theirs_loss, **one["backward"](params, x, theirs_dy, theirs_tape, k_trunc, k_att)})
+
+
+@pytest.mark.parametrize("setting", [(3, 2, 2), (None, 0, 1), (4, 0, 1), (5, 3, 3), (None, 2, 1), (1, 1, 4)])
+def test_the_one_file_equals_the_package(setting):
+    ours, theirs = gradients(*setting)
+    for name, value in ours.items():
+        assert np.abs(value - theirs[name]).max() <= 1e-12 * max(np.abs(value).max(), 1e-3), name
+
+
+def test_the_comparison_with_the_one_file_sees_a_cut_in_the_wrong_place():
+    ours, _ = gradients(3, 2, 2)
+    _, theirs = gradients(4, 2, 2)
+    assert np.abs(ours["W_h"] - theirs["W_h"]).max() > 1e-6
+
+
+def test_the_one_file_is_about_150_lines_and_trains_in_quick_mode(tmp_path):
+    assert len(ONE_FILE.read_text().splitlines()) <= 155
+    assert "right" in run(ONE_FILE, tmp_path)
