@@ -40,6 +40,8 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     if frozen is not None and (frozen.cfg != cfg or frozen.x.shape[:2] != x.shape[:2]):
         raise ValueError(f"frozen: expected a tape of {cfg} and x of shape {x.shape[:2]}, "
                          f"found {frozen.cfg} and {frozen.x.shape[:2]}")
+    if frozen is not None and (frozen.buffers is None or reuse is frozen):
+        raise ValueError("frozen: expected a tape with its buffers, found one that gives them to another forward")
     T, B = x.shape[:2]
     with joined(frozen and frozen.recording) as mode:
         tape, part = _start(xp, params, x, cfg, state, checkpoint, reuse)

@@ -45,7 +45,7 @@ def test_the_core_runs_with_numpy_alone():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=FOLDER.parent)
     assert done.returncode == 0, done.stderr
     ok, *foreign = done.stdout.split()
-    assert ok == "True" and set(foreign) <= {"numpy", "sab_numpy", "numexpr", "mkl"}, foreign
+    assert ok == "True" and {name for name in foreign if "cython" not in name} == {"numpy", "sab_numpy"}, foreign
 
 
 def test_the_block_is_not_empty():

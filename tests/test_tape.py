@@ -119,6 +119,15 @@ def test_a_tape_of_another_shape_or_configuration_is_one_clear_error(change):
     assert "\n" not in str(caught.value) and _mode.get() is None
 
 
+def test_a_tape_that_gave_its_buffers_away_is_refused():
+    p = draw(0, "dense", "mlp", "softmax", True, True)
+    _, tape = sab.forward(p.params, p.x, p.cfg, state=p.state)
+    for _ in range(2):                                          # lends them to its own replay, then has none
+        with pytest.raises(ValueError, match="frozen: expected a tape with its buffers, found"):
+            sab.forward(p.params, p.x, p.cfg, frozen=tape, state=p.state, reuse=tape)
+        sab.forward(p.params, p.x, p.cfg, state=p.state, reuse=tape if tape.buffers else None)
+
+
 def test_forward_inside_a_function_of_ones_own_records_and_replays_with_it():
     p = draw(2, "sparse", "dot", "softmax", True, True)
 
