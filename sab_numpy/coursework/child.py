@@ -86,7 +86,7 @@ def fence(allowed, readable, unreadable, violations):
             path, _, flags = args
             if isinstance(path, int) or (flags or 0) & writing:
                 refuse(f"open {path!r} for writing")
-            real = os.path.realpath(os.fsdecode(path))
+            real = os.path.realpath(os.fsdecode(path)) + os.sep
             if any(real.startswith(root) for root in closed) or not any(real.startswith(root) for root in roots):
                 refuse(f"read {path!r}")
         elif event.startswith(REFUSED_EVENTS) and event not in HARMLESS_EVENTS:
@@ -179,6 +179,7 @@ def main(folder):
     with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
         job = json.load(file)
     limit(job["megabytes"], job["seconds"])
+    standard = list(sys.path)                                  # Python's own modules
     sys.path.append(job["numpy_folder"])
     import numpy as np
     with np.load(os.path.join(folder, "cases.npz"), allow_pickle=False) as file:
@@ -193,7 +194,7 @@ def main(folder):
         allowed.append(job["earlier"])
     violations = []
     with open(os.path.join(folder, "results.npz"), "wb") as results:
-        readable = [os.path.dirname(os.__file__), os.path.dirname(np.__file__), folder]
+        readable = [*standard, job["numpy_folder"], folder]
         student_import = fence(allowed, readable, job["unreadable"], violations)
         started = time.perf_counter()
         arrays, notes = answer(source, job, cases, student_import, np)

@@ -103,6 +103,16 @@ def named(unit):
     return f"{unit.name}, gate {unit.gate}," if unit.gate else unit.name
 
 
+def whole(unit, units):
+    """All gates together, where all of them are wrong."""
+    parts = [other for other in units if other.name == unit.name]
+    if unit.gate is None or not all(part.wrong for part in parts):
+        return unit
+    got, want = ([np.concatenate(arrays, axis=-1) for arrays in zip(*many)]
+                 for many in ([part.got for part in parts], [part.want for part in parts]))
+    return unit._replace(gate=None, got=got, want=want)
+
+
 def relation(module, unit, units, cases):
     """What a wrong unit simply is: swapped, a copy, transposed, a multiple; or None."""
     swapped = relations.other_gate(unit, units) if unit.gate else None
@@ -113,6 +123,7 @@ def relation(module, unit, units, cases):
                 f"{unit.name}: gate {unit.gate} holds the numbers of gate {swapped} (copy-pasted?)")
     if relations.transposed(unit):
         return f"{named(unit)} is transposed"
+    unit = whole(unit, units)
     words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases])
     return words and f"{named(unit)} {words}"
 
@@ -122,6 +133,7 @@ def wrong_values(module, unit, units, cases):
     bad = [unit.cases[k] for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
     setting = only_where(cases, bad, unit.cases)
     time = relations.in_time(unit) if unit.name in getattr(module, "TIMED", ()) else None
+    unit = whole(unit, units)
     gates = [u.gate for u in units if u.name == unit.name and u.wrong] if unit.gate else []
     alone = "; the other gates are right" if len(gates) == 1 else ""
     where = (f", only where {setting}" if setting else "") + (f" ({time})" if time else "")

@@ -20,21 +20,25 @@ CHILD = Path(child.__file__).read_text(encoding="utf-8")       # as it was when 
 OURS = str(Path(child.__file__).resolve().parents[1])
 MOST_PRINTED = 1_000_000                                       # bytes; more is a flood
 MOST_RETURNED = 2**27                                          # bytes of all arrays together
-PATIENCE = 6
 KEPT = 2_000                                                   # bytes of what the student printed that are shown
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Processor seconds, where the system can count them; on the clock PATIENCE times as many, so that a busy machine
+    """Processor seconds, where the system can count them; on the clock `patience` times as many, so that a busy machine
     costs nobody a grade."""
 
     seconds: int = 10
     megabytes: int = 1024
+    patience: float = 6
+
+    @property
+    def clock(self):
+        return self.seconds * self.patience
 
     def __str__(self):
         memory = f"{self.megabytes} MB of memory" if sys.platform == "linux" else "no memory limit on this system"
-        clock = f"{self.seconds * PATIENCE} s on the clock"
+        clock = f"{self.clock:g} s on the clock"
         return f"{self.seconds} s of processor time, {clock}, {memory}" if os.name == "posix" else f"{clock}, {memory}"
 
 
@@ -118,9 +122,9 @@ def watch(folder, limits):
     listener.start()
     failure = None
     try:
-        process.wait(timeout=limits.seconds * PATIENCE)
+        process.wait(timeout=limits.clock)
     except subprocess.TimeoutExpired:
-        failure = f"time limit: not done after {limits.seconds * PATIENCE} s on the clock (an endless loop?)"
+        failure = f"time limit: not done after {limits.clock:g} s on the clock (an endless loop?)"
     finally:
         end(process)
         listener.join(timeout=2)

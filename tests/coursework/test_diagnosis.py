@@ -46,6 +46,11 @@ def test_the_worst_entry_its_ratio_and_the_right_outputs_are_told(tmp_path):
     assert "wrong: dW_x; right: dz, dc_prev" in lines[2]
 
 
+def test_a_sign_that_is_wrong_in_all_gates_is_said_once(tmp_path):
+    bug = planted_bugs.Planted("", 3, "    dW_h = np.dot(h_prev.T, dz)\n", "    dW_h = -np.dot(h_prev.T, dz)\n", ())
+    assert feedback(bug, tmp_path)[0] == "exercise 3: dW_h has the wrong sign"
+
+
 def test_two_mistakes_get_two_lines(tmp_path):
     text = student.solution(3).replace("do * o * (1 - o)", "do").replace("[db_i, db_f, ", "[db_f, db_f, ")
     lines = student.grade_text(tmp_path, 3, text).feedback

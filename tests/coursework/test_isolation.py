@@ -6,7 +6,7 @@ import student
 from sab_numpy.coursework import catalogue, isolate
 from sab_numpy.coursework.grading import grade, grade_exercise
 
-LIMITS = isolate.Limits(seconds=2, megabytes=1024)
+LIMITS = isolate.Limits(seconds=2, patience=60)
 HEAD = "import numpy as np\nEXERCISE = 1\nEXERCISE_SET = 1\n"
 DEFINITION = "def sigmoid_cross_entropy(z, targets):\n"
 # the names of os, reached without an import
@@ -54,6 +54,13 @@ def test_mischief_gets_nothing_and_is_named(name, tmp_path):
     assert words in result.feedback[0], result.feedback
 
 
+def test_the_clock_stops_what_uses_no_processor_time(tmp_path):
+    file = tmp_path / catalogue.file_name(1)
+    file.write_text(HEAD + "while True: pass\n")
+    result = grade_exercise(1, file, limits=isolate.Limits(seconds=100, patience=0.02))
+    assert result.points == 0 and "2 s on the clock" in result.feedback[0]
+
+
 @pytest.mark.parametrize("name, text", [(name, "import {}\n") for name in IMPORTS] + [
     ("torch", "__import__('{}')\n"), ("sab_numpy", "np.testing.__builtins__['__import__']('{}')\n")])
 def test_only_numpy_is_imported(name, text, tmp_path):
@@ -67,6 +74,20 @@ def test_earlier_parts_are_for_the_exercises_that_need_them_only(tmp_path):
     file = tmp_path / catalogue.file_name(3)
     file.write_text(student.solution(3) + "\nfrom earlier_08 import lstm_step_backward\n")
     assert "refused" in grade_exercise(3, file, limits=LIMITS).feedback[0]
+
+
+def test_what_numpy_needs_of_python_is_not_in_the_way(tmp_path):
+    text = student.solution(1).replace("    B, O = z.shape\n", """    B, O = z.shape
+    rng = np.random.default_rng()
+    np.linalg.svd(np.fft.fft(rng.normal(size=(3, 3))))
+    np.testing.assert_allclose(np.einsum("ij,jk,kl->il", *rng.normal(size=(3, 2, 2)), optimize=True).shape, (2, 2))
+    np.random.seed(3)
+    print(np.polynomial.Polynomial([1, 2])(z), np.ma.masked_less(z, 0), np.array2string(z), sep=chr(10))
+""")
+    file = tmp_path / catalogue.file_name(1)
+    file.write_text(text)
+    result = grade_exercise(1, file, limits=LIMITS)
+    assert result.status == "right", result.feedback
 
 
 def test_one_hostile_file_does_not_stop_the_rest(tmp_path):
