@@ -53,8 +53,8 @@ def _share(xp, y, shape, mask):
 def _check(y, targets, mask, axes):
     """The arrays' module. ValueError unless targets have the first `axes` axes of y, and mask these or two."""
     xp = namespace(y, targets, *(() if mask is None else (mask,)))
-    if y.ndim != 3:
-        raise ValueError(f"y: expected (T, B, n_out), found shape {y.shape}")
+    if y.ndim != 3 or not y.size:
+        raise ValueError(f"y: expected (T, B, n_out), each at least 1, found shape {y.shape}")
     shape, steps = y.shape[:axes], y.shape[:2]
     if targets.shape != shape:
         raise ValueError(f"targets: expected shape {shape}, found {targets.shape}")

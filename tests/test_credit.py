@@ -21,7 +21,7 @@ def late(y, *steps):
     return dy
 
 
-@pytest.mark.parametrize("T, k_trunc, expected", [(1000, 10, 10), (1000, 7, 1000 % 7), (997, 10, 7), (1000, None, 1000)])
+@pytest.mark.parametrize("T, k_trunc, expected", [(1000, 10, 10), (1000, 7, 6), (997, 10, 7), (1000, None, 1000)])
 def test_a_loss_at_the_end_of_a_long_sequence_is_walked_for_one_block_not_for_all_steps(T, k_trunc, expected):
     cfg = sab.Config(2, 4, 2, k_trunc=k_trunc)
     rng = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_sab_walks_the_blocks_of_what_was_recalled_and_of_what_these_recalled():
     cfg = sab.Config.sab(2, 4, 2, k_trunc=5, k_top=2, k_att=5, score="mlp")
     rng = np.random.default_rng(1)
     params = sab.init_params(cfg, rng)
-    params["W_q"] = 3 * rng.standard_normal((4, 4))             # sharp scores: a few states are recalled again and again
+    params["W_q"] = 3 * rng.standard_normal((4, 4))             # sharp scores: a few states are recalled often
     y, tape = sab.forward(params, rng.standard_normal((203, 1, 2)), cfg)
     steps, _ = visited(late(y, 202), tape)
     expected, todo = set(), [202]

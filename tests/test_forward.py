@@ -83,7 +83,7 @@ def test_gradients_have_the_names_and_shapes_of_the_parameters_in_every_setting(
             assert {n: g.shape for n, g in grads.items()} == {n: v.shape for n, v in params.items()}
 
 
-def test_the_first_parameters_are_as_the_design_says():
+def test_the_first_parameters_are_uniform_and_the_forget_bias_is_one():
     cfg = sab.Config(3, 16, 5)
     params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
     b = np.split(params["b"], 4)

@@ -10,12 +10,12 @@ Y, SQUARES = RNG.standard_normal((2, 5, 3, 4))                 # (T, B, O)
 TARGETS = RNG.integers(0, 4, (5, 3))
 STEPS = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])      # 6 of 15 count
 ENTRIES = RNG.random((5, 3, 4)) < 0.4
+A_LIST = "expected an array of NumPy or CuPy, found builtins.list"
 
-CALLS = {
-    "cross entropy": (lambda y, mask: sab.softmax_cross_entropy(y, TARGETS, mask), [None, STEPS, STEPS > 0, 0.5 * STEPS]),
-    "squared error": (lambda y, mask: sab.mean_squared_error(y, SQUARES, mask), [None, STEPS, STEPS > 0, ENTRIES]),
-}
-CASES = [(call, mask) for call, masks in CALLS.values() for mask in masks]
+CASES = [(lambda y, mask: sab.softmax_cross_entropy(y, TARGETS, mask), mask)
+         for mask in (None, STEPS, STEPS > 0, 0.5 * STEPS)]
+CASES += [(lambda y, mask: sab.mean_squared_error(y, SQUARES, mask), mask)
+          for mask in (None, STEPS, STEPS > 0, ENTRIES)]
 
 
 def test_cross_entropy_is_the_mean_of_minus_log_softmax_over_the_counted_steps():
@@ -26,9 +26,9 @@ def test_cross_entropy_is_the_mean_of_minus_log_softmax_over_the_counted_steps()
 
 
 def test_squared_error_is_the_mean_over_the_counted_entries():
-    assert sab.mean_squared_error(Y, SQUARES)[0] == pytest.approx(((Y - SQUARES) ** 2).mean(), rel=1e-13)
-    assert sab.mean_squared_error(Y, SQUARES, STEPS)[0] == pytest.approx(((Y - SQUARES) ** 2)[STEPS > 0].mean(), rel=1e-13)
-    assert sab.mean_squared_error(Y, SQUARES, ENTRIES)[0] == pytest.approx(((Y - SQUARES) ** 2)[ENTRIES].mean(), rel=1e-13)
+    squares = (Y - SQUARES) ** 2
+    for mask, counted in ((None, squares), (STEPS, squares[STEPS > 0]), (ENTRIES, squares[ENTRIES])):
+        assert sab.mean_squared_error(Y, SQUARES, mask)[0] == pytest.approx(counted.mean(), rel=1e-13)
 
 
 @pytest.mark.parametrize("call, mask", CASES)
@@ -57,7 +57,9 @@ def test_the_outputs_decide_the_dtype(dtype):
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda: sab.softmax_cross_entropy(Y[0], TARGETS), r"y: expected \(T, B, n_out\), found shape \(3, 4\)"),
+    (lambda: sab.softmax_cross_entropy(Y[0], TARGETS), r"y: expected \(T, B, n_out\), .* found shape \(3, 4\)"),
+    (lambda: sab.softmax_cross_entropy(Y[:0], TARGETS[:0]), r"y: expected \(T, B, n_out\), each at least 1, found"),
+    (lambda: sab.mean_squared_error(Y[:, :0], SQUARES[:, :0]), r"y: expected \(T, B, n_out\), each at least 1, found"),
     (lambda: sab.softmax_cross_entropy(Y, TARGETS[:4]), r"targets: expected shape \(5, 3\), found \(4, 3\)"),
     (lambda: sab.softmax_cross_entropy(Y, TARGETS * 1.0), "targets: expected integers, found float64"),
     (lambda: sab.softmax_cross_entropy(Y, TARGETS + 1), "targets: expected classes 0..3, found 1..4"),
@@ -66,12 +68,12 @@ def test_the_outputs_decide_the_dtype(dtype):
     (lambda: sab.softmax_cross_entropy(Y, TARGETS, 0 * STEPS), "mask: expected at least one counted step, found none"),
     (lambda: sab.mean_squared_error(Y, SQUARES, 0 * STEPS), "mask: expected at least one counted step, found none"),
     (lambda: sab.mean_squared_error(Y, SQUARES[..., :1]), r"targets: expected shape \(5, 3, 4\), found \(5, 3, 1\)"),
-    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS[:2]), r"mask: expected shape \(5, 3, 4\) or \(5, 3\), found \(2, 3\)"),
+    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS[:2]), r"mask: .* \(5, 3, 4\) or \(5, 3\), found \(2, 3\)"),
     (lambda: sab.mean_squared_error(Y, SQUARES * np.nan), "targets: expected finite numbers, found NaN"),
     (lambda: sab.mean_squared_error(Y, SQUARES + np.inf), "targets: expected finite numbers"),
-    (lambda: sab.softmax_cross_entropy(Y.tolist(), TARGETS), "expected an array of NumPy or CuPy, found builtins.list"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS.tolist()), "expected an array of NumPy or CuPy, found builtins.list"),
-    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS.tolist()), "expected an array of NumPy or CuPy, found builtins.list"),
+    (lambda: sab.softmax_cross_entropy(Y.tolist(), TARGETS), A_LIST),
+    (lambda: sab.softmax_cross_entropy(Y, TARGETS.tolist()), A_LIST),
+    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS.tolist()), A_LIST),
 ])
 def test_bad_input_is_one_line_what_expected_found(call, words):
     with pytest.raises(ValueError, match=words) as caught:

@@ -71,7 +71,7 @@ def test_all_slots_selected_equals_reading_all_of_them():
 
 
 def frozen_and_free_differences(p, name, h=1e-6):
-    """Differences of the loss along a fixed direction of one parameter: of the frozen replay, and of the loss itself."""
+    """Along a direction of one parameter: by hand, and differences of the frozen replay and of the free loss."""
     grads, tape = Model().analytic(p)
     direction = np.random.default_rng(0).standard_normal(p.params[name].shape)
     by_hand = (grads[name] * direction).sum()

@@ -41,7 +41,8 @@ class Graph:
 
             def f(moved):
                 read = [moved.get(n, M[n]) for n in range(len(a))]
-                return np.concatenate(plain_sab.step(moved, cfg, moved["dx"], moved["h"], moved["c"], read, slots, a)[:3])
+                made = plain_sab.step(moved, cfg, moved["dx"], moved["h"], moved["c"], read, slots, a)
+                return np.concatenate(made[:3])
             used = {name: value for name, value in p.params.items() if name not in ("V_h", "V_s", "b_y")}
             J = jacobian(f, used | inputs)
             self.direct.append({name: J[name] for name in (*used, "dx")})

@@ -75,8 +75,8 @@ def test_reused_buffers_change_no_bit_whatever_they_held(read, score, normalise,
     a = draw(41, read, score, normalise, mental, True, steps=(8,))
     y, tape = sab.forward(a.params, a.x, a.cfg, state=a.state)
     expected = sab.backward(a.cotangent, tape, inputs=True)
-    for b in (draw(42, "sparse", "mlp", "relu", True, True, steps=(11,)), draw(43, "none", "dot", "softmax", True, False),
-              draw(44, "all", "additive", "softmax", True, True)):
+    for b in (draw(42, "sparse", "mlp", "relu", True, True, steps=(11,)),
+              draw(43, "none", "dot", "softmax", True, False), draw(44, "all", "additive", "softmax", True, True)):
         y_old, old = sab.forward(b.params, b.x, b.cfg, state=b.state, checkpoint=b.checkpoint)
         sab.backward(b.cotangent, old)
         y_again, again = sab.forward(a.params, a.x, a.cfg, state=a.state, reuse=old)
