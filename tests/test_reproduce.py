@@ -224,9 +224,16 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
         assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
     run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
     assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == transfer.test(run, state.params, 12, 30)["ce10"]
-    line, = [line for line in capsys.readouterr().out.splitlines() if line.startswith("SAB 5/5                             12")][:1]
-    accuracies = [float(row["accuracy"]) for row in rows if row["T"] == "12"]
-    assert f"{100 * sum(accuracies) / 2:.2f} ({100 * min(accuracies):.2f} - " in line
+    assert "SAB 5/5                             12      2  " in capsys.readouterr().out
+
+
+def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers():
+    found = [(table.cell("sab-5-5", 100, seed), {"name": str(seed)}) for seed in range(3)]
+    tested = [{"name": name, "T": "300", "accuracy": accuracy} for name, accuracy in
+              (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))]
+    lines = list(tables.transfer(found, tested, ["sab-5-5", "attention"], 100, [300, 400]))[2:]
+    assert "  3   80.00 (50.00 - 100.00) " in lines[0] and lines[0].endswith(" 83")
+    assert [line.split()[-3:] for line in lines[1:]] == [["not", "run", "75"], ["not", "run", "28"], ["not", "run", "20"]]
 
 
 def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
@@ -238,9 +245,9 @@ def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
 def test_a_read_of_every_microstate_of_a_long_sequence_takes_few_sequences_at_once(monkeypatch):
     chunks = []
     monkeypatch.setattr(evaluation, "measure", lambda *args: chunks.append(args[-1]))
-    for name, T in (("sab-5-5", 100), ("sab-5-5", 5000), ("attention", 5000), ("attention", 100_000)):
-        transfer.test(quick(name, k_att=2), {}, T, 1000)
-    assert chunks == [200, 4, 4, 1]
+    for name, T in (("sab-5-5", 100), ("sab-5-5", 5000), ("attention", 100), ("attention", 5000), ("attention", 100_000)):
+        transfer.test(quick(name, k_att=1), {}, T, 1000)
+    assert chunks == [200, 4, 200, 2, 1]
 
 
 @pytest.mark.parametrize("accuracies, seed, rank", [
