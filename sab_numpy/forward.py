@@ -26,6 +26,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     params      dict of arrays (init_params); they decide dtype and backend
     x           (T, B, n_in) floats, or (T, B) integer symbols 0..n_in-1
     frozen      the tape of an earlier forward: repeat its stops and choices (see tape.py)
+                (to be differentiated by numbers: backward is for the forward that recorded)
     state       State(h, c, memory) to go on from, as tape.final_state; None: zeros and empty slots
     checkpoint  "blocks": keep little, recompute in backward
     reuse       an old tape whose buffers may be overwritten
