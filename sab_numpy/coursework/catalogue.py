@@ -41,7 +41,7 @@ def students_part(number):
 def student_copy(number):
     """The text of the file that a student fills in."""
     module = exercise(number)
-    advice = (f"About {module.MINUTES} minutes, {module.POINTS} points. Read first: tutorials/{module.TUTORIAL}_*.py\n"
+    advice = (f"About {module.MINUTES} minutes, {module.POINTS} points. Read first: tutorials/{module.TUTORIAL}.py\n"
               f"Try it: sab grade {file_name(number)}      Stuck: sab hint {number} --level 1")
     story, code = students_part(number).split('\n"""\n', 1)
     return f'{story}\n\n{advice}\n"""\n{code}'.replace("from .earlier_", "from earlier_")

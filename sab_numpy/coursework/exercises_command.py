@@ -29,7 +29,7 @@ def run(args):
         module = catalogue.exercise(number)
         if not args.out:
             print(f"{number:2}  {catalogue.title(number)}: about {module.MINUTES} minutes, {module.POINTS} points, "
-                  f"tutorial {module.TUTORIAL}")
+                  f"tutorial {module.TUTORIAL[:2]}")
     if args.out:
         make_copies(Path(args.out), copies(numbers))
     return 0

@@ -17,5 +17,5 @@ def run(args):
         raise ValueError(f"--level must be from 1 to {len(module.HINTS)}, found {args.level}")
     print(f"exercise {args.exercise}, {catalogue.title(args.exercise)}: hint {args.level} of {len(module.HINTS)}")
     print(textwrap.fill(module.HINTS[args.level - 1], 100, initial_indent="  ", subsequent_indent="  "))
-    print(f"  the whole story: tutorials/{module.TUTORIAL}_*.py")
+    print(f"  the whole story: tutorials/{module.TUTORIAL}.py")
     return 0

@@ -26,7 +26,7 @@ def dot_scores(h_hat, M, W_q, da):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 25, 10, "04"
+MINUTES, POINTS, TUTORIAL = 25, 10, "04_attention_over_the_past"
 OUTPUTS = ("a", "dM", "dh_hat", "dW_q")
 SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2))
 HINTS = (

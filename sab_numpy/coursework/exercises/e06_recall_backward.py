@@ -31,7 +31,7 @@ def recall_backward(ds, M, slots, w, slope):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 25, 10, "05"
+MINUTES, POINTS, TUTORIAL = 25, 10, "05_sab_backward"
 OUTPUTS = ("da", "dM")
 SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2), K=("w", 1))
 HINTS = (

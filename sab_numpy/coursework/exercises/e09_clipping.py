@@ -30,7 +30,7 @@ def clip_gradients(grads, max_norm):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 10, 5, "01"
+MINUTES, POINTS, TUTORIAL = 10, 5, "01_why_it_is_hard"
 OUTPUTS = ("norm", "clipped")
 HINTS = (
     "One norm for the whole dict: add the squares of all arrays first, take one root at the end.",

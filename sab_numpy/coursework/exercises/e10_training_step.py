@@ -37,7 +37,7 @@ def training_step(params, m, v, step, x, targets, learning_rate, max_norm):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 30, 10, "07"
+MINUTES, POINTS, TUTORIAL = 30, 10, "07_learning_to_copy"
 OUTPUTS = ("loss", "m", "v", "params", "step")
 UPDATES, LEARNED, HIDDEN = 200, 0.25, 16                       # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
 HINTS = (
