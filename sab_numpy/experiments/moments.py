@@ -38,7 +38,7 @@ def write(path, rows, run):
 
 
 def record(run, out, path):
-    """Train `run` in the folder `out` (resumed where there is one) and write what it recalls at the MOMENTS to `path`."""
+    """Train `run` in the folder `out`, or go on with it, and write what it recalls at the MOMENTS to `path`."""
     rows = files.read_rows(path) if os.path.exists(path) else []
 
     def progress(state, row):

@@ -9,10 +9,11 @@ from sab_numpy import files
 from sab_numpy.experiments import results, tables
 from sab_numpy.experiments import rows as table
 from sab_numpy.plots import save
-from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, panels
+from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 
 STYLES = {"bptt": (GREEN, "-"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
-          "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"), "sab-1-1": (AMBER, "--"),
+          "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"),
+          "sab-1-1": (AMBER, "--"),
           "tbptt-5": (ORANGE, "-"), "tbptt-20": (ORANGE, "--"), "tbptt-10": (ORANGE, "-."), "tbptt-1": (ORANGE, ":"),
           "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-constant": (GREY, "-"),
           "sab-5-5-dense": (GREY, "--")}
@@ -29,7 +30,8 @@ def curve(data, row):
     """The history of a run as columns of numbers, or None."""
     path = os.path.join(data, "curves", f"{row['name']}.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
-    return {name: np.array([float(line[name] or "nan") for line in history]) for name in history[0]} if history else None
+    columns = history[0] if history else ()
+    return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
 
 
 def reproduction_table(data, path):
@@ -43,8 +45,11 @@ def reproduction_table(data, path):
             rows, printed = found.get((name, T), []), tables.paper("copying", T, table.cell(name, T, 0))
             values = [100 * float(row["accuracy"]) for row in rows]
             share = (median(values) - 12.5) / 87.5 if values else 0.0
-            axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share), linewidth=0)
-            words = f"{median(values):.1f} ({min(values):.1f} - {max(values):.1f}), {len(values)}" if values else "not run"
+            axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share),
+                              linewidth=0)
+            words = "not run"
+            if values:
+                words = f"{median(values):.1f} ({min(values):.1f} - {max(values):.1f}), {len(values)}"
             axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
             axes.text(j - 0.45, i + 0.22, f"paper {printed['accuracy'] if printed else '-'}", va="center", fontsize=10,
                       color="#444444")
@@ -61,6 +66,8 @@ def all_learning_curves(data, path):
     """Accuracy over updates: every seed of every method, a panel a length."""
     found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
     lengths = sorted({T for _, T in found})
+    if not lengths:
+        raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
     fig, axes = panels(1, len(lengths), 1.5 + 5.2 * len(lengths), 6.4, sharey=True)
     for ax, T in zip(axes[0], lengths):
         for name in STYLES:
@@ -80,9 +87,9 @@ def transfer(data, path):
     """Accuracy over the length of the test, trained at 100, beside the paper's points."""
     tested, found = files.read_rows(os.path.join(data, "transfer.csv")), cells(data)
     fig, ((axes,),) = panels(1, 1, 11, 6.2)
-    printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer" and row["accuracy"]]
+    printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
     for k_top, colour, marker in (("0", GREEN, "s"), ("none", PINK, "D"), ("", BLUE, "o")):
-        own = [row for row in printed if row["k_top"] == k_top]
+        own = [row for row in printed if row["k_top"] == k_top and row["accuracy"][:1].isdigit()]   # or "out of memory"
         axes.plot([int(row["T"]) for row in own], [float(row["accuracy"]) for row in own], marker, color=colour,
                   markerfacecolor="white", markersize=9, label=f"paper: {own[0]['method']}")
     for name in ("bptt", "attention", "sab-5-5", "sab-10-10", "sab-5-5-att2", "sab-10-10-att2", "sab-1-5"):
@@ -94,10 +101,11 @@ def transfer(data, path):
             colour, dashes = STYLES[name]
             axes.plot(lengths, list(map(mean, values)), dashes, color=colour, marker=".",
                       label=f"{table.ROWS[name][0]}, {len(trained)} seed(s)")
-            axes.fill_between(lengths, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(lengths, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15,
+                              linewidth=0)
     axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
     axes.set(xscale="log", xlabel="T at the test (steps of waiting); trained at T = 100", ylabel="right answers (%)",
-             ylim=(0, 103), title="Tested longer than trained: mean of all seeds, band from worst to best (dotted: chance)")
+             ylim=(0, 103), title="Tested longer than trained: mean of all seeds, worst to best (dotted: chance)")
     lengths = sorted({int(row["T"]) for row in printed})
     axes.set_xticks(lengths, lengths)
     axes.minorticks_off()
@@ -110,20 +118,23 @@ def works_or_not(data, path):
     rows = [row for run, row in results.read(os.path.join(data, "copying.csv")) if run.k_top and curve(data, row)]
     rows = sorted(rows, key=lambda row: (float(row["accuracy"]), row["name"]))
     if len(rows) < 2:
-        raise ValueError("two SAB runs with learning curves are needed (sab reproduce copying)")
+        raise Missing("two SAB runs with learning curves (sab reproduce copying)")
     fig, axes = panels(3, 2, 13.3, 9, sharex="col", sharey="row")
     for column, row in zip(axes.T, (rows[-1], rows[0])):
         history = curve(data, row)
         column[0].plot(history["update"], 100 * history["accuracy"], color=BLUE)
-        column[0].set_title(f"{'works' if row is rows[-1] else 'does not'}: T = {row['T']}, {row['k_trunc']}/{row['k_top']}, k_att "
-                            f"{row['k_att']}, {row['score']}, {row['normalise']},\nlengths {row['min_length']}..{row['T']}, "
-                            f"seed {row['seed']}: {100 * float(row['accuracy']):.1f} %", loc="left", fontsize=13)
+        what = "works" if row is rows[-1] else "does not"
+        column[0].set_title(f"{what}, {100 * float(row['accuracy']):.1f} % at the end: {row['k_trunc']}/"
+                            f"{row['k_top']}, k_att {row['k_att']}, {row['score']},\n{row['normalise']}, lengths "
+                            f"{row['min_length']}..{row['T']}, batch {row['batch']}, lr {row['lr']}, seed {row['seed']}",
+                            loc="left", fontsize=13)
         column[1].plot(history["update"], history["max_abs_h"], color=ORANGE)
-        column[1].set_yscale("log")
         for name, colour, dashes, words in (("recalls_input", GREEN, "-", "of states of the input"),
                                             ("recalls_empty", GREY, "--", "of empty slots")):
             column[2].plot(history["update"], 100 * history[name], dashes, color=colour, label=words)
         column[2].set(xlabel="updates", ylim=(0, 103))
+    low, high = axes[1, 0].get_ylim()
+    axes[1, 0].set(yscale="log") if high > 30 * max(low, 0.1) else axes[1, 0].set(ylim=(0, None))
     for ax, words in zip(axes[:, 0], ("right answers (%)", "largest |h|", "recalls at the answers (%)")):
         ax.set_ylabel(words)
     fig.legend(*axes[2, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -142,13 +153,14 @@ def attention_while_learning(data, path):
         for row in own:
             image[int(row["t"]), int(row["recalled"])] = float(row["weight"])
         t, recalled = np.nonzero(image > 0)
-        ax.scatter(recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s", linewidth=0)
+        ax.scatter(recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s",
+                   linewidth=0)
         ax.axhline(T + 9.5, color=ORANGE, linewidth=1)
         ax.axvline(9.5, color=ORANGE, linewidth=1)
         ax.set(xlim=(-3, T + 20), ylim=(T + 20, -3), xlabel="step whose state is recalled", ylabel="step that recalls",
                title=f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right")
     for ax in axes.flat[len(moments):]:
         ax.set_visible(False)
-    fig.suptitle(f"Copying, T = {T}: what one test sequence recalls, darker with the weight. Below the orange line: the answers; "
-                 "left of it: the input")
+    fig.suptitle(f"Copying, T = {T}: what one test sequence recalls, darker with the weight.\nBelow the orange line: "
+                 "the answers; left of it: the input")
     save(fig, path)

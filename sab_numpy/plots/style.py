@@ -12,6 +12,10 @@ SETTINGS = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False, "ax
             "lines.linewidth": 2, "legend.frameon": False}
 
 
+class Missing(ValueError):
+    """What a figure needs is not there yet: it was not run."""
+
+
 def panels(rows, columns, width, height, **options):
     """A figure and its axes as a (rows, columns) array."""
     fig = Figure(figsize=(width, height), layout="constrained")

@@ -16,8 +16,9 @@ def box(axes, x, y, colour="white", edge="black", text=""):
 
 
 def arrow(axes, start, end, colour, width=1.2, alpha=1.0, bend=0.0):
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8 + 2 * width, color=colour, alpha=alpha,
-                                   linewidth=width, connectionstyle=f"arc3,rad={bend}", shrinkA=0, shrinkB=0, zorder=2))
+    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8 + 2 * width, color=colour,
+                                   alpha=alpha, linewidth=width, connectionstyle=f"arc3,rad={bend}", shrinkA=0,
+                                   shrinkB=0, zorder=2))
 
 
 def bend(distance):
@@ -64,8 +65,8 @@ def forward_pass(tape, x, says, path, title):
     for y, words, colour in ((0, "reads, state h", "black"), (-1.5, "says", "black"), (2, "memory", GREEN)):
         axes.text(left + 0.1, y if y < 2 else 1.25, words, va="center", color=colour)
     bare(axes, T, -2.2, 4.6, left)
-    axes.set_title(title + f"\nblue: a recall, thicker with its weight; green: every {cfg.k_att}th state is stored; dashed: "
-                   "here credit will be cut", loc="left")
+    axes.set_title(title + f"\nblue: a recall, thicker with its weight; green: every {cfg.k_att}th state is stored; "
+                   "dashed: here credit will be cut", loc="left")
     save(fig, path)
 
 
@@ -104,6 +105,6 @@ def backward_pass(events, T, k_trunc, x, path, title):
         if event.kind == "loss":
             axes.text(event.start, -1.4, "loss", ha="center", va="top", color=ORANGE)
     bare(axes, T, -2.0, 3.4)
-    axes.set_title(title + "\norange: local credit, inside a block; blue: a skip to a recalled state; a box is darker the "
-                   "more credit it has", loc="left")
+    axes.set_title(title + "\norange: local credit, inside a block; blue: a skip to a recalled state; a box is darker "
+                   "the more credit it has", loc="left")
     save(fig, path)

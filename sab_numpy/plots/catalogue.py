@@ -1,0 +1,155 @@
+"""Every figure: who draws it, what it needs, and what it shows, in words for those who cannot see it."""
+
+import os
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy import files
+from sab_numpy.plots import cost, credit, derivatives, reproduction, timeline
+from sab_numpy.plots.recalls import answers_recall
+from sab_numpy.plots.training import attention_map
+from sab_numpy.tasks import stream, task
+from sab_numpy.walk_command import loss_at, sequence, trained
+
+MODEL = "copying-T100-sab"                 # the trained model that most figures look at
+
+
+class Figure(NamedTuple):
+    """A figure: who draws it (data folder, path), the CSV files or model that it needs, where they come from, and what
+    it shows, for those who cannot see it."""
+
+    draw: object
+    needs: tuple
+    made_by: str
+    alternative: str
+
+
+def model():
+    """The trained model, and one short test sequence: model, x and targets (25, 1)."""
+    found = trained(MODEL)
+    found = found._replace(params={name: value.astype(np.float64) for name, value in found.params.items()})
+    return found, *sequence(found, T=5)
+
+
+def interesting_answer(tape):
+    """The answer, not the first of a block, that recalls the input with the largest weight."""
+    at = range(len(tape.slots) - 10, len(tape.slots))
+    of_input = (tape.slots[:, 0] >= tape.n_given) & (tape.step_of(tape.slots[:, 0]) < 10)        # (T, K)
+    weight = (tape.weights[:, 0] * of_input[:, :tape.weights.shape[2]]).sum(1)
+    return max((t for t in at if t % (tape.cfg.k_trunc or 1)), key=lambda t: weight[t], default=at[-1])
+
+
+def dy_at(targets, step):
+    """A function of y: the loss by y of the answer at `step` alone."""
+    return lambda y: loss_at(task("copying").loss(y, targets)[1], step)
+
+
+def forward_pass(data, path):
+    found, x, _ = model()
+    y, tape = sab.forward(found.params, x, found.cfg)
+    timeline.forward_pass(tape, x[:, 0], y[:, 0].argmax(-1), path, "Forward: read ten symbols, wait, say them again")
+
+
+def backward_pass(data, path):
+    found, x, targets = model()
+    y, tape = sab.forward(found.params, x, found.cfg)
+    step = interesting_answer(tape)
+    events = list(sab.walk(dy_at(targets, step)(y), tape))
+    timeline.backward_pass(events, len(x), found.cfg.k_trunc, x[:, 0], path,
+                           f"Backward: the credit of one answer, step {step}")
+
+
+def algorithms(data, path):
+    found, x, targets = model()
+    step = interesting_answer(sab.forward(found.params, x, found.cfg)[1])
+    credit.credit_pictures(found.params, found.cfg, x, dy_at(targets, step), path,
+                           f"The credit of one answer (step {step}): same parameters, four algorithms")
+
+
+def credit_over_distance(data, path):
+    found, _, _ = model()
+    x, targets = task("copying").sequences(100, 16, stream(found.seed, "test", 100))
+    credit.credit_over_distance(found.params, found.cfg, x, dy_at(targets, 119), path,
+                                "The credit of the last answer, copying T = 100, 16 sequences, same parameters")
+
+
+def attention(data, path):
+    found, _, _ = model()
+    x, _ = sequence(found, T=100)
+    _, tape = sab.forward(found.params, x, found.cfg)
+    K = found.cfg.k_top
+    attention_map(tape.slots[:, 0, :K], tape.weights[:, 0, :K], found.cfg, path,
+                  title=f"What {MODEL} recalls in one test sequence")
+
+
+def attention_longer(data, path):
+    found, _, _ = model()
+    tapes = {T: sab.forward(found.params, sequence(found, T)[0], found.cfg)[1] for T in (100, 200, 300)}
+    answers_recall(tapes, path, f"What {MODEL} recalls at its ten answers, also longer than it was trained")
+
+
+def cost_over_length(data, path):
+    cost.cost_over_length(files.read_rows(os.path.join(data, "cost.csv")), path)
+
+
+def alone(draw, data, path):
+    draw(path)
+
+
+FROM_MODEL = (MODEL,), "sab reproduce ship"
+RUNS = ("copying.csv",), "sab reproduce copying"
+FIGURES = {
+    "forward_pass": Figure(forward_pass, *FROM_MODEL,
+        "A row of 25 boxes, one a step, joined by arrows from left to right. Every fifth state is copied upwards into"
+        " a memory slot. While the network says its answers, arcs lead from the memory slots of the input to the "
+        "answering steps."),
+    "backward_pass": Figure(backward_pass, *FROM_MODEL,
+        "The same row of boxes, read from the right. Credit enters at one answer, walks left to the start of its "
+        "block and is cut there. Arcs carry it to recalled states far to the left, from where it walks to the start "
+        "of their blocks. Grey blocks get no credit and are not visited."),
+    "algorithms": Figure(algorithms, *FROM_MODEL,
+        "Four rows of boxes, one an algorithm, for the loss of one answer. BPTT colours all earlier boxes, paler with"
+        " distance. Truncated BPTT colours the last block alone. Self-attention colours all boxes and draws an arc to"
+        " every microstate. SAB colours a few blocks, joined by a few arcs."),
+    "credit_over_distance": Figure(credit_over_distance, *FROM_MODEL,
+        "Left: norm of the credit over the distance from the last answer. BPTT falls steadily, truncated BPTT ends "
+        "after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
+        "gradient of the same forward; zero for BPTT and self-attention, one for truncated BPTT beyond its block, "
+        "between for SAB."),
+    "kink_of_selection": Figure(partial(alone, derivatives.kink_of_selection), (), "",
+        "Weight of one slot over its own score when the two largest of four are recalled. With softmax it jumps from "
+        "zero when the slot enters the selection; with relu it has a kink there. The frozen replay, dashed, goes on "
+        "smoothly."),
+    "error_over_step_size": Figure(partial(alone, derivatives.error_over_step_size), (), "",
+        "Relative error of three numeric derivatives over the step size, on logarithmic axes. The complex step of the"
+        " replay falls to rounding and stays there, the central difference of the replay falls and rises again, the "
+        "central difference of the loss itself never falls."),
+    "attention_map": Figure(attention, *FROM_MODEL,
+        "Which past state each step recalls, one test sequence of T = 100. The answering steps, at the bottom, recall"
+        " the states at the end of the input's blocks."),
+    "attention_longer": Figure(attention_longer, *FROM_MODEL,
+        "Three strips, for T = 100, 200 and 300: the weight that each of the ten answers gives to every microstate. "
+        "The darkest cells stand at the left, on the states of the input."),
+    "cost_over_length": Figure(cost_over_length, ("cost.csv",), "sab bench --csv && sab bench growth --csv",
+        "Four panels over the length of the sequence: steps that credit walked, skips, seconds of a train step and "
+        "peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB."),
+    "copying_table": Figure(reproduction.reproduction_table, *RUNS,
+        "A table of methods by lengths: accuracy of the median seed with the worst, the best and the number of seeds,"
+        " and below it the paper's number. The blue is deeper the higher the accuracy. What was not run says so."),
+    "learning_curves": Figure(reproduction.all_learning_curves, *RUNS,
+        "Accuracy on validation over updates, one line a seed, one panel a length, methods told apart by colour and "
+        "dashes."),
+    "transfer": Figure(reproduction.transfer, ("copying.csv", "transfer.csv"), "sab reproduce transfer",
+        "Accuracy over the length of the test for models trained at T = 100: the mean of all seeds with a band from "
+        "worst to best, and the paper's numbers as open markers."),
+    "works_or_not": Figure(reproduction.works_or_not, *RUNS,
+        "Two columns, the best and the worst SAB run there is. From top to bottom, over updates: accuracy, the "
+        "largest absolute state, and the shares of recalls at the answers that go to states of the input and to empty"
+        " slots."),
+    "attention_while_learning": Figure(reproduction.attention_while_learning, ("moments.csv",),
+        "python -m sab_numpy.experiments.moments",
+        "Maps of what one test sequence recalls at several moments of a training at T = 200."),
+}

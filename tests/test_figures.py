@@ -1,0 +1,167 @@
+"""Figures are drawn from CSV files and trained parameters alone, twice the same, and say what was not run."""
+
+import csv
+import os
+import re
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+from sab_numpy import cli, files, pretrained, training
+from sab_numpy.experiments import moments, results
+from sab_numpy.experiments import rows as table
+from sab_numpy.plots import cost, credit, derivatives, reproduction
+from sab_numpy.plots.catalogue import FIGURES, MODEL
+from sab_numpy.tasks import copying
+
+RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
+
+
+def write(path, rows):
+    os.makedirs(path.parent, exist_ok=True)
+    with open(path, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Made-up results, in the columns that `sab reproduce` and `sab bench` write."""
+    folder, runs, tests = tmp_path_factory.mktemp("data"), [], []
+    for name, T, accuracy in RUNS:
+        for seed in range(2):
+            run = table.cell(name, T, seed)
+            key = results.name_of(run)
+            runs.append({"row": name, "name": key} | results.spelled(asdict(run))
+                        | {"status": "finished", "accuracy": accuracy - seed / 100, "ce10": 0.1, "ce": 0.01})
+            recalls = dict(zip(("recalls_input", "recalls_empty"), (0.3, 0.5) if run.k_top else ("", "")))
+            write(folder / "curves" / f"{key}.csv", [
+                {"update": update, "accuracy": accuracy * update / 1000, "max_abs_h": 2} | recalls
+                for update in (250, 500, 1000)])
+            tests += [{"name": key, "trained_at": T, "T": length, "accuracy": accuracy * 0.9} for length in (100, 2000)]
+    write(folder / "copying.csv", runs)
+    write(folder / "transfer.csv", tests)
+    write(folder / "moments.csv", [{"T": 200, "update": update, "accuracy": 0.5, "t": 215, "recalled": 4, "weight": 0.7}
+                                   for update in (500, 1000)])
+    write(folder / "cost.csv", [
+        {"what": "speed", "model": model, "T": T, "B": 64, "H": 128, "threads": 1, "backend": "numpy",
+         "checkpoint": "none", "machine": "m", "step_ms": T, "peak_mb": 50 + T, "steps_walked": T + 20,
+         "skips": T if model == "SAB" else 0}
+        for model in ("LSTM", "TBPTT", "SAB", "self-attention") for T in (100, 300)])
+    return folder
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A model that was never trained, in the place of the trained one."""
+    monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path / "pretrained"))
+    os.makedirs(pretrained.FOLDER)
+    cfg = sab.Config.sab(10, 12, 10, k_trunc=5, k_top=5, k_att=5)
+    params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
+    files.save_arrays(os.path.join(pretrained.FOLDER, f"{MODEL}.npz"), params,
+                      {"config": vars(cfg), "T": 100, "seed": 0})
+    return params, cfg
+
+
+@pytest.mark.parametrize("name", ["forward_pass", "copying_table",
+                                  *(pytest.param(name, marks=pytest.mark.slow) for name in FIGURES)])
+def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, shipped, tmp_path, capsys):
+    for out in ("one", "two"):
+        assert cli.main(["figures", name, "--data", str(data), "--out", str(tmp_path / out)]) == 0
+    assert "1 of 1 figures drawn" in capsys.readouterr().out
+    one, two = ((tmp_path / out / f"{name}.png").read_bytes() for out in ("one", "two"))
+    assert one == two and len(one) > 10_000 and not list(tmp_path.glob("*/README.md"))
+
+
+def test_all_figures_are_drawn_when_all_is_there(data, shipped, tmp_path, capsys):
+    assert cli.main(["figures", "--data", str(data), "--out", str(tmp_path)]) == 0
+    assert "14 of 14 figures drawn" in capsys.readouterr().out
+    assert {path.stem for path in tmp_path.glob("*.png")} == set(FIGURES)
+
+
+def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path / "none"))
+    assert cli.main(["figures", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
+    assert f"forward_pass               not run: {MODEL} (sab reproduce ship)" in told
+    drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
+    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 14 figures drawn" in told
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert re.findall(r"^## (.*)$", text, re.M) == list(FIGURES)
+    assert re.findall(r"\((.*)\.png\)", text) == [name for name in FIGURES if name in drawn]
+    assert all(figure.alternative in text for figure in FIGURES.values())
+
+
+def test_drawing_never_trains(data, shipped, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "advance", None)
+    assert cli.main(["figures", "copying_table", "--data", str(data), "--out", str(tmp_path)]) == 0
+
+
+def test_a_damaged_csv_ends_in_one_line(tmp_path, capsys):
+    (tmp_path / "cost.csv").write_text("what,model\nspeed,SAB\n")
+    assert cli.main(["figures", "cost_over_length", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "not drawn: KeyError 'T'; is cost.csv damaged?" in capsys.readouterr().out
+
+
+def test_an_unknown_figure_is_refused_with_the_names(capsys):
+    assert cli.main(["figures", "forward"]) == 2
+    error = capsys.readouterr().err
+    assert "no figure 'forward': expected one of forward_pass" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name, jumps", [("softmax", True), ("relu", False)])
+def test_softmax_jumps_where_relu_has_a_kink(name, jumps):
+    below, above, later = (derivatives.weight_of_first(score, name) for score in (0.5 - 1e-9, 0.5 + 1e-9, 0.5 + 2e-9))
+    assert below == 0 and (above > 0.3) == jumps
+    if not jumps:
+        assert later - above > 1e-9 and later > above > below          # a slope on one side alone
+
+
+def test_the_loss_has_another_derivative_than_the_replay_at_every_step():
+    h, errors = derivatives.step_errors()
+    assert errors["complex step of the replay"][h < 1e-8].max() < 1e-12
+    assert errors["central difference of the replay"].min() < 1e-8
+    assert errors["central difference of the loss itself"].min() > 1e-3
+
+
+def test_credit_is_wrong_only_where_it_was_cut(shipped):
+    params, cfg = {name: value.astype(np.float64) for name, value in shipped[0].items()}, shipped[1]
+    x, targets = copying.sequences(10, 3, np.random.default_rng(1))
+
+    def dy_of(y):
+        dy = sab.softmax_cross_entropy(y, targets)[1]
+        dy[:-1] = 0
+        return dy
+
+    found = credit.over_distance(params, cfg, x, dy_of)
+    assert (found["BPTT"][1] == 0).all() and (found["self-attention"][1] == 0).all()
+    assert (found["BPTT"][0] > 0).all()
+    norms, wrong = found["TBPTT"]
+    assert (norms[:5] > 0).all() and (norms[5:] == 0).all() and (wrong[:5] < 1e-12).all() and (wrong[5:] == 1).all()
+    assert found["SAB"][1][:5].max() < 1e-12 and (found["SAB"][0][5:] > 0).any()
+
+
+def test_costs_of_another_setting_are_not_drawn_beside(data):
+    rows = files.read_rows(data / "cost.csv")
+    other = [rows[0] | {"B": "1", "T": "7"}, rows[0] | {"what": "sparse", "T": "9"}]
+    assert {row["T"] for row in cost.comparable(rows + other)} == {"100", "300"}
+
+
+def test_a_cell_of_the_table_has_its_seeds_and_no_others(data):
+    found = reproduction.cells(str(data))
+    assert {key: len(rows) for key, rows in found.items()} == {(name, T): 2 for name, T, _ in RUNS}
+
+
+def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):
+    monkeypatch.setattr(moments, "MOMENTS", (20, 40))
+    run = table.cell("sab-5-5", 6, 0, quick=True)
+    moments.record(run, tmp_path / "run", tmp_path / "moments.csv")
+    rows = files.read_rows(tmp_path / "moments.csv")
+    assert {row["update"] for row in rows} == {"20", "40"} and all(int(row["recalled"]) < int(row["t"]) for row in rows)
+    before = (tmp_path / "moments.csv").read_bytes()
+    moments.record(run, tmp_path / "run", tmp_path / "moments.csv")
+    assert (tmp_path / "moments.csv").read_bytes() == before
