@@ -3,7 +3,7 @@
 #
 # *20 minutes. You need: multiplication, addition, and a calculator if you like.*
 # *You will see: who gets the [credit](../GLOSSARY.md#credit) for an answer, along a chain, along one shortcut, and
-# when the chain is cut; then the package says the same numbers.*
+# when the chain is [cut](../GLOSSARY.md#cut); then the package says the same numbers.*
 #
 # You set off by car. There is a pop. You drive on. An hour later the car pulls to one side, and you stop: a flat tyre.
 # What did you do wrong? You do not go through the hour minute by minute, backwards. You are *reminded of the pop*, and

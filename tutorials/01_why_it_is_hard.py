@@ -2,8 +2,8 @@
 # # Why long memories are hard to learn
 #
 # *20 minutes. You need: tutorial 00; what a matrix does to a vector.*
-# *You will see: credit that shrinks to nothing, or grows without end, measured step by step; what helps and what does
-# not.*
+# *You will see: [credit](../GLOSSARY.md#credit) that shrinks to nothing, or grows without end, measured step by step;
+# what helps and what does not.*
 #
 # In tutorial 00 the [credit](../GLOSSARY.md#credit) of a step was multiplied by w = 0.5 for every step further back.
 # A real network has a matrix instead of w, and a squashing function on top. Does it get better?

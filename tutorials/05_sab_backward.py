@@ -49,8 +49,8 @@ assert right > 0.5
 # %% [markdown]
 # ## 1. One trip, forward
 #
-# One sequence now. The forward pass does not know where credit will be cut: whatever `K_TRUNC` you choose above, this
-# table stays the same.
+# One sequence now. The forward pass does not know where credit will be [cut](../GLOSSARY.md#cut): whatever `K_TRUNC`
+# you choose above, this table stays the same.
 
 # %%
 x, targets = trips(1, np.random.default_rng(0))

@@ -4,7 +4,7 @@
 # *25 minutes. You need: tutorials 03 and 05.*
 # *You will see: two numbers turn one program into [BPTT](../GLOSSARY.md#bptt), [truncated
 # BPTT](../GLOSSARY.md#truncated-bptt), [self-attention](../GLOSSARY.md#self-attention) and SAB; and a picture of who
-# gives credit to whom in each.*
+# gives [credit](../GLOSSARY.md#credit) to whom in each.*
 #
 # Papers give each of these a section of its own. Here they are one forward and one backward. `k_trunc` says how far the
 # [credit](../GLOSSARY.md#credit) walks before it is [cut](../GLOSSARY.md#cut); `k_top` says how many past states a step
@@ -12,7 +12,7 @@
 #
 # | algorithm | k_trunc | k_top |
 # |---|---|---|
-# | LSTM, BPTT | None: never | 0: none |
+# | [LSTM](../GLOSSARY.md#lstm), BPTT | None: never | 0: none |
 # | LSTM, truncated BPTT | k | 0 |
 # | LSTM with self-attention | None | None: all |
 # | SAB | k | K |
@@ -136,10 +136,11 @@ assert cost["SAB without mental updates"] == (4, 0)
 # %% [markdown]
 # Two variants stand below the four:
 #
-# * *dense and sparse*: the forward reads every slot, credit goes only through the two largest. The paper's slides
-#   name both forms.
-# * *without mental updates*: what was recalled counts as a constant. The recalled state is used, but nobody tells it
-#   so. A [mental update](../GLOSSARY.md#mental-update) is just this credit to a recalled state.
+# * *dense and sparse*: the forward reads every [slot](../GLOSSARY.md#slot), credit goes only through the two largest.
+#   The paper's slides name both forms.
+# * *without [mental updates](../GLOSSARY.md#mental-update)*: what was recalled counts as a constant. The recalled
+#   state is used, but nobody tells it so. A [mental update](../GLOSSARY.md#mental-update) is just this credit to a
+#   recalled state.
 #
 # With 24 steps the walk is short in any case. Of a longer sequence BPTT walks all, and truncated BPTT still 4 steps.
 

@@ -164,6 +164,7 @@ fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)
 # recall most.
 #
 # **Try it.** Change `seed`. Not every seed learns in so few updates; that is honest, and larger runs have it too.
-# Then set `k_att=2` for SAB: which symbols can no longer get credit through a skip (tutorial 05, last question)?
+# Then set `k_att=2` for SAB: which symbols can no longer get credit through a [skip](../GLOSSARY.md#skip) (tutorial
+# 05, last question)?
 #
 # The paper's task at full size: `sab train copying --help`; two networks side by side: `sab demo`.

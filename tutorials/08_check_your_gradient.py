@@ -124,9 +124,9 @@ assert failing == ["b.f", "b.o"]
 # ## 4. A blind test
 #
 # Many tests take the sum of a layer's output as the loss. For attention weights that is a trap: they sum to 1
-# whatever the scores are. So the true gradient of that sum is zero, and a backward that returns nothing but zeros
-# looks right. (`sab.check` says UNRESOLVED: there is nothing here to tell right from wrong.) Weigh the outputs with
-# random numbers instead; `check_gradients` does.
+# whatever the [scores](../GLOSSARY.md#score) are. So the true gradient of that sum is zero, and a backward that
+# returns nothing but zeros looks right. (`sab.check` says UNRESOLVED: there is nothing here to tell right from
+# wrong.) Weigh the outputs with random numbers instead; `check_gradients` does.
 
 # %%
 scores = {"a": rng.standard_normal((3, 5))}

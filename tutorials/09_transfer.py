@@ -85,7 +85,8 @@ assert not THERE or answers[:5, slot_of[4]].max() > 0.4         # the first five
 assert not THERE or answers[5:, slot_of[9]].max() > 0.4         # the others at step 9
 
 # %% [markdown]
-# It looks up twice, where one block of symbols begins, and says the block from its running state. Nobody told it to.
+# It looks up twice, where one [block](../GLOSSARY.md#block) of symbols begins, and says the block from its running
+# state. Nobody told it to.
 #
 # ## 3. A memory transplant
 #
