@@ -30,5 +30,6 @@ def load_pretrained(name):
 
 def _load(name):
     if name not in names():
-        raise ValueError(f"no pretrained model {name!r}: expected one of {', '.join(names()) or 'none (none is there)'}")
+        there = ", ".join(names()) or "none (none is there)"
+        raise ValueError(f"no pretrained model {name!r}: expected one of {there}")
     return load_arrays(os.path.join(FOLDER, f"{name}.npz"))

@@ -68,8 +68,9 @@ def test_every_command_has_help_with_an_example(name, capsys):
 def test_every_file_that_the_package_reads_is_installed_with_it(project):
     """Data files beside the modules, each matched by a pattern of package-data."""
     patterns = project["tool"]["setuptools"]["package-data"]["*"]
-    packages = [Path(sab_numpy.__file__).parent] + [Path(importlib.import_module(module.name).__file__).parent for module
-                in pkgutil.walk_packages(sab_numpy.__path__, "sab_numpy.") if module.ispkg]
+    found = pkgutil.walk_packages(sab_numpy.__path__, "sab_numpy.")
+    names = ["sab_numpy"] + [module.name for module in found if module.ispkg]
+    packages = [Path(importlib.import_module(name).__file__).parent for name in names]
     matched = {path for package in packages for pattern in patterns for path in glob.glob(str(package / pattern))}
     data = {str(path) for path in packages[0].rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
             and not path.name.startswith(".")}
@@ -85,8 +86,8 @@ def test_the_licence_and_both_papers_are_named():
 
 @pytest.mark.parametrize("python, expected", [
     ("#!/bin/sh\ncase \"$2\" in *venv*) exit 1;; esac\n", "python3-venv is missing: install it"),
-    ("#!/bin/sh\ncase \"$2\" in *version*) exit 1;; esac\n", "Python 3.10 or later is needed"), (None, "is missing: install Python")],
-    ids=["no venv", "old", "none"])
+    ("#!/bin/sh\ncase \"$2\" in *version*) exit 1;; esac\n", "Python 3.10 or later is needed"),
+    (None, "is missing: install Python")], ids=["no venv", "old", "none"])
 @pytest.mark.skipif(not shutil.which("make"), reason="no make")
 def test_make_says_in_one_line_what_is_missing(tmp_path, python, expected):
     for name in ("Makefile", "pyproject.toml"):

@@ -40,7 +40,7 @@ def accepts(words):
                 return cli.main(arguments) == 0
         except (SystemExit, KeyError):
             return False
-    return words[:4] in (["python", "-m", "pip", "install"], ["python", "-m", "pytest"]) or words[:1] in (["git"], ["cd"])
+    return words[:4] in (["python", "-m", "pip", "install"], ["python", "-m", "pytest"]) or words[0] in ("git", "cd")
 
 
 @pytest.mark.parametrize("code", blocks("python"))
@@ -54,9 +54,9 @@ def test_a_command_exists(words, capsys):
     assert accepts(words), capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["make", "deom"], ["sab", "dmeo"], ["sab", "demo", "--tinny"], ["rm", "-r"]], ids=" ".join)
-def test_a_command_that_does_not_exist_is_noticed(words, capsys):
-    assert not accepts(words)
+@pytest.mark.parametrize("line", ["make deom", "sab dmeo", "sab demo --tinny", "rm -r"])
+def test_a_command_that_does_not_exist_is_noticed(line, capsys):
+    assert not accepts(line.split())
 
 
 def test_a_wrong_number_would_be_noticed():

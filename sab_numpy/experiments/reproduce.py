@@ -1,4 +1,4 @@
-"""`sab reproduce`: the paper's tables. Runs what is missing, goes on with what was cut off, prints both side by side."""
+"""`sab reproduce`: the paper's tables. Runs what is missing, resumes what was cut off, prints both side by side."""
 
 import os
 import sys
@@ -18,10 +18,10 @@ def add_arguments(parser):
     parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths to train at (default: the table's)")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time, a core each (default: 2)")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time, one a core (2)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
-    parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, then print the table")
+    parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
     parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
     parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
     parser.add_argument("--data", metavar="DIR", help="the CSV files (default: figures/data; --quick: runs/quick/data)")
@@ -57,13 +57,14 @@ def train(args):
     path, failed = os.path.join(args.data, "copying.csv"), 0
     for folder in args.add or []:
         row = add(folder, args)
-        print(f"{folder}: " + (f"row {row['row']}, {100 * row['accuracy']:.2f} %" if row else "is in the table already"))
+        said = f"row {row['row']}, {100 * row['accuracy']:.2f} %" if row else "is in the table already"
+        print(f"{folder}: {said}")
     if not (args.table or args.add):
         runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in names]
         have = {results.name_of(run) for run, _ in results.read(path)}
         missing = [run for run in runs if results.name_of(run) not in have]
-        print(f"{len(missing)} of {len(runs)} runs are missing: {sum(run.updates for run in missing):,} updates at most",
-              flush=True)
+        updates = sum(run.updates for run in missing)
+        print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs)
     found = results.read(path)
     for line in tables.copying(found, names, lengths, args.quick):

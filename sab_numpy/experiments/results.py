@@ -80,7 +80,8 @@ def first_learned(history):
     """Updates and processor minutes to the first validation of at least 99.9 %; empty when there was none."""
     for row in history:
         if float(row["accuracy"]) >= LEARNED:
-            return {"updates_to_999": int(row["update"]), "cpu_minutes_to_999": round(float(row["cpu_seconds"]) / 60, 2)}
+            return {"updates_to_999": int(row["update"]),
+                    "cpu_minutes_to_999": round(float(row["cpu_seconds"]) / 60, 2)}
     return {"updates_to_999": "", "cpu_minutes_to_999": ""}
 
 
@@ -103,8 +104,8 @@ def result(folder, sequences=1024):
     return ({"row": row_name(run), "name": name_of(run)} | spelled(asdict(run))
             | {"status": status, "updates_done": state.update, "test_sequences": sequences} | found
             | first_learned(history)
-            | {"wall_seconds": round(state.seconds, 1), "cpu_seconds": round(state.cpu_seconds, 1), "machine": machine(),
-               "version": __version__, "command": made})
+            | {"wall_seconds": round(state.seconds, 1), "cpu_seconds": round(state.cpu_seconds, 1),
+               "machine": machine(), "version": __version__, "command": made})
 
 
 def spelled(values):
@@ -142,7 +143,8 @@ def keep(folder, data, runs):
     row = result(folder)
     curves, own = os.path.join(data, "curves"), os.path.join(runs, name)
     os.makedirs(curves, exist_ok=True)
-    for source, target in [("last.npz", os.path.join(own, "last.npz")), ("history.csv", os.path.join(own, "history.csv")),
+    for source, target in [("last.npz", os.path.join(own, "last.npz")),
+                           ("history.csv", os.path.join(own, "history.csv")),
                            ("history.csv", os.path.join(curves, f"{name}.csv"))]:
         source = os.path.join(folder, source)
         if os.path.exists(source) and not (os.path.exists(target) and os.path.samefile(source, target)):

@@ -10,7 +10,7 @@ EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr":
 AT = {100: {}, 200: {}, 300: {}, 1000: {}}
 RELEASE = {"k_att": 2}                     # the default of the authors' release
 PAPER = {"score": "mlp", "normalise": "relu", "empty_slots": 1, "min_length": None, "schedule": "constant", "k_att": 2,
-         "updates": 200_000, "batch": 64, "lr": 1e-3, "warmup": 0, "first_lr_ratio": 0.0}  # the paper's own form and its budget
+         "updates": 200_000, "batch": 64, "lr": 1e-3, "warmup": 0, "first_lr_ratio": 0.0}  # its own form and budget
 
 ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that length alone})
     "bptt": ("LSTM, full BPTT", {"k_trunc": None, "k_top": 0}, {}),
@@ -35,7 +35,8 @@ ABLATION = ("sab-5-5", "sab-5-5-constant", "sab-5-5-dense")
 COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
 LENGTHS = {"copying": (100, 200, 300), "ablation": (100,)}
 TRANSFER = (100, 200, 300, 400, 2000, 5000)                        # tested at these, trained at 100
-SHIPPED = {"copying-T100-sab": ("sab-5-5", 100), "copying-T100-bptt": ("bptt", 100), "copying-T300-sab": ("sab-5-5", 300)}
+SHIPPED = {"copying-T100-sab": ("sab-5-5", 100), "copying-T100-bptt": ("bptt", 100),
+           "copying-T300-sab": ("sab-5-5", 300)}
 QUICK = {"min_length": 2, "updates": 40, "batch": 8, "hidden": 16, "validate_every": 20,
          "validation_sequences": 20}                               # --quick: shows that all works, learns nothing
 
@@ -47,4 +48,5 @@ def cell(name, T, seed, quick=False):
     if T not in AT and not quick:
         raise ValueError(f"no recipe for T={T}: expected one of {', '.join(map(str, AT))}")
     _, fields, at = ROWS[name]
-    return Run(**EVERYWHERE | AT.get(T, {}) | fields | at.get(T, {}) | (QUICK if quick else {}) | {"T": T, "seed": seed})
+    small = QUICK if quick else {}
+    return Run(**EVERYWHERE | AT.get(T, {}) | fields | at.get(T, {}) | small | {"T": T, "seed": seed})

@@ -89,8 +89,8 @@ def finish(training, data, runs):
         print(f"{title(training.run)}: {' '.join((said or str(error)).splitlines()[-1:])}", file=sys.stderr)
         return False
     if row:
-        print(f"{title(training.run)}: {row['status']}, {100 * row['accuracy']:.2f} % after {row['updates_done']} updates, "
-              f"{row['wall_seconds'] / 60:.1f} minutes", flush=True)
+        print(f"{title(training.run)}: {row['status']}, {100 * row['accuracy']:.2f} % after {row['updates_done']} "
+              f"updates, {row['wall_seconds'] / 60:.1f} minutes", flush=True)
     return True
 
 
@@ -115,7 +115,8 @@ def train(wanted, data, runs, jobs=1):
                 training.close()
                 active.remove(training)
             if live:
-                print("\r" + " | ".join(training.words() for training in active) + "   ", end="", file=sys.stderr, flush=True)
+                words = " | ".join(training.words() for training in active)
+                print(f"\r{words}   ", end="", file=sys.stderr, flush=True)
             time.sleep(0.3)
     except KeyboardInterrupt:
         print(f"\nsaved in {runs}; the same command goes on", file=sys.stderr)

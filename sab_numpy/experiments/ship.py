@@ -23,7 +23,7 @@ def median_seed(rows):
 
 
 def ship(name, data, runs, quick=False):
-    """Write `name`.npz into the package; a line that says which seed it is. Raises ValueError when it cannot be done."""
+    """Write `name`.npz into the package; a line that says which seed it is. Raises ValueError when it cannot."""
     if name not in table.SHIPPED:
         raise ValueError(f"no model {name!r} to ship: expected one of {', '.join(table.SHIPPED)}")
     row_name, T = table.SHIPPED[name]
@@ -35,7 +35,7 @@ def ship(name, data, runs, quick=False):
     arrays = {key: value.astype(np.float32) for key, value in state.params.items()}
     size = sum(value.nbytes for value in arrays.values())
     if size >= LARGEST - 10_000:
-        raise ValueError(f"{name}: {size:,} bytes of parameters; expected less than {LARGEST:,} with what is around them")
+        raise ValueError(f"{name}: {size:,} bytes of parameters; expected less than {LARGEST:,} with their names")
     about = {"name": name, "config": vars(run.config()), "T": T, "seed": run.seed, "rank": rank, "seeds": len(rows),
              "accuracy": float(row["accuracy"]), "ce10": float(row["ce10"]), "updates": int(row["updates_done"]),
              "version": __version__, "command": row["command"]}

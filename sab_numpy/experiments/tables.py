@@ -8,8 +8,9 @@ from sab_numpy.experiments import results
 from sab_numpy.experiments import rows as table
 
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
-HEAD = ("method                     k_att     T  seeds  accuracy %                >=99.9     CE10        CE  updates minutes"
-        "   paper: accuracy, CE10, CE")
+HEAD = ("method                     k_att     T  seeds  accuracy %                >=99.9     CE10        CE  updates "
+        "minutes   paper: accuracy, CE10, CE")
+PRINTED = ("accuracy", "ce10", "ce")
 
 
 def paper(name, T, run):
@@ -52,7 +53,7 @@ def copying(found, names, lengths, quick=False):
             k_att = run.k_att if run.k_top != 0 else "-"
             line = f"{table.ROWS[name][0]:26s} {k_att:>5} {T:5d}  "
             line += f"{measured(rows):85s}" if rows else f"{'not run':85s}"
-            yield line + "   " + (", ".join(printed[key] or "-" for key in ("accuracy", "ce10", "ce")) if printed else "-")
+            yield line + "   " + (", ".join(printed[key] or "-" for key in PRINTED) if printed else "-")
 
 
 def others(found, names, lengths, quick=False):

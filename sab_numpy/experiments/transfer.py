@@ -48,6 +48,7 @@ def one(run, row, params, T, sequences):
     metrics = test(run, params, T, sequences)
     print(f"{title(run)}, tested at T={T}: {100 * metrics['accuracy']:.2f} %", flush=True)
     model = results.spelled({name: getattr(run, name) for name in ("k_trunc", "k_top", "k_att", "seed")})
-    return ({"row": row["row"], "name": row["name"], "trained_at": run.T, "T": T} | model | {"test_sequences": sequences}
-            | metrics | {"cpu_seconds": round(time.process_time() - start, 1), "machine": machine(),
-                         "version": __version__, "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"})
+    return ({"row": row["row"], "name": row["name"], "trained_at": run.T, "T": T} | model
+            | {"test_sequences": sequences} | metrics
+            | {"cpu_seconds": round(time.process_time() - start, 1), "machine": machine(), "version": __version__,
+               "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"})
