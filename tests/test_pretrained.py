@@ -85,8 +85,8 @@ def test_a_model_of_the_package_is_small_and_is_as_good_as_it_says(name):
     params, cfg = sab.load_pretrained(name)
     about = pretrained.about(name)
     assert name in table.SHIPPED and about["T"] == table.SHIPPED[name][1]
-    found = evaluation.measure(params, cfg, task("copying"), about["T"], 64, stream(about["seed"], "test", about["T"]))
-    assert abs(found["accuracy"] - about["accuracy"]) <= 0.05, "64 of the 1,024 sequences"
+    found = evaluation.measure(params, cfg, task("copying"), about["T"], 128, stream(about["seed"], "test", about["T"]))
+    assert abs(found["accuracy"] - about["accuracy"]) <= 0.07, "128 of the 1,024 sequences"
 
 
 @pytest.mark.parametrize("name", THERE)

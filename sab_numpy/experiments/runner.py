@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -83,6 +84,7 @@ def title(run):
 def finish(training, data, runs):
     """Take in a training that has ended and print what came of it; True unless it failed."""
     said = training.process.stderr.read().strip()
+    print("\n" if sys.stderr.isatty() else "", end="", file=sys.stderr)       # keep the live line
     try:
         row = results.keep(training.folder, data, runs)
     except ValueError as error:
@@ -116,7 +118,8 @@ def train(wanted, data, runs, jobs=1):
                 active.remove(training)
             if live:
                 words = " | ".join(training.words() for training in active)
-                print(f"\r{words}   ", end="", file=sys.stderr, flush=True)
+                width = shutil.get_terminal_size().columns - 1
+                print(f"\r{words[:width]:{width}s}", end="", file=sys.stderr, flush=True)
             time.sleep(0.3)
     except KeyboardInterrupt:
         print(f"\nsaved in {runs}; the same command goes on", file=sys.stderr)
