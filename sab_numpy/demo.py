@@ -134,7 +134,7 @@ def run(args):
         raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
-    minutes = "under half a minute" if args.tiny else "2 to 3 minutes"
+    minutes = "under half a minute" if args.tiny else "1 to 3 minutes"
     print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
           f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT may not. "
           f"The same data, one core each.\nExpect {minutes} a seed. Chance is 12.5 %.", flush=True)
