@@ -36,7 +36,8 @@ def data(tmp_path_factory):
             run = table.cell(name, T, seed)
             key = results.name_of(run)
             runs.append({"row": name, "name": key} | results.spelled(asdict(run))
-                        | {"status": "finished", "accuracy": accuracy - seed / 100, "ce10": 0.1, "ce": 0.01})
+                        | {"status": "finished", "accuracy": accuracy - seed / 100, "ce10": 0.1, "ce": 0.01,
+                           "command": f"sab {key}"})
             recalls = dict(zip(("recalls_input", "recalls_empty"), (0.3, 0.5) if run.k_top else ("", "")))
             write(folder / "curves" / f"{key}.csv", [
                 {"update": update, "accuracy": accuracy * update / 1000, "max_abs_h": 2} | recalls
@@ -154,6 +155,14 @@ def test_costs_of_another_setting_are_not_drawn_beside(data):
 def test_a_cell_of_the_table_has_its_seeds_and_no_others(data):
     found = reproduction.cells(str(data))
     assert {key: len(rows) for key, rows in found.items()} == {(name, T): 2 for name, T, _ in RUNS}
+
+
+def test_the_worst_training_may_be_one_of_the_study(data, tmp_path):
+    assert [accuracy for accuracy, _, _ in reproduction.tried(str(data))] == [0.6, 0.6, 0.99, 0.99]
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "one.csv").write_text("# sab train --x\nupdate,accuracy\n1,0.5\n2,0.25\n")
+    (accuracy, command, history), = reproduction.tried(str(tmp_path))
+    assert (accuracy, command, list(history["update"])) == (0.25, "sab train --x", [1, 2])
 
 
 def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from sab_numpy.experiments import rows as table
 from sab_numpy.tasks import stream, task
 from sab_numpy.threads import one_thread
 
-MOMENTS = (500, 1000, 2000, 4000, 7000, 10_000)
+MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
 LEAST = 0.005                              # smaller weights are not written
 
 

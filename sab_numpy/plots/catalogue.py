@@ -146,9 +146,9 @@ FIGURES = {
         "Accuracy over the length of the test for models trained at T = 100: the mean of all seeds with a band from "
         "worst to best, and the paper's numbers as open markers."),
     "works_or_not": Figure(reproduction.works_or_not, *RUNS,
-        "Two columns, the best and the worst SAB run there is. From top to bottom, over updates: accuracy, the "
-        "largest absolute state, and the shares of recalls at the answers that go to states of the input and to empty"
-        " slots."),
+        "Two columns, the best and the worst SAB training there is (the worst may have been stopped by hand). From "
+        "top to bottom, over updates: accuracy, the largest absolute state, and the shares of recalls at the answers "
+        "that go to states of the input and to empty slots."),
     "attention_while_learning": Figure(reproduction.attention_while_learning, ("moments.csv",),
         "python -m sab_numpy.experiments.moments",
         "Maps of what one test sequence recalls at several moments of a training at T = 200."),

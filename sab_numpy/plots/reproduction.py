@@ -1,6 +1,8 @@
 """The reproduction as pictures: the table, learning curves, longer tests, what works and what does not. From CSVs."""
 
+import glob
 import os
+import textwrap
 from statistics import mean, median
 
 import numpy as np
@@ -28,7 +30,11 @@ def cells(data):
 
 def curve(data, row):
     """The history of a run as columns of numbers, or None."""
-    path = os.path.join(data, "curves", f"{row['name']}.csv")
+    return columns_of(os.path.join(data, "curves", f"{row['name']}.csv"))
+
+
+def columns_of(path):
+    """A CSV as columns of numbers, or None."""
     history = files.read_rows(path) if os.path.exists(path) else []
     columns = history[0] if history else ()
     return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
@@ -113,21 +119,28 @@ def transfer(data, path):
     save(fig, path)
 
 
+def tried(data):
+    """[(last accuracy, command, history)] of every SAB training there is, the study's cut-off ones too; worst first."""
+    found = [(row["command"], curve(data, row)) for run, row in results.read(os.path.join(data, "copying.csv"))
+             if run.k_top]
+    for path in sorted(glob.glob(os.path.join(glob.escape(data), "study", "*.csv"))):
+        with open(path, encoding="utf-8") as file:
+            found.append((file.readline().lstrip("# ").strip(), columns_of(path)))
+    found = [(float(history["accuracy"][-1]), command, history) for command, history in found if history]
+    return sorted(found, key=lambda one: one[:2])
+
+
 def works_or_not(data, path):
-    """Accuracy, largest |h| and the share of recalls over training, for the best and the worst SAB run there is."""
-    rows = [row for run, row in results.read(os.path.join(data, "copying.csv")) if run.k_top and curve(data, row)]
-    rows = sorted(rows, key=lambda row: (float(row["accuracy"]), row["name"]))
-    if len(rows) < 2:
+    """Accuracy, largest |h| and the share of recalls over training, for the best and the worst SAB training."""
+    found = tried(data)
+    if len(found) < 2:
         raise Missing("two SAB runs with learning curves (sab reproduce copying)")
-    fig, axes = panels(3, 2, 13.3, 9, sharex="col", sharey="row")
-    for column, row in zip(axes.T, (rows[-1], rows[0])):
-        history = curve(data, row)
+    fig, axes = panels(3, 2, 13.3, 9.4, sharex="col", sharey="row")
+    for column, (accuracy, command, history) in zip(axes.T, (found[-1], found[0])):
         column[0].plot(history["update"], 100 * history["accuracy"], color=BLUE)
-        what = "works" if row is rows[-1] else "does not"
-        column[0].set_title(f"{what}, {100 * float(row['accuracy']):.1f} % at the end: {row['k_trunc']}/"
-                            f"{row['k_top']}, k_att {row['k_att']}, {row['score']},\n{row['normalise']}, lengths "
-                            f"{row['min_length']}..{row['T']}, batch {row['batch']}, lr {row['lr']}, seed {row['seed']}",
-                            loc="left", fontsize=13)
+        options = textwrap.wrap(command.partition(" --out ")[0].removeprefix("sab train "), 66)
+        column[0].set_title("\n".join([f"{'best' if history is found[-1][2] else 'worst'} of {len(found)}: "
+                                       f"{100 * accuracy:.1f} % at its last row", *options]), loc="left", fontsize=11)
         column[1].plot(history["update"], history["max_abs_h"], color=ORANGE)
         for name, colour, dashes, words in (("recalls_input", GREEN, "-", "of states of the input"),
                                             ("recalls_empty", GREY, "--", "of empty slots")):
