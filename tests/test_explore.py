@@ -6,10 +6,11 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import cli, explorer, training
+from sab_numpy import cli, explorer, files, pretrained, training
 from sab_numpy.run import Run
 from sab_numpy.tasks import task
 from sab_numpy.walk_command import loss_at, sequence, trained
@@ -86,6 +87,18 @@ def test_the_controls_have_words_and_keys(text):
 def test_a_name_cannot_end_the_script(folder):
     model = trained(folder)._replace(name="</script><b>")
     assert data_of(explorer.page(explorer.explore(model, 2)))["model"] == "script><b>"       # the name of a folder
+
+
+def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
+    cfg = sab.Config.sab(10, 8, 10, k_trunc=5, k_top=2, k_att=5)
+    monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path))
+    files.save_arrays(tmp_path / "small.npz", sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32),
+                      {"config": vars(cfg), "T": 12, "seed": 3})
+    assert cli.main(["walk", "small"]) == 0
+    assert "small: 32 steps, k_trunc=5, k_top=2, k_att=5" in capsys.readouterr().out
+    assert cli.main(["explore", "small", "--out", str(tmp_path / "page.html")]) == 0
+    assert cli.main(["walk", "large"]) == 2
+    assert "large: expected the folder of a run (sab train --out), or a pretrained model: small" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv, message", [
