@@ -43,10 +43,11 @@ def accepts(words):
     return words[:4] in (["python", "-m", "pip", "install"], ["python", "-m", "pytest"]) or words[0] in ("git", "cd")
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_an_example_prints_what_its_comments_say(code, capsys):
-    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
-    assert promised(code) and capsys.readouterr().out.splitlines() == promised(code)
+def test_the_examples_read_in_order_print_what_their_comments_say(capsys):
+    names = {"__name__": "readme"}
+    for code in blocks("python"):
+        exec(compile(code, "README.md", "exec"), names)
+        assert promised(code) and capsys.readouterr().out.splitlines() == promised(code)
 
 
 @pytest.mark.parametrize("words", [words for text in blocks("sh") for words in commands(text)], ids=" ".join)
