@@ -107,7 +107,10 @@ def test_same_file_and_seed_same_score(tmp_path):
 
 
 @pytest.mark.slow
-def test_all_solutions_pass_in_their_processes():
+def test_all_solutions_pass_in_their_processes_in_under_a_minute():
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     results = grade(student.SOLUTIONS)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert [result.status for result in results] == ["right"] * 10
-    assert sum(result.seconds for result in results) < 60
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60      # whatever else the machine does
