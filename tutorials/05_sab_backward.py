@@ -176,4 +176,6 @@ fig.savefig("tutorials/out/05_sab_backward.png", dpi=100)
 # **Try it.** Change `K_TRUNC` at the top: 12 (one block: no cut at all), 6, 2, 1. With 1 and with 2 the pop gets
 # nothing at all, although the skips are the same. Why? (Where was the pop stored, and where is the nearest cut?)
 #
+# The same for a large trained network: `sab walk --help` in words, `sab explore --help` as a page to play with.
+#
 # Next: tutorial 07, where this is enough to learn.

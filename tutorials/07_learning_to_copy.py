@@ -60,6 +60,7 @@ assert abs((guesses == 3).mean() - 1 / 8) < 0.01
 configs = {"SAB": sab.Config.sab(10, 64, 10, k_trunc=5, k_top=5, k_att=5, empty_slots=1),
            "truncated BPTT": sab.Config.truncated_bptt(10, 64, 10, k_trunc=5)}
 assert configs["SAB"].k_trunc == configs["truncated BPTT"].k_trunc == 5
+assert WAIT + SYMBOLS == 20 == 4 * 5
 
 # %% [markdown]
 # ## 3. Training

@@ -8,6 +8,7 @@
 # %%
 import os
 import time
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # before numpy: two threads on a busy machine blur a timing
 
@@ -156,6 +157,8 @@ axes.set_ylabel("speed (sequences per second)")
 axes.set_title("A larger batch shares the fixed price of a step")
 axes.legend()
 figure.tight_layout()
+Path("tutorials/out").mkdir(parents=True, exist_ok=True)
+figure.savefig("tutorials/out/10_batch_and_speed.png", dpi=100)
 
 # %% [markdown]
 # ## What to take away
