@@ -98,7 +98,7 @@ def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
     assert "small: 32 steps, k_trunc=5, k_top=2, k_att=5" in capsys.readouterr().out
     assert cli.main(["explore", "small", "--out", str(tmp_path / "page.html")]) == 0
     assert cli.main(["walk", "large"]) == 2
-    assert "large: expected the folder of a run (sab train --out), or a pretrained model: small" in capsys.readouterr().err
+    assert "large: expected the folder of a run (sab train --out), or a pretrained model: small" in capsys.readouterr()[1]
 
 
 @pytest.mark.parametrize("argv, message", [
