@@ -62,7 +62,7 @@ def test_a_tutorial_runs_in_full_in_less_than_60_seconds_of_processor_time(path,
 
 @every
 def test_a_tutorial_keeps_the_rules(path):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     code = "\n".join(source for kind, source in build["cells"](text) if kind == "code")
     header = text.split("\n# %%\n")[0]
     assert 80 <= len(text.splitlines()) <= 200 and max(map(len, text.splitlines())) <= 120
@@ -78,7 +78,7 @@ def test_a_tutorial_keeps_the_rules(path):
 def glossary():
     """{term in lower case: anchor}."""
     return {term.lower(): anchor for anchor, term in
-            re.findall(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', (ROOT / "GLOSSARY.md").read_text())}
+            re.findall(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', (ROOT / "GLOSSARY.md").read_text(encoding="utf-8"))}
 
 
 def unlinked(text, terms):
@@ -99,7 +99,7 @@ def unlinked(text, terms):
 
 @every
 def test_a_tutorial_links_a_term_before_it_uses_it(path):
-    assert unlinked(path.read_text(), glossary()) == []
+    assert unlinked(path.read_text(encoding="utf-8"), glossary()) == []
 
 
 def test_a_term_without_its_link_is_found():
@@ -111,11 +111,11 @@ def test_a_term_without_its_link_is_found():
 
 @every
 def test_links_of_a_tutorial_lead_to_the_glossary(path):
-    assert set(re.findall(r"GLOSSARY\.md#([\w-]+)", path.read_text())) <= set(glossary().values())
+    assert set(re.findall(r"GLOSSARY\.md#([\w-]+)", path.read_text(encoding="utf-8"))) <= set(glossary().values())
 
 
 def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(printed):
-    lines = [line for line in (ROOT / "GLOSSARY.md").read_text().splitlines() if line.startswith("- ")]
+    lines = [line for line in (ROOT / "GLOSSARY.md").read_text(encoding="utf-8").splitlines() if line.startswith("- ")]
     assert len(lines) == len(glossary()) >= 20
     for line in lines:
         path, rest = re.search(r"\[Tutorial \d\d\]\(tutorials/(\w+\.py)\): (.*)\*$", line).groups()
@@ -128,19 +128,19 @@ def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(p
 # The index and the notebooks.
 
 def test_the_index_names_every_tutorial_with_its_minutes():
-    index = (ROOT / "tutorials" / "README.md").read_text()
+    index = (ROOT / "tutorials" / "README.md").read_text(encoding="utf-8")
     for path in TUTORIALS:
-        minutes = re.search(r"\*(\d+) minutes", path.read_text())[1]
+        minutes = re.search(r"\*(\d+) minutes", path.read_text(encoding="utf-8"))[1]
         assert re.search(rf"\({path.name}\) \| {minutes} \|", index), path.name
 
 
 @every
 def test_a_notebook_holds_the_tutorial_word_for_word(path):
-    notebook = json.loads(build["notebook"](path.read_text()))
+    notebook = json.loads(build["notebook"](path.read_text(encoding="utf-8")))
     code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert notebook["nbformat"] == 4 and notebook["cells"][0]["cell_type"] == "markdown" and len(code) >= 4
     for source in code:
-        assert source in path.read_text()
+        assert source in path.read_text(encoding="utf-8")
         compile(source, path.name, "exec")
     assert "".join(notebook["cells"][0]["source"]).startswith("# ")
 
@@ -179,5 +179,5 @@ def test_the_comparison_with_the_one_file_sees_a_cut_in_the_wrong_place():
 
 
 def test_the_one_file_is_about_150_lines_and_trains_in_quick_mode(tmp_path):
-    assert len(ONE_FILE.read_text().splitlines()) <= 155
+    assert len(ONE_FILE.read_text(encoding="utf-8").splitlines()) <= 155
     assert "right" in run(ONE_FILE, tmp_path)

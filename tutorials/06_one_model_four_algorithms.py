@@ -51,6 +51,8 @@ uncut = sab.forward(params, x, sab.Config.sab(D, H, D, k_trunc=None, k_top=2, k_
 assert (outputs["BPTT"] == outputs["truncated BPTT"]).all()
 assert (outputs["SAB"] == uncut).all()
 assert not np.allclose(outputs["SAB"], outputs["BPTT"])
+y, tape = sab.forward(params, x, four["BPTT"])
+assert not sab.backward(np.ones_like(y), tape)["W_q"].any()         # no use, so no gradient
 print("forward: BPTT and truncated BPTT equal to the last bit; so are SAB with and without cuts")
 
 # %% [markdown]
