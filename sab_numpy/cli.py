@@ -46,7 +46,8 @@ def main(argv=None):
     except (ValueError, OSError) as error:
         if os.environ.get("SAB_DEBUG"):
             raise
-        print(f"sab {args.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        said = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
+        print(f"sab {args.command}: {' '.join(str(said).split())}", file=sys.stderr)
         return 2
 
 
