@@ -55,7 +55,7 @@ def reproduction_table(data, path):
                               linewidth=0)
             words = "not run"
             if values:
-                words = f"{median(values):.1f} ({min(values):.1f} - {max(values):.1f}), {len(values)}"
+                words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)}"
             axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
             axes.text(j - 0.45, i + 0.22, f"paper {printed['accuracy'] if printed else '-'}", va="center", fontsize=10,
                       color="#444444")
