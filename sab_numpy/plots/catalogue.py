@@ -115,8 +115,8 @@ FIGURES = {
         " distance. Truncated BPTT colours the last block alone. Self-attention colours all boxes and draws an arc to"
         " every microstate. SAB colours a few blocks, joined by a few arcs."),
     "credit_over_distance": Figure(credit_over_distance, *FROM_MODEL,
-        "Left: norm of the credit over the distance from the last answer. BPTT falls to a small rest, truncated BPTT ends "
-        "after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
+        "Left: norm of the credit over the distance from the last answer. BPTT falls to a small rest, truncated BPTT "
+        "ends after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
         "gradient of the same forward; zero for BPTT and self-attention, one for truncated BPTT beyond its block, "
         "between for SAB."),
     "kink_of_selection": Figure(partial(alone, derivatives.kink_of_selection), (), "",

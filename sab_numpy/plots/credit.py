@@ -76,7 +76,8 @@ def credit_over_distance(params, cfg, x, dy_of, path, title):
         distance = np.arange(len(norms))
         left.plot(distance, np.where(norms > 0, norms / norms[0], np.nan), dashes, color=colour, label=name)
         right.plot(distance, wrong, dashes, color=colour, label=name)
-    left.set(yscale="log", xlabel="distance from the last answer (steps)", ylabel="credit, norm of dL/dh\n(1 at the last answer)")
+    left.set(yscale="log", xlabel="distance from the last answer (steps)",
+             ylabel="credit, norm of dL/dh\n(1 at the last answer)")
     left.set_title("How much credit arrives\n(no line: none)", loc="left")
     right.set(xlabel="distance from the last answer (steps)", ylim=(-0.05, None),
               ylabel="error beside the uncut gradient\nof the same forward (relative)")

@@ -104,9 +104,10 @@ def transfer(data, path):
         if lengths:
             values = [[100 * float(row["accuracy"]) for row in tested if row["name"] in trained and int(row["T"]) == T]
                       for T in lengths]
+            seeds = " to ".join(map(str, sorted({min(map(len, values)), max(map(len, values))})))
             colour, dashes = STYLES[name]
             axes.plot(lengths, list(map(mean, values)), dashes, color=colour, marker=".",
-                      label=f"{table.ROWS[name][0]}, {len(trained)} seed(s)")
+                      label=f"{table.ROWS[name][0]}, {seeds} seed{'' if seeds == '1' else 's'}")
             axes.fill_between(lengths, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15,
                               linewidth=0)
     axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
