@@ -77,7 +77,7 @@ def draw(out, settings, seed):
     title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
     learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
     sample = sample_command.one(os.path.join(out, "sab"))
-    attention_map(sample.slots, sample.weights, sample.run.config(), maps,
+    attention_map(sample.slots, sample.weights, sample.model.cfg, maps,
                   title=f"What SAB recalled in one test sequence (seed {seed})")
     return curves, maps
 

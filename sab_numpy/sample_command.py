@@ -5,15 +5,15 @@ from typing import NamedTuple
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, evaluation
-from sab_numpy.run import Run
-from sab_numpy.tasks import stream, task
+from sab_numpy import evaluation
+from sab_numpy.tasks import task
+from sab_numpy.walk_command import Trained, sequence, trained
 
 
 class Sample(NamedTuple):
     """One sequence and what the model did with it."""
 
-    run: Run
+    model: Trained
     x: np.ndarray                          # (T,) symbols read
     targets: np.ndarray                    # (T,) what it should say
     answers: np.ndarray                    # (T,) what it says
@@ -21,17 +21,15 @@ class Sample(NamedTuple):
     weights: np.ndarray | None             # (T, K)
 
 
-def one(folder, length=None, number=0, name="last"):
-    """Run test sequence `number` of `length`: a Sample."""
-    run, state = checkpoints.load_run(folder, name)
-    length, problem = length or run.T, task(run.task)
-    x, targets = problem.sequences(length, number + 1, stream(run.seed, "test", length))
-    x, targets = x[:, number:], targets[:, number:]                # (T, 1)
-    y, tape = sab.forward(state.params, x, run.config())
+def one(source, length=None, number=0, best=False):
+    """Run test sequence `number` of `length` through the model of a folder, or a pretrained one: a Sample."""
+    model = trained(source, best)
+    x, targets = sequence(model, length, number)                   # (T, 1)
+    y, tape = sab.forward(model.params, x, model.cfg)
     slots = evaluation.recalled(tape)
     weights = None if slots is None else tape.weights[:, 0, :slots.shape[-1]]
     answers, slots = y[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0]
-    return Sample(run, x[:, 0], targets[:, 0], answers, slots, weights)
+    return Sample(model, x[:, 0], targets[:, 0], answers, slots, weights)
 
 
 def step_of(slot, cfg):
@@ -50,19 +48,19 @@ def say(slots, weights, cfg):
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out)")
+    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
     parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
     parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
-    parser.epilog = "example: sab sample runs/copy --T 30 --number 2"
+    parser.epilog = "example: sab sample copying-T100-sab --T 30 --number 2"
 
 
 def run(args):
     for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}, found {value}")
-    sample = one(args.folder, args.T, args.number, "best" if args.best else "last")
-    width, cfg, n_steps = task(sample.run.task).WIDTH, sample.run.config(), len(sample.x)
+    sample = one(args.folder, args.T, args.number, args.best)
+    width, cfg, n_steps = task(sample.model.task).WIDTH, sample.model.cfg, len(sample.x)
     first = n_steps - width                                        # the first answer
     good = (sample.answers == sample.targets)[first:].sum()
     print(f"reads      {' '.join(map(str, sample.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
