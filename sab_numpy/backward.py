@@ -51,10 +51,8 @@ def backward(dy, tape, inputs=False, watch=None):
     dx = xp.zeros((T, B, cfg.n_in), dtype) if inputs else None
     W_h_T, W_x_T = (split_gates(params[name]).swapaxes(1, 2).copy() for name in ("W_h", "W_x"))     # (4, H, .)
 
-    for start in reversed(range(0, T, CHUNK)):
+    for start in credit.chunks(walk, CHUNK):
         end = min(start + CHUNK, T)
-        if not walk[start:end].any():
-            continue
         part = tape.cache.steps(start, end) if tape.cache else recompute(tape, start, end)
         walk_back(xp, tape, part, dy, walk, start, end, W_h_T, flow, watch)
         collect(xp, tape, part, dy[start:end], flow)

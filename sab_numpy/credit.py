@@ -32,6 +32,11 @@ def walked(tape, dy):
     return walk
 
 
+def chunks(walk, size):
+    """The first steps of the chunks of `size` steps that hold a walked step, last first."""
+    return (np.unique(np.flatnonzero(walk) // size)[::-1] * size).tolist()
+
+
 class Count(NamedTuple):
     """steps walked, skips (recalls of a stored state of this sequence, all batch rows) that carried credit."""
 
