@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from unittest import mock
 
@@ -53,6 +54,28 @@ def test_the_examples_read_in_order_print_what_their_comments_say(capsys):
 @pytest.mark.parametrize("words", [words for text in blocks("sh") for words in commands(text)], ids=" ".join)
 def test_a_command_exists(words, capsys):
     assert accepts(words), capsys.readouterr().err
+
+
+def test_the_sab_commands_run_in_order(tmp_path, monkeypatch, capsys):
+    """In an empty folder that holds what they name: the tutorials, and a class of one student."""
+    (tmp_path / "tutorials").symlink_to(ROOT / "tutorials")
+    monkeypatch.chdir(tmp_path)
+    lines = [words for text in blocks("sh") for words in commands(text) if words[0] == "sab"]
+    assert len(lines) >= 7
+    for words in lines:
+        if "--class" in words:
+            (tmp_path / "submissions").mkdir()
+            (tmp_path / "my_exercises").rename(tmp_path / "submissions" / "student")
+        assert cli.main(words[1:]) in ((0, 1) if words[1] == "grade" else (0,)), capsys.readouterr().err
+    assert (tmp_path / "page.html").stat().st_size > 10_000 and (tmp_path / "grades.csv").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_the_make_commands_work_in_a_fresh_clone(target, tmp_path):
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(tmp_path / "clone")], check=True)
+    done = subprocess.run(["make", target], cwd=tmp_path / "clone", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 @pytest.mark.parametrize("line", ["make deom", "sab dmeo", "sab demo --tinny", "rm -r"])

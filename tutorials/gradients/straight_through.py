@@ -72,3 +72,6 @@ for name, f in (("straight through", loss), ("clipped", clipped_loss)):
     verdicts = [sab.check(f, params, g).verdict for g in (grads(params), clipped)]
     print(f"{name:<18} {verdicts[0]:<18} {verdicts[1]}")
     assert verdicts == (["PASS", "FAIL"] if f is loss else ["FAIL", "PASS"])
+
+# %%
+f = loss                                   # `sab gradcheck --module` looks for params, f and grads

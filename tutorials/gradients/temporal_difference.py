@@ -67,3 +67,6 @@ def leaky(p):
 report = sab.check(loss, params, leaky)
 print(report)
 assert all("credit passes stop 'target'" in row.note for row in report.rows)
+
+# %%
+f = loss                                   # `sab gradcheck --module` looks for params, f and grads

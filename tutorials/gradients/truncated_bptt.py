@@ -75,3 +75,6 @@ for name, wrong in bugs.items():
     assert report.verdict == "FAIL"
 assert "every stop" in sab.check(loss, params, bugs["no cut at all"]).rows[0].note
 assert "'h before step 8'" in sab.check(loss, params, bugs["no cut before step 8"]).rows[0].note
+
+# %%
+f = loss                                   # `sab gradcheck --module` looks for params, f and grads
