@@ -292,7 +292,7 @@ def test_a_missing_gpu_is_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "no such folder"),
-                                                (["sample", "nowhere"], "no such folder"),
+                                                (["sample", "nowhere"], "expected the folder of a run"),
                                                 (["evaluate", "{run}", "--T", "0"], "--T must be at least 1, found 0"),
                                                 (["evaluate", "{run}", "--sequences", "0"], "at least 1, found 0"),
                                                 (["sample", "{run}", "--T", "-1"], "--T must be at least 1"),
