@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sab_numpy import credit, scores
 from sab_numpy.backend import namespace
-from sab_numpy.forward import CHUNK, flat_rows, new_cache, run_steps
+from sab_numpy.forward import CHUNK, gather, new_cache, run_steps
 from sab_numpy.lstm import join_gates, lstm_step_backward, split_gates
 from sab_numpy.sparsify import weights_backward
 from sab_numpy.tape import aside
@@ -22,8 +22,8 @@ class Flow(NamedTuple):
 
     dh_local: Any      # (B, H)         credit of the step after, through its gates
     dc: Any            # (B, H)
-    dM: Any            # (B, N, H)      credit that microstates have received so far
-    dkeys: Any         # (B, N, Q)      and their keys ("dot": dM itself)
+    dM: Any            # (N, B, H)      credit that microstates have received so far, a slot's rows side by side
+    dkeys: Any         # (N, B, Q)      and their keys ("dot": dM itself)
     dz: Any            # (4, S, B, H)   pre-activations of the steps of a chunk
     dq: Any            # (S, B, Q)      queries of the steps of a chunk
     room: Any          # (4, B, H)      for one step
@@ -61,7 +61,7 @@ def backward(dy, tape, inputs=False, watch=None):
 
     grads, H = flow.grads, cfg.n_hidden
     if cfg.k_top != 0:
-        _add(grads, scores.key_gradients(xp, flow.dkeys.reshape(-1, flow.dq.shape[2]), tape.memory.reshape(-1, H), cfg))
+        _add(grads, scores.key_gradients(xp, flow.dkeys, tape.memory.swapaxes(0, 1), cfg))
     dW = join_gates(flow.dW)
     grads["W_h"], grads["W_x"], grads["b"] = dW[:H], dW[H:-1], dW[-1]
     return grads | ({"dx": dx, "dh0": flow.dh_local, "dc0": flow.dc} if inputs else {})
@@ -128,8 +128,7 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, flow):
     """
     cfg, params, n, dM, dkeys, dq = tape.cfg, tape.prepared, tape.n_slots(t), flow.dM, flow.dkeys, flow.dq[j]
     slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
-    rows = None if slots is None else flat_rows(tape.memory, slots)           # (B, K')
-    M_sel = _read(tape.memory, rows, n)                                       # (B, K', H)
+    M_sel = tape.memory[:, :n] if slots is None else gather(tape.memory, slots)                    # (B, K', H)
     w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
     slope = part.slope[j][:, :M_sel.shape[1]]
     dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
@@ -139,23 +138,23 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, flow):
         dq[...] = (da[:, None] @ M_sel)[:, 0]                                 # dM_k = w_k ds + da_k q, one product
         dM_sel = _pair(xp, w, da, 2) @ _pair(xp, ds, part.q[j], 1)            # (B, K', 2) @ (B, 2, H)
     else:
-        keys_sel = _read(tape.keys, rows, n)                                  # (B, K', Q)
+        keys_sel = tape.keys[:, :n] if slots is None else gather(tape.keys, slots)                 # (B, K', Q)
         dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
         _add(flow.grads, others)
-        _spread(dkeys, rows, n, dkeys_sel)
+        _spread(xp, dkeys, slots, dkeys_sel)
         dM_sel = w[:, :, None] * ds[:, None]                                  # (B, K', H)
     dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
     if cfg.mental_updates:
-        _spread(dM, rows, n, dM_sel)
+        _spread(xp, dM, slots, dM_sel)
     return slots, w, dM_sel, None if dkeys is dM else dkeys_sel
 
 
 def memory_credit(xp, tape, flow, slot):
     """dh_memory (B, H): what later steps gave to a microstate, as a value and as a key."""
     if flow.dkeys is flow.dM:
-        return flow.dM[:, slot]
-    dkey = scores.key_backward(xp, flow.dkeys[:, slot], tape.memory[:, slot], tape.prepared, tape.cfg)
-    return flow.dM[:, slot] + dkey
+        return flow.dM[slot]
+    dkey = scores.key_backward(xp, flow.dkeys[slot], tape.memory[:, slot], tape.prepared, tape.cfg)
+    return flow.dM[slot] + dkey
 
 
 def recompute(tape, start, end):
@@ -174,24 +173,25 @@ def _start(xp, tape, everywhere):
     cfg, (T, B), H, dtype = tape.cfg, tape.x.shape[:2], tape.cfg.n_hidden, tape.params["b"].dtype
     S, Q, buffers = min(CHUNK, T), scores.key_width(cfg), tape.buffers
     zeros = buffers.zeros if everywhere else lambda name, shape: xp.zeros(shape, dtype)
-    dM = dkeys = zeros("dM", tape.memory.shape)
+    N = tape.memory.shape[1]
+    dM = dkeys = zeros("dM", (N, B, H))
     if tape.keys is not tape.memory:
-        dkeys = zeros("dkeys", tape.keys.shape)
+        dkeys = zeros("dkeys", (N, B, Q))
     return Flow(xp.zeros((B, H), dtype), xp.zeros((B, H), dtype), dM, dkeys, buffers.empty("dz", (4, S, B, H)),
                 buffers.empty("dq", (S, B, Q)), buffers.empty("room", (4, B, H)), xp.zeros(tape.W.shape, dtype),
                 {name: xp.zeros_like(value) for name, value in tape.params.items()})
 
 
-def _read(a, rows, n):
-    """The selected slots of a (B, N, .): a copy, or a view where all n are read."""
-    return a[:, :n] if rows is None else a.reshape(-1, a.shape[2]).take(rows, axis=0)
+def _spread(xp, a, slots, values):
+    """values (B, K', .) are added to the selected slots of a (N, B, .); slots None: to the first K'.
 
-
-def _spread(a, rows, n, values):
-    """a[selected slots] += values. Slots are distinct within a row, so plain indexing adds every one."""
-    if rows is None:
-        a[:, :n] += values
+    Slots are distinct within a row, so plain indexing adds every one.
+    """
+    if slots is None:
+        a[:values.shape[1]] += values.swapaxes(0, 1)
     else:
+        B = a.shape[1]
+        rows = slots * B + xp.arange(B)[:, None]                              # where they stand in (N*B, .)
         a.reshape(-1, a.shape[2])[rows] += values
 
 

@@ -35,9 +35,10 @@ def key_backward(xp, dkey, M, params, cfg):
 
 
 def key_gradients(xp, dkeys, M, cfg):
-    """Gradients of the key's parameters, summed over all rows of dkeys (R, Q) and M (R, H)."""
+    """Gradients of the key's parameters, summed over all rows of dkeys (..., Q) and M (..., H)."""
     if cfg.score == "dot":
         return {}
+    dkeys, M = dkeys.reshape(-1, dkeys.shape[-1]), M.reshape(-1, M.shape[-1])
     if cfg.score == "mlp":
         return {"W_m": M.T @ dkeys}
     return {"w_m": xp.tanh(M).T @ dkeys[:, 0]}

@@ -125,7 +125,7 @@ PLANTED = {
     "a constant made by np in the gather": ("forward", "gather", _after(lambda M: M + np.zeros(M.shape))),
     "a constant made by np in the score": ("scores", "score", _after(lambda a: np.float64(1) * a + np.zeros(a.shape))),
     "a buffer made by np in the loss": ("losses", "_share", _after(lambda share: np.empty(share.shape) * share)),
-    "a mask made by np in the read": ("backward", "_read", _before(lambda a, *_: a * np.ones(1))),
+    "a mask made by np in the read": ("backward", "gather", _before(lambda a, *_: a * np.ones(1))),
     "float() in the loop": ("forward", "lstm_step", _before(lambda z, *_: float(z[0, 0, 0]))),
     "float() in the backward loop": ("backward", "recall_backward", _before(lambda ds, *_: float(ds.sum()))),
     "if (a > 0).any() in the weights": ("forward", "weights", _before(lambda a: (a > 0).any() and None)),
