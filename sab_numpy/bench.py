@@ -44,7 +44,7 @@ a process of its own, pinned to its cores; what is compared is timed in turns.""
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
     parser.add_argument("--trained", metavar="FILE", help="a checkpoint of sab train (visits)")
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
-    parser.add_argument("--threads", type=int, default=1, help="threads, and cores; ours share the batch (1)")
+    parser.add_argument("--threads", type=int, default=1, help="cores: threads of PyTorch, processes of ours (1)")
     parser.add_argument("--backend", choices=("numpy", "cupy", "auto"), default="numpy")
     parser.add_argument("--peers", action="store_true", help="PyTorch beside ours, in the same run")
     parser.add_argument("--rounds", type=int, default=15, help="timed rounds, fewer after --seconds (15)")

@@ -1,34 +1,62 @@
-"""Halves of the batch in threads give what the whole batch gives."""
+"""Parts of the batch in processes give what the whole batch gives."""
 
 import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy.parallel import loss_and_gradients
+from sab_numpy.parallel import Team
 
 SETTINGS = {"lstm": dict(k_top=0), "sab": dict(k_trunc=3, k_top=2, k_att=2), "attention": dict(k_top=None)}
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+def whole(params, x, targets, cfg, mask=None, loss=sab.softmax_cross_entropy):
+    y, tape = sab.forward(params, x, cfg)
+    value, dy = loss(y, targets, mask)
+    return value, sab.backward(dy, tape)
+
+
+def assert_equal(found, expected):
+    (loss, grads), (true_loss, true_grads) = found, expected
+    assert abs(loss - true_loss) <= 1e-12 * abs(true_loss)
+    assert list(grads) == list(true_grads)
+    for name, g in true_grads.items():
+        assert abs(grads[name] - g).max() <= 1e-12 * max(abs(g).max(), 1e-3), name
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_parts_of_the_batch_in_threads_equal_the_whole(setting, threads):
+def test_parts_of_the_batch_equal_the_whole(setting, size):
     rng = np.random.default_rng(7)
     cfg = sab.Config(3, 5, 4, **SETTINGS[setting])
-    params = sab.init_params(cfg, rng)
-    x, targets = rng.standard_normal((11, 7, 3)), rng.integers(0, 4, (11, 7))
-    y, tape = sab.forward(params, x, cfg)
-    loss, dy = sab.softmax_cross_entropy(y, targets)
-    grads = sab.backward(dy, tape)
-    tapes = None
-    for _ in range(2):                                          # the second time with the tapes of the first
-        found, found_grads, tapes = loss_and_gradients(params, x, targets, cfg, threads=threads, reuse=tapes)
-        assert abs(found - loss) <= 1e-12 * abs(loss)
-        for name, g in grads.items():
-            assert abs(found_grads[name] - g).max() <= 1e-12 * max(abs(g).max(), 1e-3), name
+    with Team(cfg, size) as team:
+        for mask in (None, rng.random((11, 7)) < 0.3, np.arange(7) + np.zeros((11, 1), int) > 4):   # new parameters each
+            params = sab.init_params(cfg, rng)
+            x, targets = rng.standard_normal((11, 7, 3)), rng.integers(0, 4, (11, 7))
+            assert_equal(team.loss_and_gradients(params, x, targets, mask), whole(params, x, targets, cfg, mask))
 
 
-def test_more_threads_than_sequences_are_refused():
+def test_another_loss_and_symbols():
+    rng = np.random.default_rng(8)
+    cfg = sab.Config(3, 4, 2, k_trunc=2, k_top=1, k_att=1)
+    params, x, targets = sab.init_params(cfg, rng), rng.integers(0, 3, (9, 5)), rng.standard_normal((9, 5, 2))
+    mask = rng.random((9, 5, 2)) < 0.5
+    with Team(cfg, 2, sab.mean_squared_error) as team:
+        assert_equal(team.loss_and_gradients(params, x, targets, mask),
+                     whole(params, x, targets, cfg, mask, sab.mean_squared_error))
+
+
+def test_what_one_part_refuses_is_raised_and_the_team_goes_on():
+    rng = np.random.default_rng(9)
     cfg = sab.Config.full_bptt(2, 3, 2)
-    params = sab.init_params(cfg, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="threads: expected 1..2"):
-        loss_and_gradients(params, np.ones((3, 2, 2)), np.zeros((3, 2), int), cfg, threads=3)
+    params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((4, 5, 2)), rng.integers(0, 2, (4, 5))
+    with Team(cfg, 2) as team:
+        for column in (0, 4):                                   # of this process, of the other
+            wrong = x.copy()
+            wrong[1, column] = np.nan
+            with pytest.raises(ValueError, match="x: expected finite numbers"):
+                team.loss_and_gradients(params, wrong, targets)
+        with pytest.raises(ValueError, match="x: expected at least 2 sequences, one a process, found 1"):
+            team.loss_and_gradients(params, x[:, :1], targets[:, :1])
+        assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
+    with pytest.raises(ValueError, match="size: expected at least one process, found 0"):
+        Team(cfg, 0)

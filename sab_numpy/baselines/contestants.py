@@ -3,14 +3,14 @@
 A step is a function of `now`, a clock; it returns the moment between the loss and the backward pass.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+import time
 
 import numpy as np
 
 import sab_numpy as sab
 from sab_numpy import backend
 from sab_numpy.baselines.floor import Floor
-from sab_numpy.parallel import loss_and_gradients
+from sab_numpy.parallel import Team
 from sab_numpy.tasks import copying
 
 D, O = copying.N_IN, copying.N_OUT
@@ -31,39 +31,50 @@ def problem(model, spec):
     return cfg, sab.init_params(cfg, rng, dtype=np.float32), np.eye(D, dtype=np.float32)[x], targets
 
 
+class TimedLoss:
+    """The loss, and the moment at which it was done."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self, y, targets, mask=None):
+        found = sab.softmax_cross_entropy(y, targets, mask)
+        self.moment = self.now()
+        return found
+
+
 def ours(model, spec, name):
     """Our train step on backend `name`. As in training, the tape of a step is given back to the next one."""
     cfg, *arrays = problem(model, spec)
     params, x, targets = backend.to_backend(arrays, name)
-    tapes = None
+    if spec["threads"] > 1:
+        loss = TimedLoss(time.perf_counter)                                   # of the part that this process takes
+        team = Team(cfg, spec["threads"], loss, pin=True)
+
+        def step(now):
+            team.loss_and_gradients(params, x, targets)
+            return loss.moment
+        return step
+    tape = None
 
     def step(now):
-        nonlocal tapes
-        moments = []
-
-        def loss(y, targets):
-            found = sab.softmax_cross_entropy(y, targets)
-            moments.append(now())
-            return found
-        if spec["threads"] > 1:
-            _, _, tapes = loss_and_gradients(params, x, targets, cfg, spec["threads"], loss, tapes)
-        else:
-            y, tapes = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tapes)
-            sab.backward(loss(y, targets)[1], tapes)
-        return moments[0]
+        nonlocal tape
+        loss = TimedLoss(now)
+        y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
+        sab.backward(loss(y, targets)[1], tape)
+        return loss.moment
     return step
 
 
 def products(model, spec):
-    """The floor of the same model: its matrix products alone, in as many parts of the batch as there are threads."""
-    n, steps = spec["threads"], spec["T"] + 2 * copying.WIDTH
-    floors = [Floor(MODELS[model](spec["H"]), steps, -(-spec["B"] // n), np.random.default_rng(0)) for _ in range(n)]
-    pool = ThreadPoolExecutor(n)
+    """The floor of the same model: its matrix products alone; of several processes, one part of the batch."""
+    floor = Floor(MODELS[model](spec["H"]), spec["T"] + 2 * copying.WIDTH, -(-spec["B"] // spec["threads"]),
+                  np.random.default_rng(0))
 
     def step(now):
-        list(pool.map(Floor.forward, floors))
+        floor.forward()
         middle = now()
-        list(pool.map(Floor.backward, floors))
+        floor.backward()
         return middle
     return step
 

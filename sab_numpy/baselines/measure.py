@@ -46,6 +46,7 @@ def take_turns(steps, clock, rounds, seconds):
     began = time.perf_counter()
     for turn in range(rounds + 2):
         for name, step in steps.items():
+            time.sleep(0.02)                               # idle threads of the one before still spin for a while
             start = clock.now()
             middle = step(clock.now)
             end = clock.now()                              # what the step allocated has been freed by now
