@@ -8,6 +8,7 @@ import sys
 import time
 
 from sab_numpy import __version__, checkpoints, files, sample_command
+from sab_numpy.backend import require
 from sab_numpy.evaluation import evaluate
 from sab_numpy.plots.training import attention_map, learning_curves
 from sab_numpy.progress import clock
@@ -20,10 +21,10 @@ SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algor
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def start(side, settings, seed, out, force):
+def start(side, settings, seed, out, force, backend):
     """One training in a process of its own."""
     command = [sys.executable, "-m", "sab_numpy", "train", "copying", "--quiet", "--seed", str(seed), "--out",
-               os.path.join(out, side), "--force" if force else "--resume", *SIDES[side][1]]
+               os.path.join(out, side), "--force" if force else "--resume", "--backend", backend, *SIDES[side][1]]
     for name, value in settings.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     os.makedirs(os.path.join(out, side), exist_ok=True)
@@ -84,7 +85,7 @@ def draw(out, settings, seed):
 
 def one_seed(args, settings, seed, out):
     """Train both sides with one seed, test them, draw. Returns the row of results."""
-    trainings = {side: start(side, settings, seed, out, args.force) for side in SIDES}
+    trainings = {side: start(side, settings, seed, out, args.force, args.backend) for side in SIDES}
     try:
         seconds = watch(trainings, settings, out, args.quiet)
     except KeyboardInterrupt:                                  # it reached them too: let them save
@@ -99,7 +100,7 @@ def one_seed(args, settings, seed, out):
             training.stderr.close()
     row = {"seed": seed, "T": settings["T"], "hidden": settings["hidden"], "updates": settings["updates"]}
     for side, (name, _) in SIDES.items():
-        found = next(evaluate(os.path.join(out, side)))
+        found = next(evaluate(os.path.join(out, side), backend_name=args.backend))
         _, state = checkpoints.load_run(os.path.join(out, side))
         row |= {f"{side}_accuracy": found["accuracy"], f"{side}_ce10": found["ce10"],
                 f"{side}_cpu_seconds": round(state.cpu_seconds, 1)}
@@ -107,7 +108,8 @@ def one_seed(args, settings, seed, out):
               f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
     return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
                   "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-                  "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny}
+                  "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny
+            + f" --backend {args.backend}" * (args.backend != "numpy")}
 
 
 def recorded(path, row):
@@ -124,6 +126,7 @@ def add_arguments(parser):
     parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
     parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
     parser.add_argument("--force", action="store_true", help="train again although it was done")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quiet", action="store_true", help="no live line")
     parser.epilog = ("example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
                      "Ctrl-C saves; the same command goes on.")
@@ -132,6 +135,7 @@ def add_arguments(parser):
 def run(args):
     if args.seeds < 1 or args.seed < 0:
         raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
+    require(args.backend)
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "1 to 3 minutes"

@@ -8,6 +8,7 @@ import traceback
 
 import numpy as np
 
+from sab_numpy.backend import require, to_backend
 from sab_numpy.backward import backward
 from sab_numpy.check import check
 from sab_numpy.checking.step_sizes import draw_step_sizes, step_sizes
@@ -48,6 +49,8 @@ def add_arguments(parser):
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
     parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto: where the gradient under test is made; "
+                        "the numbers beside it are NumPy's (default: numpy)")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
     parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
@@ -57,11 +60,14 @@ def run(args):
     """Print the table; 0 when all is right, 1 when not."""
     if args.seed < 0:
         raise ValueError(f"--seed must be at least 0, found {args.seed}")
+    on_gpu = args.backend != "numpy" and require(args.backend) is not np
+    if on_gpu and args.module:
+        raise ValueError(f"--backend {args.backend} is for the model's own gradient: a --module decides about its arrays")
     command = "sab gradcheck " + " ".join(
         f"--{name} {value}" for name, value in (
             [("module", args.module)] if args.module else
             [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)])
-        + [("method", args.method), ("seed", args.seed)] if value is not None)
+        + [("method", args.method), ("seed", args.seed), ("backend", "cupy" if on_gpu else None)] if value is not None)
     report, subject = _check_file(args) if args.module else _check_model(args)
     report.command, report.seed = command, args.seed
     print(report)
@@ -82,7 +88,12 @@ def _check_model(args):
     rng = np.random.default_rng(args.seed)
     params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
     x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                                  # (T, B, D)
-    report = check_gradients(params, x, cfg, rng, method=args.method or "complex")
+
+    def made_there(dy, tape):
+        _, there = forward(*to_backend((params, x), args.backend), cfg)
+        return to_backend(backward(to_backend(dy, args.backend), there), "numpy")
+
+    report = check_gradients(params, x, cfg, rng, method=args.method or "complex", backward=made_there)
     y, tape = forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)                                          # (T, B, O)
     grads = backward(cotangent, tape)

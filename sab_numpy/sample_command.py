@@ -6,6 +6,7 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy import evaluation
+from sab_numpy.backend import require, to_numpy
 from sab_numpy.tasks import task
 from sab_numpy.walk_command import Trained, sequence, trained
 
@@ -21,14 +22,14 @@ class Sample(NamedTuple):
     weights: np.ndarray | None             # (T, K)
 
 
-def one(source, length=None, number=0, best=False):
+def one(source, length=None, number=0, best=False, backend="numpy"):
     """Run test sequence `number` of `length` through the model of a folder, or a pretrained one: a Sample."""
-    model = trained(source, best)
+    xp, model = require(backend), trained(source, best)
     x, targets = sequence(model, length, number)                   # (T, 1)
-    y, tape = sab.forward(model.params, x, model.cfg)
+    y, tape = sab.forward(sab.to_backend(model.params, backend), xp.asarray(x), model.cfg)
     slots = evaluation.recalled(tape)
-    weights = None if slots is None else tape.weights[:, 0, :slots.shape[-1]]
-    answers, slots = y[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0]
+    weights = None if slots is None else to_numpy(tape.weights)[:, 0, :slots.shape[-1]]
+    answers, slots = to_numpy(y)[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0]
     return Sample(model, x[:, 0], targets[:, 0], answers, slots, weights)
 
 
@@ -52,6 +53,7 @@ def add_arguments(parser):
     parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
     parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.epilog = "example: sab sample copying-T100-sab --T 30 --number 2"
 
 
@@ -59,7 +61,7 @@ def run(args):
     for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}, found {value}")
-    sample = one(args.folder, args.T, args.number, args.best)
+    sample = one(args.folder, args.T, args.number, args.best, args.backend)
     width, cfg, n_steps = task(sample.model.task).WIDTH, sample.model.cfg, len(sample.x)
     first = n_steps - width                                        # the first answer
     good = (sample.answers == sample.targets)[first:].sum()

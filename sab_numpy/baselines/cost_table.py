@@ -2,7 +2,6 @@
 
 import csv
 import datetime
-import importlib.util
 import io
 import math
 import os
@@ -10,7 +9,7 @@ import platform
 import sys
 from importlib import metadata
 
-from sab_numpy import files
+from sab_numpy import backend, files
 
 KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")     # a new row replaces one of equal key
 COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
@@ -58,8 +57,11 @@ def machine():
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    versions = [f"{package} {metadata.version(package)}" for package in ("numpy", "torch", "cupy")
-                if importlib.util.find_spec(package)]
+    made_by = metadata.packages_distributions()                               # cupy comes as cupy-cuda12x, ...
+    versions = [f"{package} {metadata.version(made_by[package][0])}" for package in ("numpy", "torch", "cupy")
+                if package in made_by]
+    if "cupy" in backend.available():
+        versions.append(backend.require("cupy").cuda.runtime.getDeviceProperties(0)["name"].decode())
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}"
 
 

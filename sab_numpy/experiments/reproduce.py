@@ -3,6 +3,7 @@
 import os
 import sys
 
+from sab_numpy.backend import require
 from sab_numpy.checkpoints import load_run
 from sab_numpy.config import check_count
 from sab_numpy.experiments import results, runner, ship, tables, transfer
@@ -19,6 +20,7 @@ def add_arguments(parser):
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time, one a core (2)")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
@@ -37,6 +39,7 @@ def run(args):
         check_count(name, value, 1)
     args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
     args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
+    require(args.backend)
     os.makedirs(args.data, exist_ok=True)
     one_thread()
     return {"copying": train, "ablation": train, "transfer": test, "ship": store}[args.what](args)
@@ -65,7 +68,7 @@ def train(args):
         missing = [run for run in runs if results.name_of(run) not in have]
         updates = sum(run.updates for run in missing)
         print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
-        failed = runner.train(missing, args.data, args.runs, args.jobs)
+        failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)
     found = results.read(path)
     for line in tables.copying(found, names, lengths, args.quick):
         print(line)
@@ -79,7 +82,7 @@ def add(folder, args):
     run, _ = load_run(folder)
     try:
         with runner.claim(os.path.join(args.runs, results.name_of(run))):
-            return results.keep(folder, args.data, args.runs)
+            return results.keep(folder, args.data, args.runs, args.backend)
     except runner.Taken:
         raise ValueError(f"{folder}: another process is at this run; try again when it is done") from None
 
@@ -92,7 +95,8 @@ def test(args):
     for T in lengths:
         chosen = [(run, row) for name in names for run, row in found
                   if results.same(run, table.cell(name, T, 0, args.quick))]
-        missing = 0 if args.table else transfer.fill(chosen, args.data, args.runs, tested, args.sequences)
+        missing = 0 if args.table else transfer.fill(chosen, args.data, args.runs, tested, args.sequences,
+                                                      args.backend)
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
         rows = read_rows(path) if os.path.exists(path) else []

@@ -51,7 +51,7 @@ def name_of(run):
     return f"T{run.T}-{ks}-{rest}-seed{run.seed}"
 
 
-def command(run, out):
+def command(run, out, backend="numpy"):
     """The words of the command line that makes this run again."""
     words = ["sab", "train", run.task]
     usual = Run(task=run.task, T=run.T)
@@ -62,7 +62,7 @@ def command(run, out):
                 words += [f"--no-{flag}" if item.default else f"--{flag}"]
             else:
                 words += [f"--{flag}", "none" if value is None else str(value)]
-    return [*words, "--out", out]
+    return [*words, *([] if backend == "numpy" else ["--backend", backend]), "--out", out]
 
 
 def outcome(run, state):
@@ -85,7 +85,7 @@ def first_learned(history):
     return {"updates_to_999": "", "cpu_minutes_to_999": ""}
 
 
-def result(folder, sequences=1024):
+def result(folder, sequences=1024, backend="numpy"):
     """The row of a run: its fields, and what its last parameters do on test sequences that no training ever used.
 
     Raises ValueError when the run is neither finished nor diverged.
@@ -100,7 +100,7 @@ def result(folder, sequences=1024):
                          f"--out {folder})")
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
-    made = shlex.join(command(run, f"runs/copying/{name_of(run)}"))
+    made = shlex.join(command(run, f"runs/copying/{name_of(run)}", backend))
     return ({"row": row_name(run), "name": name_of(run)} | spelled(asdict(run))
             | {"status": status, "updates_done": state.update, "test_sequences": sequences} | found
             | first_learned(history)
@@ -131,16 +131,17 @@ def read(path):
     return [(run_of(row), row) for row in files.read_rows(path)] if os.path.exists(path) else []
 
 
-def keep(folder, data, runs):
+def keep(folder, data, runs, backend="numpy"):
     """Take in the run in `folder`: its row, its curve, and (unless it is there) a copy in `runs`. Returns the row.
 
+    backend: where it was trained; the test, at the end, is on the CPU.
     None when the CSV has it already. Two processes may do this at the same time with different runs.
     """
     run, _ = checkpoints.load_run(folder)
     path, name = os.path.join(data, "copying.csv"), name_of(run)
     if any(row["name"] == name for _, row in read(path)):
         return None
-    row = result(folder)
+    row = result(folder, backend=backend)
     curves, own = os.path.join(data, "curves"), os.path.join(runs, name)
     os.makedirs(curves, exist_ok=True)
     for source, target in [("last.npz", os.path.join(own, "last.npz")),

@@ -44,13 +44,13 @@ def claim(folder):
 class Training:
     """One `sab train --resume` with one BLAS thread. It inherits the claim: if we are killed, nobody else steps in."""
 
-    def __init__(self, run, folder):
-        self.run, self.folder = run, folder
+    def __init__(self, run, folder, backend):
+        self.run, self.folder, self.backend = run, folder, backend
         self.claim = claim(folder)
         handle = self.claim.__enter__()
         os.makedirs(folder, exist_ok=True)
         path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
-        words = [sys.executable, "-m", "sab_numpy", *results.command(run, folder)[1:], "--quiet", "--resume"]
+        words = [sys.executable, "-m", "sab_numpy", *results.command(run, folder, backend)[1:], "--quiet", "--resume"]
         self.process = subprocess.Popen(
             words, env=os.environ | dict.fromkeys(VARIABLES, "1") | {"PYTHONPATH": path}, text=True,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[handle] if os.name == "posix" else [])
@@ -86,7 +86,7 @@ def finish(training, data, runs):
     said = training.process.stderr.read().strip()
     print("\n" if sys.stderr.isatty() else "", end="", file=sys.stderr)       # keep the live line
     try:
-        row = results.keep(training.folder, data, runs)
+        row = results.keep(training.folder, data, runs, training.backend)
     except ValueError as error:
         print(f"{title(training.run)}: {' '.join((said or str(error)).splitlines()[-1:])}", file=sys.stderr)
         return False
@@ -96,7 +96,7 @@ def finish(training, data, runs):
     return True
 
 
-def train(wanted, data, runs, jobs=1):
+def train(wanted, data, runs, jobs=1, backend="numpy"):
     """Train the runs of the list `wanted`, `jobs` at a time, and append a row each. How many failed.
 
     data, runs: the folders of the CSV files and of the runs. Ctrl-C (KeyboardInterrupt) lets them save.
@@ -107,7 +107,7 @@ def train(wanted, data, runs, jobs=1):
             while waiting and len(active) < jobs:
                 run = waiting.pop(0)
                 try:
-                    active.append(Training(run, os.path.join(runs, results.name_of(run))))
+                    active.append(Training(run, os.path.join(runs, results.name_of(run)), backend))
                 except Taken:
                     print(f"{title(run)}: another process is at it", file=sys.stderr)
             for training in [training for training in active if training.process.poll() is not None]:

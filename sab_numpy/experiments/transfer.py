@@ -4,6 +4,7 @@ import os
 import time
 
 from sab_numpy import __version__, checkpoints, evaluation, files
+from sab_numpy.backend import to_backend
 from sab_numpy.baselines.cost_table import machine
 from sab_numpy.experiments import results
 from sab_numpy.experiments.runner import Taken, claim, title
@@ -20,7 +21,7 @@ def test(run, params, T, sequences):
     return evaluation.measure(params, run.config(), task(run.task), T, sequences, stream(run.seed, "test", T), chunk)
 
 
-def fill(found, data, runs, lengths, sequences):
+def fill(found, data, runs, lengths, sequences, backend="numpy"):
     """Test each (Run, row) of `found` at the lengths that transfer.csv does not have, and append a row each.
 
     Returns the number of runs whose parameters are not in `runs`. Raises ValueError when another process is at it.
@@ -35,14 +36,15 @@ def fill(found, data, runs, lengths, sequences):
                 missing += bool(wanted) and not os.path.isdir(folder)
                 if wanted and os.path.isdir(folder):
                     _, state = checkpoints.load_run(folder)
+                    params = to_backend(state.params, backend)
                     for T in wanted:
-                        files.append_row(path, one(run, row, state.params, T, sequences))
+                        files.append_row(path, one(run, row, params, T, sequences, backend))
     except Taken:
         raise ValueError(f"{path}: another process is adding to it; run this again when it is done") from None
     return missing
 
 
-def one(run, row, params, T, sequences):
+def one(run, row, params, T, sequences, backend):
     """The row of one trained model at one length; printed too."""
     start = time.process_time()
     metrics = test(run, params, T, sequences)
@@ -51,4 +53,5 @@ def one(run, row, params, T, sequences):
     return ({"row": row["row"], "name": row["name"], "trained_at": run.T, "T": T} | model
             | {"test_sequences": sequences} | metrics
             | {"cpu_seconds": round(time.process_time() - start, 1), "machine": machine(), "version": __version__,
-               "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"})
+               "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"
+                       + f" --backend {backend}" * (backend != "numpy")})
