@@ -73,6 +73,7 @@ def run(args):
     if args.sequences < 1:
         raise ValueError(f"--sequences must be at least 1, found {args.sequences}")
     name = "best" if args.best else "last"
+    backend.require(args.backend)
     one_thread()
     trained, state = checkpoints.load_run(args.folder, name)
     print(f"{args.folder}: {trained.task}, trained at T={trained.T}, {state.update} updates, seed {trained.seed}; "

@@ -13,9 +13,9 @@ def clock(seconds):
 class Progress:
     """Print the progress of a Run: Progress(run)(state, row), as training.train calls it."""
 
-    def __init__(self, run, stream=sys.stderr):
-        self.run, self.stream, self.began, self.shown = run, stream, None, 0.0
-        self.live = stream.isatty()
+    def __init__(self, run, stream=None):
+        self.run, self.stream, self.began, self.shown = run, stream or sys.stderr, None, 0.0
+        self.live = self.stream.isatty()
 
     def __call__(self, state, row):
         now = time.perf_counter()

@@ -10,6 +10,7 @@ import pytest
 from standin import fakecupy, watch
 
 from sab_numpy import backend, lstm
+from sab_numpy.baselines import cost_table
 from sab_numpy.cli import main
 
 Pair = namedtuple("Pair", "first second")
@@ -93,15 +94,6 @@ def test_a_missing_gpu_is_one_line_that_says_what_to_install(monkeypatch, module
     assert "\n" not in line and "sab_numpy[gpu-cuda12]" in line and "sab_numpy[gpu-cuda13]" in line
 
 
-@pytest.mark.parametrize("command", ["train copying --T 9 --updates 2", "bench --quick"])
-def test_a_command_without_a_gpu_ends_in_one_line_and_writes_nothing(command, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "cupy", None)
-    where = ["--csv" if command.startswith("bench") else "--out", str(tmp_path / "here")]
-    assert main([*command.split(), "--backend", "cupy", *where]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "needs CuPy" in said and not (tmp_path / "here").exists()
-
-
 @pytest.mark.parametrize("name", ["tpu", "", None, "CUPY"])
 def test_an_unknown_backend_is_refused(name):
     with pytest.raises(ValueError, match="numpy, cupy, auto, found"):
@@ -150,3 +142,43 @@ def test_every_line_of_a_kernel_is_needed(direction):
     faults = [";".join(lines[:k] + lines[k + 1:]) for k in range(len(lines))]
     faults += [text.replace("gi", "gx").replace("gf", "gi").replace("gx", "gf")] * (direction == "backward")
     assert all(np.abs(results(fault) - right).max() > 1e-3 for fault in faults)
+
+
+COMMANDS = {
+    "demo": ["--tiny", "--out", "here"], "train": ["copying", "--out", "here"], "evaluate": ["here"],
+    "sample": ["copying-T100-sab"], "gradcheck": [], "reproduce": ["copying", "--quick", "--data", "here"],
+    "bench": ["--quick", "--csv", "here.csv"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_that_computes_says_in_one_line_that_cupy_is_missing(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.chdir(tmp_path)
+    assert main([command, *COMMANDS[command], "--backend", "cupy"]) == 2
+    out, said = capsys.readouterr()
+    assert said.count("\n") == 1 and "pip install" in said and not out, (out, said)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["sample", "copying-T100-sab", "--T", "13"], ["gradcheck"]])
+def test_a_command_says_the_same_on_either_backend(words, cupy, capsys):
+    said = []
+    for name in ("numpy", "cupy"):
+        with watch():
+            assert main([*words, "--backend", name]) == 0
+        said.append([line.split() for line in capsys.readouterr().out.splitlines()])
+    here, there = said
+    assert [line[0] for line in here] == [line[0] for line in there]
+    if words[0] == "sample":
+        assert here == there
+
+
+def test_gradcheck_with_a_module_and_a_gpu_is_refused(cupy, tmp_path, capsys):
+    assert main(["gradcheck", "--module", str(tmp_path / "mine.py"), "--backend", "cupy"]) == 2
+    assert "a --module decides about its arrays" in capsys.readouterr().err
+
+
+def test_the_machine_is_named_with_its_gpu(cupy, monkeypatch):
+    monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties", lambda number: {"name": b"a GPU"}, raising=False)
+    assert cost_table.machine().endswith("a GPU")

@@ -9,8 +9,9 @@ EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr":
               "first_lr_ratio": 0.3333, "schedule": "cosine", "decay_from": 0.6, "updates": 10_000, "clip": 0.1}
 AT = {100: {}, 200: {}, 300: {}, 1000: {}}
 RELEASE = {"k_att": 2}                     # the default of the authors' release
+# The form of the paper and its budget of updates:
 PAPER = {"score": "mlp", "normalise": "relu", "empty_slots": 1, "min_length": None, "schedule": "constant", "k_att": 2,
-         "updates": 200_000, "batch": 64, "lr": 1e-3, "warmup": 0, "first_lr_ratio": 0.0, "clip": 1.0}  # its own form and budget
+         "updates": 200_000, "batch": 64, "lr": 1e-3, "warmup": 0, "first_lr_ratio": 0.0, "clip": 1.0}
 
 ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that length alone})
     "bptt": ("LSTM, full BPTT", {"k_trunc": None, "k_top": 0}, {}),
