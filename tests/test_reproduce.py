@@ -10,11 +10,12 @@ import pytest
 
 from sab_numpy import checkpoints, cli, evaluation, files, training
 from sab_numpy import run as runs
-from sab_numpy.experiments import reproduce, results, runner, ship, tables, transfer
+from sab_numpy.experiments import document, reproduce, results, runner, ship, tables, transfer
 from sab_numpy.experiments import rows as table
 from sab_numpy.run import Run
 
 NAMES = ("sab-5-5", "tbptt-5")
+DATA = f"{runner.HOME}/figures/data"
 
 
 def sab_reproduce(folder, what, *options):
@@ -277,3 +278,22 @@ def test_the_tables_name_rows_that_exist():
     assert set(table.COPYING) | set(table.ABLATION) == set(table.ROWS)
     assert all(name in table.ROWS and T in table.AT for name, T in table.SHIPPED.values())
     assert reproduce.table is table and os.path.exists(tables.PAPER)
+
+
+@pytest.mark.parametrize("path", ["README.md", "figures/FINDINGS.md"])
+def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
+    with open(f"{runner.HOME}/{path}", encoding="utf-8") as file:
+        here = file.read().partition(document.BEGIN)[2].partition(document.END)[0].strip()
+    assert here == "\n".join(document.lines(DATA)).strip()
+
+
+def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{document.BEGIN}\nold\n{document.END}\nafter\n", encoding="utf-8")
+    for _ in range(2):                                          # the second time changes nothing
+        assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 0
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"before\n{document.BEGIN}\n\n| method ") and "\nold\n" not in text
+        assert text.endswith(f"|\n\n{document.END}\nafter\n")
+    path.write_text("no marks", encoding="utf-8")
+    assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"

@@ -6,7 +6,7 @@ import sys
 from sab_numpy.backend import require
 from sab_numpy.checkpoints import load_run
 from sab_numpy.config import check_count
-from sab_numpy.experiments import results, runner, ship, tables, transfer
+from sab_numpy.experiments import document, results, runner, ship, tables, transfer
 from sab_numpy.experiments import rows as table
 from sab_numpy.files import read_rows
 from sab_numpy.threads import one_thread
@@ -23,6 +23,8 @@ def add_arguments(parser):
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument("--write", nargs="+", metavar="FILE", help="run nothing, put the tables of copying and transfer "
+                        "between the marks of these Markdown files")
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
     parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
     parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
@@ -41,6 +43,10 @@ def run(args):
     args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
     require(args.backend)
     os.makedirs(args.data, exist_ok=True)
+    if args.write:
+        for path in args.write:
+            document.write(path, args.data)
+        return 0
     one_thread()
     return {"copying": train, "ablation": train, "transfer": test, "ship": store}[args.what](args)
 

@@ -15,7 +15,7 @@ from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, M
 
 STYLES = {"bptt": (GREEN, "-"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
           "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"),
-          "sab-1-1": (AMBER, "--"),
+          "sab-1-1": (AMBER, "--"), "sab-1-5-empty1": (AMBER, ":"),
           "tbptt-5": (ORANGE, "-"), "tbptt-20": (ORANGE, "--"), "tbptt-10": (ORANGE, "-."), "tbptt-1": (ORANGE, ":"),
           "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-constant": (GREY, "-"),
           "sab-5-5-dense": (GREY, "--")}
