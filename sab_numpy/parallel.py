@@ -59,7 +59,7 @@ class Team:
         jobs = []
         for part in map(slice, ends, ends[1:]):
             its_mask = None if mask is None else mask[:, part]
-            share = (part.stop - part.start) / B if mask is None else (its_mask != 0).sum() / (mask != 0).sum()
+            share = (part.stop - part.start) / B if mask is None else float((its_mask != 0).sum() / (mask != 0).sum())
             jobs.append((params, x[:, part], targets[:, part], its_mask, share))
         if self.cores:
             os.sched_setaffinity(0, self.cores[:1])
@@ -68,7 +68,7 @@ class Team:
         try:
             loss, grads, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
         finally:
-            answers = [pipe.recv() for pipe, _ in self.others]
+            answers = [_answer(pipe) for pipe, _ in self.others]
             if self.cores:
                 os.sched_setaffinity(0, self.cores)
         for answer in answers:
@@ -100,6 +100,13 @@ def _part(cfg, loss, tape, params, x, targets, mask, share):
     y, tape = forward(params, x, cfg, reuse=tape)
     value, dy = loss(y, targets, mask)
     return share * value, backward(share * dy, tape), tape
+
+
+def _answer(pipe):
+    try:
+        return pipe.recv()
+    except EOFError:
+        return RuntimeError("a process of the Team has ended; make another Team")
 
 
 def _work(pipe, cfg, loss):

@@ -60,3 +60,14 @@ def test_what_one_part_refuses_is_raised_and_the_team_goes_on():
         assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
     with pytest.raises(ValueError, match="size: expected at least one process, found 0"):
         Team(cfg, 0)
+
+
+def test_a_team_that_lost_a_process_says_so():
+    rng = np.random.default_rng(10)
+    cfg = sab.Config.full_bptt(2, 3, 2)
+    params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((4, 5, 2)), rng.integers(0, 2, (4, 5))
+    with Team(cfg, 2) as team:
+        team.loss_and_gradients(params, x, targets)
+        team.others[0][1].kill()
+        with pytest.raises((RuntimeError, BrokenPipeError), match="has ended|Broken pipe"):
+            team.loss_and_gradients(params, x, targets)
