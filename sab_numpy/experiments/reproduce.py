@@ -23,8 +23,8 @@ def add_arguments(parser):
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
-    parser.add_argument("--write", nargs="+", metavar="FILE", help="run nothing, put the tables of copying and transfer "
-                        "between the marks of these Markdown files")
+    parser.add_argument("--write", nargs="+", metavar="FILE", help="run nothing, put the tables of copying and "
+                        "transfer between the marks of these Markdown files")
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
     parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
     parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
@@ -70,8 +70,9 @@ def train(args):
         print(f"{folder}: {said}")
     if not (args.table or args.add):
         runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in names]
+        runs = {results.name_of(run): run for run in runs}     # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
-        missing = [run for run in runs if results.name_of(run) not in have]
+        missing = [run for name, run in runs.items() if name not in have]
         updates = sum(run.updates for run in missing)
         print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)

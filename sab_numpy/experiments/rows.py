@@ -7,7 +7,7 @@ from sab_numpy.run import Run
 
 EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr": 3e-3, "warmup": 5000,
               "first_lr_ratio": 0.3333, "schedule": "cosine", "decay_from": 0.6, "updates": 10_000, "clip": 0.1}
-AT = {100: {}, 200: {}, 300: {}, 1000: {}}
+AT = {100: {"clip": 1.0}, 200: {}, 300: {}, 1000: {}}               # 1.0 is the release's
 RELEASE = {"k_att": 2}                     # the default of the authors' release
 # The form of the paper and its budget of updates:
 PAPER = {"score": "mlp", "normalise": "relu", "empty_slots": 1, "min_length": None, "schedule": "constant", "k_att": 2,
@@ -23,13 +23,17 @@ ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that
     "tbptt-150": ("LSTM, TBPTT 150", {"k_trunc": 150, "k_top": 0}, {}),
     "sab-1-1": ("SAB 1/1, relu", {"k_trunc": 1, "k_top": 1, "k_att": 1, "normalise": "relu"}, {}),
     "sab-1-5": ("SAB 1/5", {"k_trunc": 1, "k_top": 5, "k_att": 1}, {}),
-    "sab-1-5-empty1": ("SAB 1/5, one empty slot", {"k_trunc": 1, "k_top": 5, "k_att": 1, "empty_slots": 1}, {}),
+    "sab-1-5-empty1": ("SAB 1/5, one empty slot, clip 0.1",
+                       {"k_trunc": 1, "k_top": 5, "k_att": 1, "empty_slots": 1, "clip": 0.1}, {}),
     "sab-5-5": ("SAB 5/5", {"k_trunc": 5, "k_top": 5}, {}),
+    "sab-5-5-clip": ("SAB 5/5, clip 0.1", {"k_trunc": 5, "k_top": 5, "clip": 0.1}, {}),
     "sab-10-10": ("SAB 10/10", {"k_trunc": 10, "k_top": 10}, {}),
-    "sab-10-10-empty1": ("SAB 10/10, one empty slot", {"k_trunc": 10, "k_top": 10, "empty_slots": 1}, {}),
+    "sab-10-10-clip": ("SAB 10/10, clip 0.1", {"k_trunc": 10, "k_top": 10, "clip": 0.1}, {}),
+    "sab-10-10-empty1": ("SAB 10/10, one empty slot, clip 0.1",
+                         {"k_trunc": 10, "k_top": 10, "empty_slots": 1, "clip": 0.1}, {}),
     "sab-10-10-att10": ("SAB 10/10, k_att 10", {"k_trunc": 10, "k_top": 10, "k_att": 10}, {}),
     "sab-5-5-att2": ("SAB 5/5, k_att 2", {"k_trunc": 5, "k_top": 5} | RELEASE, {}),
-    "sab-10-10-att2": ("SAB 10/10, k_att 2, clip 1", {"k_trunc": 10, "k_top": 10, "clip": 1.0} | RELEASE, {}),
+    "sab-10-10-att2": ("SAB 10/10, k_att 2", {"k_trunc": 10, "k_top": 10} | RELEASE, {}),
     "sab-5-5-paper": ("SAB 5/5, the paper's form", {"k_trunc": 5, "k_top": 5} | PAPER, {}),
     "sab-5-5-constant": ("SAB 5/5, no mental updates", {"k_trunc": 5, "k_top": 5, "mental_updates": False}, {}),
     "sab-5-5-dense": ("SAB 5/5, dense forward", {"k_trunc": 5, "k_top": 5, "dense_forward": True}, {}),

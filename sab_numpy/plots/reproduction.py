@@ -25,7 +25,7 @@ def cells(data):
     """{(row name, T): rows of the CSV, one a seed} of all the table's recipes that were run."""
     found = results.read(os.path.join(data, "copying.csv"))
     every = {(name, T): tables.of(found, table.cell(name, T, 0)) for name in table.ROWS for T in table.AT}
-    return {key: rows for key, rows in every.items() if rows}
+    return {key: rows for key, rows in every.items() if rows and results.row_name(table.cell(*key, 0)) == key[0]}
 
 
 def curve(data, row):
