@@ -5,6 +5,7 @@ Threads would be shorter, but they wait for Python's lock at each of the many sm
 
 import os
 import signal
+from contextlib import suppress
 from multiprocessing import get_context
 
 import numpy as np
@@ -64,7 +65,8 @@ class Team:
         if self.cores:
             os.sched_setaffinity(0, self.cores[:1])
         for (pipe, _), job in zip(self.others, jobs[1:]):
-            pipe.send(job)
+            with suppress(OSError):                            # of a process that is lost: see _answer
+                pipe.send(job)
         try:
             loss, grads, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
         finally:
@@ -105,7 +107,7 @@ def _part(cfg, loss, tape, params, x, targets, mask, share):
 def _answer(pipe):
     try:
         return pipe.recv()
-    except EOFError:
+    except (EOFError, OSError):
         return RuntimeError("a process of the Team has ended; make another Team")
 
 
