@@ -41,11 +41,12 @@ def columns_of(path):
 
 
 def reproduction_table(data, path):
-    """Accuracy of every method and length, ours beside the paper's."""
+    """Accuracy of every method that was run, at every length, ours beside the paper's."""
     found = cells(data)
+    names = [name for name in table.ROWS if any(key[0] == name for key in found)] or list(table.ROWS)
     lengths = [T for T in table.AT if T in (100, 200, 300) or any(key[1] == T for key in found)]
-    fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(table.ROWS))
-    for i, name in enumerate(table.ROWS):
+    fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(names))
+    for i, name in enumerate(names):
         axes.text(-0.55, i, table.ROWS[name][0], ha="right", va="center")
         for j, T in enumerate(lengths):
             rows, printed = found.get((name, T), []), tables.paper("copying", T, table.cell(name, T, 0))
@@ -53,18 +54,20 @@ def reproduction_table(data, path):
             share = (median(values) - 12.5) / 87.5 if values else 0.0
             axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share),
                               linewidth=0)
-            words = "not run"
+            row = results.row_name(table.cell(name, T, 0))
+            words = "not run" if row == name else f"as {table.ROWS[row][0]}"
             if values:
-                words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)}"
+                words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)} seeds"
+                words = f"{values[0]:.2f}, 1 seed" if len(values) == 1 else words
             axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
             axes.text(j - 0.45, i + 0.22, f"paper {printed['accuracy'] if printed else '-'}", va="center", fontsize=10,
                       color="#444444")
-    axes.set(xlim=(-0.5, len(lengths) - 0.5), ylim=(len(table.ROWS) - 0.5, -0.5), yticks=[])
+    axes.set(xlim=(-0.5, len(lengths) - 0.5), ylim=(len(names) - 0.5, -0.5), yticks=[])
     axes.set_xticks(range(len(lengths)), [f"T = {T}" for T in lengths])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("Copying: right answers (%), median seed (worst - best), number of seeds", pad=16)
+    axes.set_title("Copying: right answers (%), median seed (worst - best)", pad=16)
     save(fig, path)
 
 
