@@ -27,6 +27,8 @@ ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that
                        {"k_trunc": 1, "k_top": 5, "k_att": 1, "empty_slots": 1, "clip": 0.1}, {}),
     "sab-5-5": ("SAB 5/5", {"k_trunc": 5, "k_top": 5}, {}),
     "sab-5-5-clip": ("SAB 5/5, clip 0.1", {"k_trunc": 5, "k_top": 5, "clip": 0.1}, {}),
+    "sab-5-5-empty1": ("SAB 5/5, one empty slot, clip 0.1",
+                       {"k_trunc": 5, "k_top": 5, "empty_slots": 1, "clip": 0.1}, {}),
     "sab-10-10": ("SAB 10/10", {"k_trunc": 10, "k_top": 10}, {}),
     "sab-10-10-clip": ("SAB 10/10, clip 0.1", {"k_trunc": 10, "k_top": 10, "clip": 0.1}, {}),
     "sab-10-10-empty1": ("SAB 10/10, one empty slot, clip 0.1",
