@@ -35,6 +35,8 @@ ROWS = {  # name: (what the tables call it, the row's fields, {T: fields at that
                          {"k_trunc": 10, "k_top": 10, "empty_slots": 1, "clip": 0.1}, {}),
     "sab-10-10-att10": ("SAB 10/10, k_att 10", {"k_trunc": 10, "k_top": 10, "k_att": 10}, {}),
     "sab-5-5-att2": ("SAB 5/5, k_att 2", {"k_trunc": 5, "k_top": 5} | RELEASE, {}),
+    "sab-5-5-att2-empty1": ("SAB 5/5, k_att 2, one empty slot, clip 0.1",
+                            {"k_trunc": 5, "k_top": 5, "empty_slots": 1, "clip": 0.1} | RELEASE, {}),
     "sab-10-10-att2": ("SAB 10/10, k_att 2", {"k_trunc": 10, "k_top": 10} | RELEASE, {}),
     "sab-5-5-paper": ("SAB 5/5, the paper's form", {"k_trunc": 5, "k_top": 5} | PAPER, {}),
     "sab-5-5-constant": ("SAB 5/5, no mental updates", {"k_trunc": 5, "k_top": 5, "mental_updates": False}, {}),
