@@ -226,7 +226,7 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
         assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
     run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
     assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == transfer.test(run, state.params, 12, 30)["ce10"]
-    assert "SAB 5/5                                       12      2  " in capsys.readouterr().out
+    assert "SAB 5/5                                              12      2  " in capsys.readouterr().out
 
 
 def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers():

@@ -8,7 +8,7 @@ from sab_numpy.experiments import results
 from sab_numpy.experiments import rows as table
 
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
-HEAD = ("method                               k_att     T  seeds  accuracy %                >=99.9     CE10        CE  "
+HEAD = ("method                                      k_att     T  seeds  accuracy %                >=99.9     CE10        CE  "
         "updates minutes   paper: accuracy, CE10, CE")
 PRINTED = ("accuracy", "ce10", "ce")
 
@@ -53,7 +53,7 @@ def copying(found, names, lengths, quick=False):
                 continue                                       # at this length another row has the same recipe
             rows, printed = of(found, run), paper("copying", T, run)
             k_att = run.k_att if run.k_top != 0 else "-"
-            line = f"{table.ROWS[name][0]:36s} {k_att:>5} {T:5d}  "
+            line = f"{table.ROWS[name][0]:43s} {k_att:>5} {T:5d}  "
             line += f"{measured(rows):85s}" if rows else f"{'not run':85s}"
             yield line + "   " + (", ".join(printed[key] or "-" for key in PRINTED) if printed else "-")
 
@@ -78,7 +78,7 @@ def measured(rows):
 def transfer(found, tested, names, trained_at, lengths, quick=False):
     """Lines of the transfer table; `tested` are the rows of transfer.csv."""
     yield f"trained at T={trained_at}: mean over all seeds (worst - best)"
-    yield "method                               tested at T  seeds  accuracy %                 paper"
+    yield "method                                      tested at T  seeds  accuracy %                 paper"
     for name in names:
         run = table.cell(name, trained_at, 0, quick)
         trained = {row["name"] for row in of(found, run)}
@@ -86,4 +86,4 @@ def transfer(found, tested, names, trained_at, lengths, quick=False):
             values = [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)]
             printed = paper("transfer", T, run)
             cell = f"{len(values):5d}  {spread(values, mean):25s}" if values else f"{'not run':32s}"
-            yield f"{table.ROWS[name][0]:36s} {T:11d}  {cell}  {printed['accuracy'] if printed else '-'}"
+            yield f"{table.ROWS[name][0]:43s} {T:11d}  {cell}  {printed['accuracy'] if printed else '-'}"
