@@ -109,7 +109,7 @@ def one_seed(args, settings, seed, out):
     return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
                   "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
                   "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny
-            + f" --backend {args.backend}" * (args.backend != "numpy")}
+                             + f" --backend {args.backend}" * (args.backend != "numpy")}
 
 
 def recorded(path, row):

@@ -162,11 +162,13 @@ def test_a_command_that_computes_says_in_one_line_that_cupy_is_missing(command, 
 
 
 @pytest.mark.parametrize("words", [["sample", "copying-T100-sab", "--T", "13"], ["gradcheck"]])
-def test_a_command_says_the_same_on_either_backend(words, cupy, capsys):
-    said = []
+def test_a_command_says_the_same_on_either_backend(words, cupy, capsys, monkeypatch):
+    said, moved, asarray = [], [], cupy.asarray
+    monkeypatch.setattr(cupy, "asarray", lambda *args: (moved.append(1), asarray(*args))[1])
     for name in ("numpy", "cupy"):
         with watch():
             assert main([*words, "--backend", name]) == 0
+        assert bool(moved) == (name == "cupy")                  # it really ran there
         said.append([line.split() for line in capsys.readouterr().out.splitlines()])
     here, there = said
     assert [line[0] for line in here] == [line[0] for line in there]
