@@ -73,11 +73,10 @@ def first_parameters(run):
 
 
 def prepare(folder, run, resume, force):
-    """The state to begin from and the rows of history.csv so far; makes or empties the folder.
+    """The state to begin from and the rows of history.csv so far; empties the folder of another run.
 
     Raises ValueError when the folder holds a run and neither resume nor force says what to do with it.
     """
-    os.makedirs(folder, exist_ok=True)
     present = [name for name in NAMES if os.path.exists(os.path.join(folder, name))]
     if resume and "last.npz" in present:
         saved, state = load_run(folder)

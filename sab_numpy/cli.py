@@ -39,7 +39,12 @@ def main(argv=None):
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
     try:
-        return importlib.import_module(COMMANDS[args.command][0]).run(args) or 0
+        status = importlib.import_module(COMMANDS[args.command][0]).run(args) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:                                    # `sab ... | head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print(f"sab {args.command}: stopped", file=sys.stderr)
         return 130

@@ -49,9 +49,16 @@ def load_arrays(path):
                          "delete it and run the command again") from None
 
 
+class Taken(ValueError):
+    """Another process holds the lock."""
+
+
 @contextlib.contextmanager
-def lock(path):
-    """One writer at a time, across processes. ValueError when another holds it (it names the lock file)."""
+def lock(path, wait=True):
+    """One process at a time holds `path`; yields the handle of path.lock, which a child process may inherit.
+
+    wait: until the other lets go; else Taken at once. Raises ValueError when the lock file cannot be written.
+    """
     name = f"{os.fspath(path)}.lock"
     try:
         handle = os.open(name, os.O_CREAT | os.O_RDWR)
@@ -60,11 +67,17 @@ def lock(path):
     try:
         try:
             import fcntl
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except ImportError:                                    # Windows
             import msvcrt
-            msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-        yield
+            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    except OSError:
+        os.close(handle)
+        if wait:
+            raise
+        raise Taken(f"{path}: another process is at work on it; try again when it is done") from None
+    try:
+        yield handle
     finally:
         os.close(handle)
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, evaluation, optim, schedule
+from sab_numpy import checkpoints, evaluation, files, optim, schedule
 from sab_numpy import run as runs
 from sab_numpy.backend import namespace, require
 from sab_numpy.checkpoints import WINDOW
@@ -67,14 +67,21 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
     resume    go on with the run in out_dir, bit for bit, where there is one; else begin
     progress  called as progress(state, row) after each update; row is None, or the new row of history.csv
     Ctrl-C (KeyboardInterrupt) and Diverged leave the last good state in out_dir.
-    Raises ValueError for a folder that holds another run, and OSError when it cannot be written.
+    Raises ValueError for a folder that holds another run or in which another process trains, and OSError when it
+    cannot be written.
     """
     run = run if isinstance(run, runs.Run) else runs.Run(**run)
     require(backend)
+    os.makedirs(out_dir, exist_ok=True)
+    with files.lock(os.path.join(out_dir, "last.npz"), wait=False):
+        return _train(run, out_dir, resume, force, backend, progress or (lambda state, row: None))
+
+
+def _train(run, out_dir, resume, force, backend, progress):
     state, rows = checkpoints.prepare(out_dir, run, resume, force)
     state = state._replace(params=sab.to_backend(state.params, backend), adam=sab.to_backend(state.adam, backend))
     last = os.path.join(out_dir, "last.npz")
-    cfg, problem, tape, progress = run.config(), task(run.task), None, progress or (lambda state, row: None)
+    cfg, problem, tape = run.config(), task(run.task), None
     clock = Clock(state)
     checkpoints.save(last, run, state)
     try:

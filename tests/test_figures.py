@@ -35,7 +35,7 @@ def data(tmp_path_factory):
         for seed in range(2):
             run = table.cell(name, T, seed)
             key = results.name_of(run)
-            runs.append({"row": name, "name": key} | results.spelled(asdict(run))
+            runs.append({"name": key} | results.spelled(asdict(run))
                         | {"status": "finished", "accuracy": accuracy - seed / 100, "ce10": 0.1, "ce": 0.01,
                            "command": f"sab {key}"})
             recalls = dict(zip(("recalls_input", "recalls_empty"), (0.3, 0.5) if run.k_top else ("", "")))

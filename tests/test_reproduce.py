@@ -10,7 +10,7 @@ import pytest
 
 from sab_numpy import checkpoints, cli, evaluation, files, training
 from sab_numpy import run as runs
-from sab_numpy.experiments import document, reproduce, results, runner, ship, tables, transfer
+from sab_numpy.experiments import reproduce, results, runner, ship, tables, transfer
 from sab_numpy.experiments import rows as table
 from sab_numpy.run import Run
 
@@ -134,7 +134,7 @@ def test_a_diverged_seed_is_a_row(tmp_path, capsys):
         training.train(run, tmp_path / "wild")
     row = results.keep(tmp_path / "wild", tmp_path, tmp_path / "runs")
     assert row["status"] == "diverged" and row["updates_done"] < 40 and 0 <= row["accuracy"] <= 1
-    assert "1 diverged" in tables.measured(files.read_rows(tmp_path / "copying.csv"))
+    assert tables.measured(files.read_rows(tmp_path / "copying.csv"))[1].endswith(", 1 diverged")
 
 
 def test_a_training_that_fails_is_told_and_is_no_row(tmp_path, capsys):
@@ -171,7 +171,7 @@ def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
     row = results.spelled(vars(run)) | {"name": "x"}
     files.append_row(tmp_path / "a.csv", row)
     assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
-    assert results.row_name(run) == name or table.cell(results.row_name(run), T, 4) == run     # one recipe, two rows
+    assert results.row_name(run) == name
     assert results.run_of({"name": "x", "T": "100", "young": ""}) == Run(T=100)
 
 
@@ -191,13 +191,16 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         "accuracy": accuracy, "ce10": "0.1", "ce": "0.01", "status": "finished", "updates_to_999": reached,
         "cpu_minutes_to_999": reached and "3.5"}) for seed, (accuracy, reached) in enumerate(
             [("0.9995", "4000"), ("0.5", ""), ("1.0", "5000")])]
-    lines = list(tables.copying(found, ["sab-5-5", "tbptt-150", "sab-5-5-constant"], [100, 300]))[2:]
-    assert "99.95 (50.00 - 100.00)" in lines[0] and " 2/3 " in lines[0] and "4,500     3.5" in lines[0]
-    assert lines[0].endswith("100.0, 0.000, 0.000")
-    assert all("not run" in line for line in lines[1:])
-    assert lines[1].endswith("99.9, 0.007, 0.001") and lines[3].endswith("24.4, 1.857, 0.058")
-    assert lines[2].endswith("-"), "the paper has no TBPTT 150 at T=100"
-    assert lines[4].endswith("-"), "the paper prints nothing without mental updates"
+    names = ["sab-5-5", "tbptt-150", "sab-5-5-constant"]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.copying(found, names, [100, 300])]
+    assert cells[2] == ["SAB 5/5", "5", "100", "3", "99.95 (50.00 – 100.00)", "2 of 3", "0.1000", "4,500, 3.5",
+                        "100.0", "0.000"]
+    assert all(line[4] == "not run" for line in cells[3:])
+    assert [line[-2:] for line in cells[3:]] == [
+        ["–", "–"],                                            # the paper has no TBPTT 150 at T=100,
+        ["–", "–"],                                            # and prints nothing without mental updates
+        ["99.9", "0.007"], ["24.4", "1.857"], ["–", "–"]]
+    assert len(tables.copying(found, names, [100, 300], all_cells=False)) == 3
     assert tables.others(found, ["sab-5-5"], [300]) == 3 and tables.others(found, ["sab-5-5"], [100]) == 0
 
 
@@ -226,17 +229,19 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
         assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
     run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
     assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == transfer.test(run, state.params, 12, 30)["ce10"]
-    assert "SAB 5/5                                              12      2  " in capsys.readouterr().out
+    assert "| trained at T = 5, tested at | seeds | 5 " in capsys.readouterr().out
 
 
 def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers():
     found = [(table.cell("sab-5-5", 100, seed), {"name": str(seed)}) for seed in range(3)]
     tested = [{"name": name, "T": "300", "accuracy": accuracy} for name, accuracy in
               (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))]
-    lines = list(tables.transfer(found, tested, ["sab-5-5", "attention"], 100, [300, 400]))[2:]
-    assert "  3   80.00 (50.00 - 100.00) " in lines[0] and lines[0].endswith(" 83")
-    assert [line.split()[-3:] for line in lines[1:]] == [
-        ["not", "run", "75"], ["not", "run", "28"], ["not", "run", "20"]]
+    names = ["sab-5-5", "sab-1-5", "attention"]
+    lines = tables.transfer(found, tested, names, 100, [300, 400])[2:]
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
+        ["SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"], ["SAB 1/5, one empty slot", "0", "not run", "not run"],
+        ["the paper's", "", "83", "75"],
+        ["LSTM + self-attention", "0", "not run", "not run"], ["the paper's", "", "28", "20"]]
 
 
 def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
@@ -263,7 +268,7 @@ def test_the_median_seed_is_shipped_and_of_two_middle_ones_the_worse(accuracies,
 
 
 @pytest.mark.parametrize("words, expected", [
-    (["copying", "--rows", "sab-9"], "no row 'sab-9'"), (["copying", "--T", "123"], "no recipe for T=123"),
+    (["copying", "--rows", "sab-9"], "no row 'sab-9'"), (["copying", "--T", "0"], "--T"),
     (["copying", "--jobs", "0"], "--jobs"), (["copying", "--seeds", "0"], "--seeds"),
     (["transfer", "--tested", "0"], "--tested"),
     (["copying", "--add", "nowhere"], "nowhere: no such folder"), (["ship", "--rows", "sab-5-5"], "to ship")], ids=str)
@@ -276,24 +281,29 @@ def test_a_users_mistake_is_one_line(tmp_path, capsys, words, expected):
 
 def test_the_tables_name_rows_that_exist():
     assert set(table.COPYING) | set(table.ABLATION) == set(table.ROWS)
-    assert all(name in table.ROWS and T in table.AT for name, T in table.SHIPPED.values())
+    assert all(name in table.ROWS and T in table.LENGTHS for name, T in table.SHIPPED.values())
     assert reproduce.table is table and os.path.exists(tables.PAPER)
+
+
+def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
+    for run, row in results.read(f"{DATA}/copying.csv"):
+        assert row["name"] == results.name_of(run)
 
 
 @pytest.mark.parametrize("path", ["README.md", "figures/FINDINGS.md"])
 def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
     with open(f"{runner.HOME}/{path}", encoding="utf-8") as file:
-        here = file.read().partition(document.BEGIN)[2].partition(document.END)[0].strip()
-    assert here == "\n".join(document.lines(DATA)).strip()
+        here = file.read().partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
+    assert here == "\n".join(tables.document(DATA)).strip()
 
 
 def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp_path):
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{document.BEGIN}\nold\n{document.END}\nafter\n", encoding="utf-8")
+    path.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n", encoding="utf-8")
     for _ in range(2):                                          # the second time changes nothing
         assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 0
         text = path.read_text(encoding="utf-8")
-        assert text.startswith(f"before\n{document.BEGIN}\n\n| method ") and "\nold\n" not in text
-        assert text.endswith(f"|\n\n{document.END}\nafter\n")
+        assert text.startswith(f"before\n{tables.BEGIN}\n\n| method ") and "\nold\n" not in text
+        assert text.endswith(f"|\n\n{tables.END}\nafter\n")
     path.write_text("no marks", encoding="utf-8")
     assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"

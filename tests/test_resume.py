@@ -80,7 +80,8 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypa
     monkeypatch.undo()
     training.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") == whole
-    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["best.npz", "history.csv", "last.npz"]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["best.npz", "history.csv", "last.npz",
+                                                                          "last.npz.lock"]
 
 
 def test_a_forgotten_moment_of_adam_would_be_seen(tmp_path, whole):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, sample_command, schedule, threads, training
+from sab_numpy import checkpoints, cli, evaluation, files, sample_command, schedule, threads, training
 from sab_numpy.run import Run
 from sab_numpy.tasks import copying, stream
 
@@ -114,6 +114,17 @@ def test_lengths_are_uniform_and_phased_in():
     assert min(half_way) == 5 and max(half_way) == 17
     assert schedule.length(run, 0, stream(0, "training", 0)) == 5
     assert schedule.length(replace(TINY, min_length=4), 0, stream(0, "training", 0)) == 4
+
+
+def test_two_trainings_cannot_write_one_folder(tmp_path, capsys):
+    training.train(TINY, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    with files.lock(tmp_path / "run" / "last.npz"):            # as another process would
+        for option in (["--resume"], ["copying", "--force", *OPTIONS]):
+            assert cli.main(["train", "--out", str(tmp_path / "run"), *option, "--quiet"]) == 2
+            said = capsys.readouterr().err
+            assert "another process" in said and said.count("\n") == 1
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
 
 
 def test_training_stops_after_three_good_validations(tmp_path):

@@ -40,7 +40,7 @@ def same(run, other):
 
 def row_name(run):
     """The row of the table that `run` belongs to: the first whose recipe at this length it followed, or "other"."""
-    return next((name for name in table.ROWS if run.T in table.AT and same(table.cell(name, run.T, run.seed), run)),
+    return next((name for name in table.ROWS if same(table.cell(name, run.T, run.seed), run)),
                 "other")
 
 
@@ -101,7 +101,7 @@ def result(folder, sequences=1024, backend="numpy"):
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
     made = shlex.join(command(run, f"runs/copying/{name_of(run)}", backend))
-    return ({"row": row_name(run), "name": name_of(run)} | spelled(asdict(run))
+    return ({"name": name_of(run)} | spelled(asdict(run))
             | {"status": status, "updates_done": state.update, "test_sequences": sequences} | found
             | first_learned(history)
             | {"wall_seconds": round(state.seconds, 1), "cpu_seconds": round(state.cpu_seconds, 1),

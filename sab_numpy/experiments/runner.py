@@ -16,29 +16,10 @@ PATIENCE = 20.0                            # seconds to save in, after Ctrl-C
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-class Taken(Exception):
-    """Another process holds the folder."""
-
-
-@contextlib.contextmanager
 def claim(folder):
-    """Hold `folder` against other processes; yields the handle, which a training inherits. Raises Taken at once."""
+    """Hold `folder` against other processes, or files.Taken; a training inherits what it yields."""
     os.makedirs(os.path.dirname(folder), exist_ok=True)
-    handle = os.open(f"{folder}.lock", os.O_CREAT | os.O_RDWR)
-    try:
-        try:
-            import fcntl
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:                                    # Windows
-            import msvcrt
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-    except OSError:
-        os.close(handle)
-        raise Taken(folder) from None
-    try:
-        yield handle
-    finally:
-        os.close(handle)
+    return files.lock(folder, wait=False)
 
 
 class Training:
@@ -108,7 +89,7 @@ def train(wanted, data, runs, jobs=1, backend="numpy"):
                 run = waiting.pop(0)
                 try:
                     active.append(Training(run, os.path.join(runs, results.name_of(run)), backend))
-                except Taken:
+                except files.Taken:
                     print(f"{title(run)}: another process is at it", file=sys.stderr)
             for training in [training for training in active if training.process.poll() is not None]:
                 if training.process.returncode in (130, -2):

@@ -7,7 +7,7 @@ from sab_numpy import __version__, checkpoints, evaluation, files
 from sab_numpy.backend import to_backend
 from sab_numpy.baselines.cost_table import machine
 from sab_numpy.experiments import results
-from sab_numpy.experiments.runner import Taken, claim, title
+from sab_numpy.experiments.runner import claim, title
 from sab_numpy.tasks import stream, task
 
 DENSE_ENTRIES = 50_000_000                 # weights of one forward that reads every microstate: bounds the memory
@@ -27,20 +27,17 @@ def fill(found, data, runs, lengths, sequences, backend="numpy"):
     Returns the number of runs whose parameters are not in `runs`. Raises ValueError when another process is at it.
     """
     path, missing = os.path.join(data, "transfer.csv"), 0
-    try:
-        with claim(os.path.join(data, "transfer")):
-            have = {(row["name"], row["T"]) for row in files.read_rows(path)} if os.path.exists(path) else set()
-            for run, row in found:
-                wanted = [T for T in lengths if (row["name"], str(T)) not in have]
-                folder = os.path.join(runs, row["name"])
-                missing += bool(wanted) and not os.path.isdir(folder)
-                if wanted and os.path.isdir(folder):
-                    _, state = checkpoints.load_run(folder)
-                    params = to_backend(state.params, backend)
-                    for T in wanted:
-                        files.append_row(path, one(run, row, params, T, sequences, backend))
-    except Taken:
-        raise ValueError(f"{path}: another process is adding to it; run this again when it is done") from None
+    with claim(os.path.join(data, "transfer")):
+        have = {(row["name"], row["T"]) for row in files.read_rows(path)} if os.path.exists(path) else set()
+        for run, row in found:
+            wanted = [T for T in lengths if (row["name"], str(T)) not in have]
+            folder = os.path.join(runs, row["name"])
+            missing += bool(wanted) and not os.path.isdir(folder)
+            if wanted and os.path.isdir(folder):
+                _, state = checkpoints.load_run(folder)
+                params = to_backend(state.params, backend)
+                for T in wanted:
+                    files.append_row(path, one(run, row, params, T, sequences, backend))
     return missing
 
 
@@ -50,7 +47,7 @@ def one(run, row, params, T, sequences, backend):
     metrics = test(run, params, T, sequences)
     print(f"{title(run)}, tested at T={T}: {100 * metrics['accuracy']:.2f} %", flush=True)
     model = results.spelled({name: getattr(run, name) for name in ("k_trunc", "k_top", "k_att", "seed")})
-    return ({"row": row["row"], "name": row["name"], "trained_at": run.T, "T": T} | model
+    return ({"name": row["name"], "trained_at": run.T, "T": T} | model
             | {"test_sequences": sequences} | metrics
             | {"cpu_seconds": round(time.process_time() - start, 1), "machine": machine(), "version": __version__,
                "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"

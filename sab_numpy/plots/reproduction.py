@@ -13,19 +13,21 @@ from sab_numpy.experiments import rows as table
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 
-STYLES = {"bptt": (GREEN, "-"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
+STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
           "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"),
-          "sab-1-1": (AMBER, "--"), "sab-1-5-empty1": (AMBER, ":"),
+          "sab-1-1": (AMBER, "--"), "sab-5-5-clip1": (BLUE, ":"), "sab-5-5-one": (BLUE, "-."),
+          "sab-10-10-one": (SKY, "-."), "sab-10-10-att2-clip1": (SKY, ":"),
           "tbptt-5": (ORANGE, "-"), "tbptt-20": (ORANGE, "--"), "tbptt-10": (ORANGE, "-."), "tbptt-1": (ORANGE, ":"),
-          "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-constant": (GREY, "-"),
+          "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
+          "sab-5-5-constant": (GREY, "-"),
           "sab-5-5-dense": (GREY, "--")}
 
 
 def cells(data):
     """{(row name, T): rows of the CSV, one a seed} of all the table's recipes that were run."""
     found = results.read(os.path.join(data, "copying.csv"))
-    every = {(name, T): tables.of(found, table.cell(name, T, 0)) for name in table.ROWS for T in table.AT}
-    return {key: rows for key, rows in every.items() if rows and results.row_name(table.cell(*key, 0)) == key[0]}
+    every = {(name, T): tables.of(found, table.cell(name, T, 0)) for name in table.ROWS for T in table.LENGTHS}
+    return {key: rows for key, rows in every.items() if rows}
 
 
 def curve(data, row):
@@ -44,7 +46,7 @@ def reproduction_table(data, path):
     """Accuracy of every method that was run, at every length, ours beside the paper's."""
     found = cells(data)
     names = [name for name in table.ROWS if any(key[0] == name for key in found)] or list(table.ROWS)
-    lengths = [T for T in table.AT if T in (100, 200, 300) or any(key[1] == T for key in found)]
+    lengths = table.LENGTHS
     fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(names))
     for i, name in enumerate(names):
         axes.text(-0.55, i, table.ROWS[name][0], ha="right", va="center")
@@ -54,8 +56,7 @@ def reproduction_table(data, path):
             share = (median(values) - 12.5) / 87.5 if values else 0.0
             axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share),
                               linewidth=0)
-            row = results.row_name(table.cell(name, T, 0))
-            words = "not run" if row == name else f"as {table.ROWS[row][0]}"
+            words = "not run"
             if values:
                 words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)} seeds"
                 words = f"{values[0]:.2f}, 1 seed" if len(values) == 1 else words
@@ -101,7 +102,7 @@ def transfer(data, path):
         own = [row for row in printed if row["k_top"] == k_top and row["accuracy"][:1].isdigit()]   # or "out of memory"
         axes.plot([int(row["T"]) for row in own], [float(row["accuracy"]) for row in own], marker, color=colour,
                   markerfacecolor="white", markersize=9, label=f"paper: {own[0]['method']}")
-    for name in ("bptt", "attention", "sab-5-5", "sab-10-10", "sab-5-5-att2", "sab-10-10-att2", "sab-1-5"):
+    for name in STYLES:
         trained = {row["name"] for row in found.get((name, 100), [])}
         lengths = sorted({int(row["T"]) for row in tested if row["name"] in trained})
         if lengths:
