@@ -172,7 +172,7 @@ def _hypotheses(cfg, right, T, shares):
     for t in range(T):
         yield f"skips into step {t}: credit is missing", right, {"skips": 1.0 * (into != t) * (out >= 0)}
     for n in range(cfg.n_empty, slots):
-        written = (n - cfg.n_empty + 1) * cfg.k_att - 1
+        written = cfg.written_at(n - cfg.n_empty)
         sentence = f"skips from the microstate of step {written}: credit is missing"
         yield sentence, right, {"skips": 1.0 * (out != n) * (into >= 0)}
         for t in range(written + 1, T) if T * slots <= SINGLES else ():

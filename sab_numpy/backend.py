@@ -103,7 +103,7 @@ def _move(tree, xp):
 
 
 # On a GPU every operation is a kernel with a fixed price, so the arithmetic of the gates is two kernels instead of
-# twenty-one. The same lines are lstm.lstm_step and lstm_step_backward, in a form for NumPy; tests hold them together.
+# twenty-two. The same lines are lstm.lstm_step and lstm_step_backward, in a form for NumPy; tests hold them together.
 # An output may lie where an input does: each is read for the last time in the line that writes it, or before.
 # (S is T, but for a complex step through the frozen replay, where a stopped c_prev is real.)
 

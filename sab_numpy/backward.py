@@ -128,7 +128,7 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, flow):
     """
     cfg, params, n, dM, dkeys, dq = tape.cfg, tape.prepared, tape.n_slots(t), flow.dM, flow.dkeys, flow.dq[j]
     slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
-    M_sel = tape.memory[:, :n] if slots is None else gather(tape.memory, slots)                    # (B, K', H)
+    M_sel = gather(tape.memory, slots, n)                                     # (B, K', H)
     w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
     slope = part.slope[j][:, :M_sel.shape[1]]
     dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
@@ -136,9 +136,10 @@ def recall_backward(xp, ds, dh_hat, tape, part, t, j, flow):
     da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
     if cfg.score == "dot":                                                    # a microstate is its own key:
         dq[...] = (da[:, None] @ M_sel)[:, 0]                                 # dM_k = w_k ds + da_k q, one product
-        dM_sel = _pair(xp, w, da, 2) @ _pair(xp, ds, part.q[j], 1)            # (B, K', 2) @ (B, 2, H)
+        columns = xp.concatenate([w[:, :, None], da[:, :, None]], axis=2)     # (B, K', 2)
+        dM_sel = columns @ xp.concatenate([ds[:, None], part.q[j][:, None]], axis=1)           # (B, K', H)
     else:
-        keys_sel = tape.keys[:, :n] if slots is None else gather(tape.keys, slots)                 # (B, K', Q)
+        keys_sel = gather(tape.keys, slots, n)                                # (B, K', Q)
         dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
         _add(flow.grads, others)
         _spread(xp, dkeys, slots, dkeys_sel)
@@ -193,13 +194,6 @@ def _spread(xp, a, slots, values):
         B = a.shape[1]
         rows = slots * B + xp.arange(B)[:, None]                              # where they stand in (N*B, .)
         a.reshape(-1, a.shape[2])[rows] += values
-
-
-def _pair(xp, a, b, axis):
-    """The same as xp.stack([a, b], axis), at a third of its overhead."""
-    out = xp.empty((*a.shape[:axis], 2, *a.shape[axis:]), a.dtype)
-    out[(slice(None),) * axis + (0,)], out[(slice(None),) * axis + (1,)] = a, b
-    return out
 
 
 def _add(grads, others):

@@ -10,7 +10,7 @@ evaluations whatever the size of the tensor, and a single wrong entry can never 
 
 import numpy as np
 
-from sab_numpy.checking.blocks import moves, part, split
+from sab_numpy.blocks import moves, part, split
 from sab_numpy.checking.derivative import EPS
 from sab_numpy.checking.diagnosis import common_cause
 from sab_numpy.checking.explain import explain

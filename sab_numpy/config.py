@@ -72,6 +72,10 @@ class Config:
             return n_slots
         return min(n_slots, self.k_top + (self.normalise == "relu" and self.k_top > 0))
 
+    def written_at(self, k):
+        """The step whose state becomes microstate k, the first that is written being 0."""
+        return (k + 1) * self.k_att - 1
+
     @classmethod
     def full_bptt(cls, n_in, n_hidden, n_out, **others):
         """LSTM; credit walks every step."""

@@ -27,8 +27,8 @@ def walked(tape, dy):
         if cfg.k_top is None and cfg.mental_updates:
             reached[cfg.k_att - 1:last:cfg.k_att] = True
         elif cfg.k_top and cfg.mental_updates:
-            stored = tape.slots[start:last + 1] - tape.n_given                # negative: an empty slot
-            reached[(stored[stored >= 0] + 1) * cfg.k_att - 1] = True
+            slots = tape.slots[start:last + 1]
+            reached[tape.step_of(slots[slots >= tape.n_given])] = True
     return walk
 
 
@@ -46,10 +46,9 @@ class Count(NamedTuple):
 
 def count(tape, dy):
     """How far the credit of dy (T, B, O) walks: Count(steps, skips)."""
-    walk, cfg = walked(tape, dy), tape.cfg
-    if cfg.k_top == 0 or not cfg.mental_updates:
-        return Count(int(walk.sum()), 0)
-    if cfg.k_top is None:
-        stored = np.arange(len(walk)) // cfg.k_att                            # (T,) microstates of this sequence
-        return Count(int(walk.sum()), int(stored[walk].sum()) * tape.memory.shape[0])
-    return Count(int(walk.sum()), int((tape.slots[walk][..., :cfg.k_top] >= tape.n_given).sum()))
+    walk, cfg, skips = walked(tape, dy), tape.cfg, 0
+    if cfg.k_top is None and cfg.mental_updates:                              # step t reads all t // k_att of them
+        skips = (np.flatnonzero(walk) // cfg.k_att).sum() * tape.memory.shape[0]
+    elif cfg.k_top and cfg.mental_updates:
+        skips = (tape.slots[walk][..., :cfg.k_top] >= tape.n_given).sum()
+    return Count(int(walk.sum()), int(skips))

@@ -12,13 +12,13 @@ from sab_numpy.backend import require
 from sab_numpy.evaluation import evaluate
 from sab_numpy.plots.training import attention_map, learning_curves
 from sab_numpy.progress import clock
+from sab_numpy.threads import VARIABLES
 
 GOAL = {False: 0.99, True: 0.9}              # of --tiny, which is too short for more
 FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
 TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
 BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
 SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def start(side, settings, seed, out, force, backend):
@@ -28,8 +28,8 @@ def start(side, settings, seed, out, force, backend):
     for name, value in settings.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     os.makedirs(os.path.join(out, side), exist_ok=True)
-    return subprocess.Popen(command, env=os.environ | ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                            text=True)
+    return subprocess.Popen(command, env=os.environ | dict.fromkeys(VARIABLES, "1"), stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
 
 
 def history(out, side):

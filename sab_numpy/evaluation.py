@@ -31,7 +31,7 @@ def measure(params, cfg, problem, length, n, rng, chunk=None):
 
 
 def recalled(tape):
-    """The slots that every step recalled, (T, B, K), without relu's threshold; None where all slots are read."""
+    """The slots that every step recalled, (T, B, K), without relu's threshold; None where none or all are read."""
     return None if tape.slots is None else backend.to_numpy(tape.slots)[..., :tape.cfg.k_top]
 
 

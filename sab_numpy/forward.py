@@ -1,6 +1,6 @@
 """Forward: an LSTM that is reminded, at every step, of a few of its own past states.
 
-    cut      h_{t-1}, c_{t-1} are constants for the backward where t is a multiple of k_trunc
+    cut      h_{t-1}, c_{t-1} are constants for the backward where t > 0 is a multiple of k_trunc
     lstm     c = f*c_{t-1} + i*g,   h_hat = o*tanh(c)
     recall   s = sum_k w_k M_k      over the selected microstates
     state    h = h_hat + s
@@ -53,7 +53,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
         y = xp.empty((T, B, cfg.n_out), part.h.dtype)
         for start in range(0, T, CHUNK):
             end = min(start + CHUNK, T)
-            here = tape.cache.steps(start, end) if tape.cache else part.steps(0, end - start)
+            here = part.steps(0, end - start) if checkpoint else part.steps(start, end)
             if checkpoint:
                 tape.starts[start] = here.h[0].copy(), here.c[0].copy()
             run_steps(tape, here, start, end)
@@ -78,7 +78,7 @@ def run_steps(tape, part, start, end, again=False):
     for t in range(start, end):
         j = t - start
         hx1, c, z = part.hx1[j], part.c[j], part.gates[:, j]                  # h_{t-1} x_t 1, c_{t-1}
-        if cfg.k_trunc and t and t % cfg.k_trunc == 0 and not again:          # cut
+        if cfg.k_trunc and t and t % cfg.k_trunc == 0:                        # cut
             h, c = stop(("h", t), part.h[j].copy()), stop(("c", t), c.copy())
             hx1 = xp.concatenate([h, hx1[:, H:]], axis=1)
         xp.matmul(hx1, W, out=z)                                              # (4, B, H)
@@ -86,12 +86,13 @@ def run_steps(tape, part, start, end, again=False):
         if cfg.k_top != 0:
             recall(xp, tape, part, t, j, again)
             xp.add(part.h_hat[j], part.s[j], out=part.h[j + 1])
-            if tape.slot_of(t) is not None and not again:
-                write(xp, tape, tape.slot_of(t), part.h[j + 1])
+            slot = tape.slot_of(t)
+            if slot is not None and not again:
+                write(xp, tape, slot, part.h[j + 1])
 
 
 def recall(xp, tape, part, t, j, again):
-    """Score the microstates, select, renormalise, sum: fills q, w, slope and s of step t."""
+    """Score the microstates, select, renormalise, sum: fills q, slots, w, slope and s of step t."""
     cfg, params, n = tape.cfg, tape.prepared, tape.n_slots(t)
     M, keys, k = tape.memory, tape.keys, cfg.n_selected(n)
     part.q[j] = q = scores.query(xp, part.h_hat[j], params, cfg)              # (B, Q)
@@ -105,26 +106,17 @@ def recall(xp, tape, part, t, j, again):
     else:
         a = scores.score(xp, q, keys[:, :n], params, cfg)                     # (B, n)
         slots = tape.slots[t][:, :k] if again else choose(("recall", t), largest(xp, a.real, k))       # (B, K')
-        if not again:
-            fill(tape.slots[t], slots, -1)
+        tape.slots[t][:, :k] = slots
         M_sel = gather(M, slots)                                              # (B, K', H)
         if cfg.dense_forward:
             w, s = dense_read(xp, a, M[:, :n], M_sel, slots, t)
             slope = w
         else:
             w, slope = weights(xp, gather(a[:, :, None], slots)[:, :, 0], cfg.normalise)      # (B, K')
-    fill(part.w[j], w, 0)
+    part.w[j][:, :w.shape[1]] = w
     if slope is not w:
         part.slope[j] = slope
     part.s[j] = s if cfg.dense_forward else (w[:, None] @ M_sel)[:, 0]        # (B, H)
-
-
-def fill(row, values, rest):
-    """values (B, k) into row (B, K'); the last K'-k columns become `rest`."""
-    k = values.shape[1]
-    row[:, :k] = values
-    if k < row.shape[1]:
-        row[:, k:] = rest
 
 
 def dense_read(xp, a, M, M_sel, slots, t):
@@ -147,15 +139,13 @@ def write(xp, tape, slot, h):
         tape.keys[:, slot] = scores.key(xp, tape.memory[:, slot], tape.prepared, tape.cfg)
 
 
-def gather(M, slots):
-    """M (B, N, H), slots (B, K) -> (B, K, H)."""
-    return M.reshape(-1, M.shape[2]).take(flat_rows(M, slots), axis=0)
-
-
-def flat_rows(M, slots):
-    """Where the slots (B, K) stand when M (B, N, H) is seen as (B*N, H)."""
-    B, N = M.shape[:2]
-    return slots + namespace(M).arange(0, B * N, N)[:, None]
+def gather(M, slots, n=None):
+    """M (B, N, H) at slots (B, K) -> (B, K, H); where slots is None, every slot is read: the first n."""
+    if slots is None:
+        return M[:, :n]
+    B, N, H = M.shape
+    rows = slots + namespace(M).arange(0, B * N, N)[:, None]                  # where they stand in (B*N, H)
+    return M.reshape(B * N, H).take(rows, axis=0)
 
 
 def stacked(xp, params):
@@ -190,6 +180,7 @@ def new_cache(empty, cfg, S, B, n_slots):
     if cfg.k_top == 0:                                                        # no recall: h is h_hat
         return Cache(gates, hx1, c, tanh_c, hx1[1:, :, :H], None, None, None, None)
     w = empty("w", (S, B, cfg.n_selected(n_slots)))
+    w[...] = 0                                                                # where a step has fewer slots
     return Cache(gates, hx1, c, tanh_c, empty("h_hat", (S, B, H)), empty("s", (S, B, H)),
                  empty("q", (S, B, scores.key_width(cfg))), w,
                  w if cfg.normalise == "softmax" else empty("slope", (S, B, 1)))
@@ -198,34 +189,34 @@ def new_cache(empty, cfg, S, B, n_slots):
 def _start(xp, params, x, cfg, state, checkpoint, reuse):
     """A tape with room for everything, and the Cache that the steps write to."""
     T, B, H, dtype = *x.shape[:2], cfg.n_hidden, params["b"].dtype
-    h0, c0, given = _check_state(xp, state, cfg, B)
+    h0, c0, given = _first_state(xp, state, cfg, B, dtype)
     buffers = Buffers(xp, dtype, reuse.give_back() if reuse is not None else ())
     prepared, half = scores.prepare(params, cfg), gate_column(xp, HALF, dtype)
-    n_given = 0 if cfg.k_top == 0 else given.shape[0] if given is not None else cfg.n_empty
-    memory = keys = buffers.empty("memory", (B, n_given + (T // cfg.k_att if cfg.k_top != 0 else 0), H))
-    memory[:, :n_given] = 0 if given is None else given.swapaxes(0, 1)
+    n_given, n_written = len(given), T // cfg.k_att if cfg.k_top != 0 else 0
+    memory = keys = buffers.empty("memory", (B, n_given + n_written, H))
+    memory[:, :n_given] = given.swapaxes(0, 1)
     if cfg.k_top != 0 and cfg.score != "dot":
         keys = buffers.empty("keys", (*memory.shape[:2], scores.key_width(cfg)))
         keys[:, :n_given] = scores.key(xp, memory[:, :n_given], prepared, cfg)
     n_slots = n_given + (T - 1) // cfg.k_att                                  # that the last step can read
     slots = buffers.empty("slots", (T, B, cfg.n_selected(n_slots)), np.intp) if cfg.k_top else None
+    if slots is not None:
+        slots[...] = -1
     part = new_cache(buffers.empty, cfg, min(T, CHUNK) if checkpoint else T, B, n_slots)
     part.h[0], part.c[0] = h0, c0
-    tape = Tape(params, cfg, x, None, memory, keys, n_given, slots, None if checkpoint else part, {}, buffers,
-                half, half * split_gates(stacked(xp, params)), prepared)
+    tape = Tape(params=params, cfg=cfg, x=x, memory=memory, keys=keys, n_given=n_given, slots=slots,
+                cache=None if checkpoint else part, buffers=buffers, half=half,
+                W=half * split_gates(stacked(xp, params)), prepared=prepared)
     return tape, part
 
 
-def _check_state(xp, state, cfg, B):
-    """h, c, memory of a state, or zeros and None."""
-    if state is None:
-        return 0, 0, None
-    h, c, memory = State(*state)
-    memory = None if cfg.k_top == 0 else memory
-    for name, value in (("h", h), ("c", c), ("memory", memory)):
-        if value is None and name == "memory":
-            continue
-        shape = (B, cfg.n_hidden) if name != "memory" else (len(value), B, cfg.n_hidden)
-        if namespace(value) is not xp or value.shape != shape or (name == "memory" and not len(value)):
+def _first_state(xp, state, cfg, B, dtype):
+    """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
+    H = cfg.n_hidden
+    h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
+    if memory is None or cfg.k_top == 0:
+        memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
+    for name, value, shape in (("h", h, (B, H)), ("c", c, (B, H)), ("memory", memory, (len(memory), B, H))):
+        if namespace(value) is not xp or value.shape != shape or (cfg.k_top != 0 and not len(value)):
             raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
-    return h, c, memory
+    return State(h, c, memory)

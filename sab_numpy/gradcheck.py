@@ -12,10 +12,11 @@ Error of a tensor = max|a - n| / max(max|n|, 1e-3 x the largest |n| of all tenso
 import numpy as np
 
 from sab_numpy.backward import backward as backward_by_hand
+from sab_numpy.blocks import part, split, whole_index
 from sab_numpy.forward import forward
 from sab_numpy.report import Report, judge
 
-GATES = ("i", "f", "g", "o")
+GATES = dict.fromkeys(("W_x", "W_h", "b"), "ifgo")
 TOLERANCE = {"complex": 1e-11, "central": 1e-7}
 COMPLEX_H, CENTRAL_H = 1e-30, 3e-5
 
@@ -42,27 +43,15 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     numeric, uncertainty, kinks = {"complex": complex_step, "central": central_differences}[method](loss, params)
     largest = max(np.abs(n).max() for n in numeric.values())
     rows = []
-    for name, place in blocks(params):
-        a, n, u = (np.asarray(tree[name])[place] for tree in (analytic, numeric, uncertainty))
-        places = np.argwhere(np.ones(a.shape)) + ([0] * (a.ndim - 1) + [place[-1].start or 0])
-        gate = "" if place[-1].start is None else "." + GATES[place[-1].start // a.shape[-1]]
-        row = judge(name + gate, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places)
-        kinked = {choice for where in map(tuple, places) for choice in kinks.get((name, where), ())}
+    for block in split(params, GATES):
+        a, n, u = (part(np.asarray(tree[block.name]), block) for tree in (analytic, numeric, uncertainty))
+        places = [whole_index(block, index) for index in np.ndindex(a.shape)]
+        row = judge(block.label, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places)
+        kinked = {choice for place in places for choice in kinks.get((block.name, place), ())}
         note = f"kink: {', '.join(map(str, sorted(kinked)))} would change within a step; held" if kinked else ""
         rows.append(row._replace(note="; ".join(filter(None, (row.note, note)))))
     command = f"sab.check_gradients(params, x, {cfg}, rng, {method!r})"
     return Report(rows, method, TOLERANCE[method], seed_of(rng), command)
-
-
-def blocks(params):
-    """(name, slices): whole parameters, and the four gates of the stacked ones."""
-    for name, value in params.items():
-        if name not in ("W_x", "W_h", "b"):
-            yield name, (..., slice(None))
-            continue
-        H = value.shape[-1] // 4
-        for k in range(4):
-            yield name, (..., slice(k * H, (k + 1) * H))
 
 
 def complex_step(loss, params):

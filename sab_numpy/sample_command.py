@@ -8,7 +8,7 @@ import sab_numpy as sab
 from sab_numpy import evaluation
 from sab_numpy.backend import require, to_numpy
 from sab_numpy.tasks import task
-from sab_numpy.walk_command import Trained, sequence, trained
+from sab_numpy.walk_command import Trained, check_sequence, sequence, trained
 
 
 class Sample(NamedTuple):
@@ -18,7 +18,7 @@ class Sample(NamedTuple):
     x: np.ndarray                          # (T,) symbols read
     targets: np.ndarray                    # (T,) what it should say
     answers: np.ndarray                    # (T,) what it says
-    slots: np.ndarray | None               # (T, K) what it recalled, or None where it reads every microstate
+    slots: np.ndarray | None               # (T, K) what it recalled, or None where it reads none or all
     weights: np.ndarray | None             # (T, K)
 
 
@@ -33,17 +33,12 @@ def one(source, length=None, number=0, best=False, backend="numpy"):
     return Sample(model, x[:, 0], targets[:, 0], answers, slots, weights)
 
 
-def step_of(slot, cfg):
-    """The step whose state a slot holds; below 0 for an empty slot."""
-    return (int(slot) - cfg.n_empty + 1) * cfg.k_att - 1
-
-
 def say(slots, weights, cfg):
     """The recalls of one step in words, the heaviest first: "4 (0.81), empty (0.12), 9 (0.07)"."""
     found = {}
     for slot, weight in zip(slots, weights):
         if slot >= 0:                                              # -1: there were fewer slots than K
-            name = "empty" if slot < cfg.n_empty else str(step_of(slot, cfg))
+            name = "empty" if slot < cfg.n_empty else str(cfg.written_at(slot - cfg.n_empty))
             found[name] = found.get(name, 0.0) + weight
     return ", ".join(f"{name} ({weight:.2f})" for name, weight in sorted(found.items(), key=lambda pair: -pair[1]))
 
@@ -58,9 +53,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be at least {least}, found {value}")
+    check_sequence(args)
     sample = one(args.folder, args.T, args.number, args.best, args.backend)
     width, cfg, n_steps = task(sample.model.task).WIDTH, sample.model.cfg, len(sample.x)
     first = n_steps - width                                        # the first answer
@@ -68,7 +61,7 @@ def run(args):
     print(f"reads      {' '.join(map(str, sample.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
           f"the marker\nshould say {' '.join(map(str, sample.targets[first:]))}\n"
           f"says       {' '.join(map(str, sample.answers[first:]))}   ({good} of {width} right)")
-    if sample.slots is None or not sample.slots.shape[-1]:
+    if sample.slots is None:
         print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
         return 0
     print("step  says  right  recalls the states of steps (weight)")

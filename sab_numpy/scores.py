@@ -6,8 +6,8 @@
 
 Each is split the same way: key(M) once when a state is written, query(h_hat) once a step, score(query, keys) for
 many slots. Sizes: queries (B, Q), keys (B, N, Q); Q is H, or 1 for additive.
-All take params that prepare() has seen. The gradients of the parameters are products over many steps and slots at
-once: query_gradients, key_gradients.
+query and query_backward take params that prepare() has seen. The gradients of the parameters are products over many
+steps and slots at once: query_gradients, key_gradients.
 """
 
 
@@ -45,25 +45,25 @@ def key_gradients(xp, dkeys, M, cfg):
 
 
 def prepare(params, cfg):
-    """params for the functions below: dot's 1 / sqrt(H) taken into W_q once, and W_q transposed for the way back."""
+    """params, and query: W_q with dot's 1 / sqrt(H) taken in; query_T: the same transposed, for the way back."""
     if cfg.score == "additive":
         return params
-    W_q = params["W_q"] * cfg.n_hidden ** -0.5 if cfg.score == "dot" else params["W_q"]
-    return params | {"W_q": W_q, "W_q_T": W_q.T.copy()}
+    W = params["W_q"] * cfg.n_hidden ** -0.5 if cfg.score == "dot" else params["W_q"]
+    return params | {"query": W, "query_T": W.T.copy()}
 
 
 def query(xp, h_hat, params, cfg):
     """(..., H) -> (..., Q)."""
     if cfg.score == "additive":
         return (xp.tanh(h_hat) @ params["w_q"])[..., None]
-    return h_hat @ params["W_q"]
+    return h_hat @ params["query"]
 
 
 def query_backward(xp, dquery, h_hat, params, cfg):
     """dh_hat (..., H) of query(h_hat)."""
     if cfg.score == "additive":
         return dquery * params["w_q"] * (1 - xp.tanh(h_hat) ** 2)
-    return dquery @ params["W_q_T"]
+    return dquery @ params["query_T"]
 
 
 def query_gradients(xp, dquery, h_hat, cfg):

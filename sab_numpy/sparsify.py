@@ -38,7 +38,7 @@ def weights(xp, a, normalise, sorted=True):
 
 
 def weights_backward(xp, dw, slope, s_ds, normalise):
-    """dw (B, K), the loss by each weight, and s_ds (B, 1) = sum_k w_k dw_k -> da (B, K)."""
+    """dw (B, K), the loss by each weight, and s_ds (B, 1) = ds . s (sum_k w_k dw_k) -> da (B, K)."""
     da = slope * (dw - s_ds)
     if normalise == "relu":
         da[:, -1] = -da[:, :-1].sum(1)

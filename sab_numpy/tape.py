@@ -13,7 +13,7 @@ they keep what passes; while replaying they give back what was kept. Any functio
 import math
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, or a Recording or a _Replay
@@ -120,7 +120,7 @@ class Cache(NamedTuple):
     h_hat: Any                      # (S, B, H)
     s: Any                          # (S, B, H)     what was recalled (None at k_top=0, like the rest)
     q: Any                          # (S, B, Q)     queries
-    w: Any                          # (S, B, K')    weights, largest first; K' counts relu's threshold (weight 0)
+    w: Any                          # (S, B, K')    weights, ordered as slots; K' counts relu's threshold (weight 0)
     slope: Any                      # like w, or (S, B, 1) for relu
 
     @property
@@ -158,22 +158,22 @@ class Buffers(dict):
 
 @dataclass
 class Tape:
-    """What a forward pass leaves for its backward pass. Nothing here is changed by backward."""
+    """What a forward pass leaves for its backward pass, which changes none of it (its own arrays are in buffers)."""
 
     params: dict
     cfg: Any
     x: Any                          # (T, B, D) or symbols (T, B)
-    recording: Recording            # what was stopped and chosen
     memory: Any                     # (B, N, H)     slots in the order of writing; the first n_given were there before
     keys: Any                       # (B, N, Q)     for "dot" the memory itself
     n_given: int
     slots: Any                      # (T, B, K')    selected slots, largest score first (-1: fewer were there); or None
     cache: Cache | None             # None with checkpoint="blocks"
-    starts: dict                    # step -> (h, c) before it, where backward recomputes from
-    buffers: Buffers | None
+    buffers: Buffers | None         # None once they were given back
     half: Any                       # (4, 1, 1)     see lstm.py
     W: Any                          # (4, H+D+1, H) half * the gates' weights, for the product with [h x 1]
     prepared: dict                  # params, see scores.prepare
+    recording: Recording | None = None                     # what was stopped and chosen
+    starts: dict = field(default_factory=dict)             # step -> (h, c) before it, where backward recomputes from
     end: tuple = ()                 # h, c (B, H) after the last step
     changed: list = ()              # after a frozen replay: the choices that would now be others
 
@@ -193,11 +193,11 @@ class Tape:
 
     def slot_of(self, t):
         """The slot that the state of step t was written to, or None."""
-        return self.n_given + t // self.cfg.k_att if self.cfg.k_top != 0 and (t + 1) % self.cfg.k_att == 0 else None
+        return self.n_slots(t) if self.cfg.k_top != 0 and (t + 1) % self.cfg.k_att == 0 else None
 
     def step_of(self, slot):
         """The step whose state slot holds (negative: it was there before)."""
-        return (slot - self.n_given + 1) * self.cfg.k_att - 1
+        return self.cfg.written_at(slot - self.n_given)
 
     def give_back(self):
         """The arrays, for the next forward; this tape is of no use afterwards."""

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sab_numpy import credit, scores
+from sab_numpy import scores
 from sab_numpy.backend import namespace, to_numpy
 from sab_numpy.backward import backward
+from sab_numpy.forward import gather
 
 KINDS = ("loss", "local", "skip", "cut", "skipped block")
 
@@ -80,7 +81,7 @@ def _arrive(t, dh_loss, dh_local, dh_memory, rows):
 def _skips(t, slots, w, dM_sel, dkeys_sel, rows, tape, given):
     """The recall of step t: an event for every slot that holds a state of this sequence, the youngest first."""
     if dkeys_sel is not None:                                  # keys are not the microstates themselves
-        M_sel = _selected(tape.memory, slots, dM_sel.shape[1])
+        M_sel = gather(tape.memory, slots, dM_sel.shape[1])
         dM_sel = dM_sel + scores.key_backward(namespace(dM_sel), dkeys_sel, M_sel, tape.params, tape.cfg)
     dM_sel, w = to_numpy(dM_sel)[rows], to_numpy(w)[rows]      # (R, K', H), (R, K')
     slots = np.broadcast_to(np.arange(w.shape[1]) if slots is None else to_numpy(slots)[rows], w.shape)
@@ -90,11 +91,6 @@ def _skips(t, slots, w, dM_sel, dkeys_sel, rows, tape, given):
         given[slot] = given.get(slot, 0) + part
         yield Event("skip", t, int(tape.step_of(slot)), int(slot), float((w * here).sum() / len(rows)),
                     norm(part), norm(given[slot]))
-
-
-def _selected(M, slots, n):
-    """M (B, N, H) at slots (B, K'), or its first n slots."""
-    return M[:, :n] if slots is None else M[np.arange(len(M))[:, None], slots]
 
 
 def norm(a):

@@ -58,7 +58,7 @@ assert first > 0.95 and last < 0.3
 N, K = 6, 2
 M = rng.standard_normal((1, N, H))                               # (B, N, H): six microstates
 cfg = sab.Config.sab(8, H, 1, k_trunc=5, k_top=K, k_att=1)
-params = sab.init_params(cfg, rng)
+params = scores.prepare(sab.init_params(cfg, rng), cfg)          # 1/sqrt(H) taken into W_q, once
 h_hat = M[:, 4] + 0.3 * rng.standard_normal((1, H))              # the present looks much like microstate 4
 
 q = scores.query(np, h_hat, params, cfg)                         # (B, H)
@@ -131,7 +131,7 @@ presents = rng.standard_normal((50, H))                          # fifty differe
 spread, selected = {}, {}
 for kind in ("dot", "additive"):
     cfg = sab.Config.sab(8, H, 1, k_trunc=5, k_top=K, k_att=1, score=kind)
-    params = sab.init_params(cfg, np.random.default_rng(2))
+    params = scores.prepare(sab.init_params(cfg, np.random.default_rng(2)), cfg)
     keys = scores.key(np, np.repeat(M, 50, 0), params, cfg)      # (50, N, Q)
     a = scores.score(np, scores.query(np, presents, params, cfg), keys, params, cfg)
     selected[kind] = slots = sparsify.largest(np, a, K)

@@ -1,4 +1,4 @@
-"""The floor of a train step: its matrix products alone, in the shapes and the order of the model, and nothing else.
+"""The floor of a train step: its matrix products alone, each in the fastest form that was found, and nothing else.
 
 No gates, no selection, no gathering, no softmax, no loss. The products are those that the mathematics asks for:
 
@@ -19,29 +19,29 @@ CHUNK = 16
 class Floor:
     """`forward()` and `backward()` do the products of `steps` steps of `cfg` on batches of B, on random numbers."""
 
-    def __init__(self, cfg, steps, B, rng, dtype=np.float32):
+    def __init__(self, cfg, steps, B, rng):
         D, H, O = cfg.n_in, cfg.n_hidden, cfg.n_out
         self.cfg, self.steps, self.B = cfg, steps, B
         self.chunks = [(lo, min(lo + CHUNK, steps)) for lo in range(0, steps, CHUNK)]
-        self.W = {name: self._random(rng, dtype, *shape) for name, shape in
+        self.W = {name: self._random(rng, *shape) for name, shape in
                   {"x": (D, 4 * H), "h": (H, 4 * H), "q": (H, H), "V": (H, O)}.items()}
         self.W_T = {name: np.ascontiguousarray(value.T) for name, value in self.W.items()}
         rows = min(CHUNK, steps) * B
-        self.x, self.z, self.h, self.y = (self._random(rng, dtype, rows, width) for width in (D, 4 * H, H, O))
-        self.new = {width: np.empty((rows, width), dtype) for width in (4 * H, H, O)}
-        self.step = {width: np.empty((B, width), dtype) for width in (4 * H, H)}
+        self.x, self.z, self.h, self.y = (self._random(rng, rows, width) for width in (D, 4 * H, H, O))
+        self.new = {width: np.empty((rows, width), np.float32) for width in (4 * H, H, O)}
+        self.step = {width: np.empty((B, width), np.float32) for width in (4 * H, H)}
         self.slots = 1 + steps // cfg.k_att if cfg.k_top != 0 else 0
-        self.memory = self._random(rng, dtype, B, self.slots, H)
+        self.memory = self._random(rng, B, self.slots, H)
         widest = self.slots if cfg.k_top is None else min(cfg.k_top, self.slots)
-        self.recalled = self._random(rng, dtype, B, widest, H)
-        self.scores = np.empty((B, max(self.slots, 1), 1), dtype)
-        self.weights = self._random(rng, dtype, B, 2, widest)                    # w and da
-        self.pair = self._random(rng, dtype, B, 2, H)                            # ds and the query
-        self.drecalled = np.empty((B, widest, H), dtype)
+        self.recalled = self._random(rng, B, widest, H)
+        self.scores = np.empty((B, max(self.slots, 1), 1), np.float32)
+        self.weights = self._random(rng, B, 2, widest)                    # w and da
+        self.pair = self._random(rng, B, 2, H)                            # ds and the query
+        self.drecalled = np.empty((B, widest, H), np.float32)
 
     @staticmethod
-    def _random(rng, dtype, *shape):
-        return rng.standard_normal(shape, dtype=np.float32).astype(dtype)
+    def _random(rng, *shape):
+        return rng.standard_normal(shape, dtype=np.float32)
 
     def read(self, t):
         """(microstates written before step t, how many of them step t recalls)."""

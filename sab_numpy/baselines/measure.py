@@ -15,7 +15,7 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy import backend, checkpoints, credit
-from sab_numpy.baselines.contestants import MODELS, PEERS, ours, peer, problem, products, remind_of_the_input
+from sab_numpy.baselines.contestants import PEERS, ours, peer, problem, products, remind_of_the_input
 from sab_numpy.tasks import copying
 
 

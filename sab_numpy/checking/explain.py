@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sab_numpy.checking.blocks import moves, part, whole_index
+from sab_numpy.blocks import moves, part, whole_index
 from sab_numpy.checking.diagnosis import diagnose
-from sab_numpy.report import FAIL, PASS, UNRESOLVED
+from sab_numpy.report import FAIL, UNRESOLVED
 
 KINKS = 8                                                      # so many are set aside before giving up
 SAMPLED = {1: (16,), 2: (6, 6), 3: (12, 2, 2)}                 # entries along each axis that a diagnosis looks at

@@ -27,13 +27,6 @@ class StepSizes(NamedTuple):
         steps, errors = np.log(self.h[falling]), np.log(error[falling])
         return float(np.median(np.diff(errors) / np.diff(steps))) if falling.sum() > 2 else np.nan
 
-    def to_csv(self, command=""):
-        """A CSV with one row a step size."""
-        lines = [f"# {command}", "# fitted orders: " + ", ".join(f"{kind} {self.order(kind):.2f}"
-                                                                 for kind in self._fields[1:])]
-        rows = [",".join(f"{value:.6e}" for value in row) for row in zip(*self)]
-        return "\n".join([*lines, ",".join(self._fields), *rows]) + "\n"
-
 
 def step_sizes(f, params, grads, tape=None, seed=0):
     """Errors against `grads` along one random direction through all of params, for h from 1 down to 1e-16."""

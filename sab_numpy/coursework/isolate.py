@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sab_numpy.coursework import child
+from sab_numpy.threads import VARIABLES
 
 CHILD = Path(child.__file__).read_text(encoding="utf-8")       # as it was when the grader started
 OURS = str(Path(child.__file__).resolve().parents[1])
@@ -99,8 +100,7 @@ def prepare(folder, source, job, cases, earlier, limits):
 def environment():
     """Nothing of the grader's surroundings but what Python needs to start."""
     kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    return {**{name: os.environ[name] for name in kept if name in os.environ}, **threads}
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict.fromkeys(VARIABLES, "1")
 
 
 def watch(folder, limits):

@@ -18,8 +18,8 @@ LARGEST = 3_000_000                        # bytes of a page
 def lanes(cfg):
     """The algorithms that the page shows side by side: (name, Config). Their parameters are the same."""
     k = cfg.k_trunc or 5
-    att = replace(cfg, k_trunc=k, k_top=cfg.k_top or 5)
-    return [("SAB", att),
+    recalling = replace(cfg, k_trunc=k, k_top=cfg.k_top or 5)
+    return [("SAB", recalling),
             ("TBPTT", replace(cfg, k_trunc=k, k_top=0, normalise="softmax", dense_forward=False)),
             ("BPTT", replace(cfg, k_trunc=None, k_top=0, normalise="softmax", dense_forward=False))]
 

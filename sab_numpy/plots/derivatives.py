@@ -10,10 +10,10 @@ from sab_numpy.sparsify import largest, weights
 SCORES = np.array([1.0, 0.5, -0.5])        # of the other slots; K = 2
 
 
-def weight_of_first(score, normalise, frozen=False, K=2):
+def weight_of_first(score, normalise, frozen=False):
     """The weight of a slot with this score beside SCORES; frozen: the selection stays that of score 1."""
     def selection(value):
-        return largest(np, np.array([[value, *SCORES]]), K + (normalise == "relu"))[0]
+        return largest(np, np.array([[value, *SCORES]]), 2 + (normalise == "relu"))[0]
     slots = selection(1.0 if frozen else score)
     w, _ = weights(np, np.array([score, *SCORES])[slots][None], normalise, sorted=False)
     return float(w[0][slots == 0].sum()) if 0 in slots else 0.0
@@ -37,9 +37,9 @@ def kink_of_selection(path):
     save(fig, path)
 
 
-def step_errors(seed=0, T=12, B=3):
+def step_errors():
     """Relative errors of numeric derivatives of SAB along one direction: (h, {what: errors})."""
-    rng = np.random.default_rng(seed)
+    rng, T, B = np.random.default_rng(0), 12, 3
     cfg = sab.Config.sab(3, 8, 3, k_trunc=4, k_top=2, k_att=2)
     params = sab.init_params(cfg, rng)
     x, c = rng.standard_normal((T, B, 3)), rng.standard_normal((T, B, 3))

@@ -70,33 +70,33 @@ def forward_pass(tape, x, says, path, title):
     save(fig, path)
 
 
-def credit_line(axes, events, T, k_trunc, x=None, y=0.0, largest=None, arcs=True):
+def credit_line(axes, events, T, x):
     """The boxes of all steps, coloured by the credit that reached them, and the ways that it took."""
     last = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
-    largest = largest or max(last.values())
+    largest = max(last.values())
     for t in range(T):
         shade = 1 + np.log10(max(last.get(t, 0.0), 1e-300) / largest) / DECADES
         colour = CREDIT(float(np.clip(shade, 0, 1))) if t in last else "#e4e4e4"
-        box(axes, t, y, colour, "black" if t in last else GREY, str(x[t]) if x is not None and x[t] else "")
+        box(axes, t, 0, colour, "black" if t in last else GREY, str(x[t]) if x[t] else "")
     strongest = max((event.norm for event in events if event.kind == "skip"), default=1.0) or 1.0
     for kind, start, end, _, _, norm, _ in events:
         if kind == "local":
-            arrow(axes, (start - SIDE / 2, y), (end + SIDE / 2, y), ORANGE, 1.5)
+            arrow(axes, (start - SIDE / 2, 0), (end + SIDE / 2, 0), ORANGE, 1.5)
         elif kind == "cut":
-            axes.text(end + 0.5, y - 0.72, "cut", ha="center", va="center", fontsize=10, zorder=4,
+            axes.text(end + 0.5, -0.72, "cut", ha="center", va="center", fontsize=10, zorder=4,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         elif kind == "loss":
-            arrow(axes, (start, y - 1.35), (start, y - SIDE / 2), ORANGE, 2)
-        elif kind == "skip" and arcs and norm > 0:
+            arrow(axes, (start, -1.35), (start, -SIDE / 2), ORANGE, 2)
+        elif kind == "skip" and norm > 0:
             share = max(0.0, 1 + np.log10(norm / strongest) / 2)
-            arrow(axes, (start, y + SIDE / 2), (end, y + SIDE / 2), BLUE, 0.5 + 2.5 * share, 0.08 + 0.9 * share,
+            arrow(axes, (start, SIDE / 2), (end, SIDE / 2), BLUE, 0.5 + 2.5 * share, 0.08 + 0.9 * share,
                   bend(start - end))
 
 
 def backward_pass(events, T, k_trunc, x, path, title):
     """The same sequence from the end: local credit, cuts, skips, and blocks that are not visited."""
     fig, ((axes,),) = panels(1, 1, 13.3, 4.4)
-    credit_line(axes, events, T, k_trunc, x)
+    credit_line(axes, events, T, x)
     blocks(axes, T, k_trunc, -1.4, 0.9)
     for event in events:
         if event.kind == "skipped block":

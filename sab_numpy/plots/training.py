@@ -20,7 +20,7 @@ def recall_matrix(slots, weights, cfg):
     """Weight that step t gave to the state of step s: (T, T+1); the last column is what went to empty slots."""
     n_steps = len(slots)
     matrix = np.zeros((n_steps, n_steps + 1))
-    states = np.where(slots < cfg.n_empty, n_steps, (slots - cfg.n_empty + 1) * cfg.k_att - 1)   # (T, K)
+    states = np.where(slots < cfg.n_empty, n_steps, cfg.written_at(slots - cfg.n_empty))           # (T, K)
     np.add.at(matrix, (np.arange(n_steps)[:, None], states), weights)
     return matrix
 

@@ -55,5 +55,5 @@ def recalls(slots, cfg):
     at_output = slots[-WIDTH:]
     at_output = at_output[at_output >= 0]
     empty = at_output < cfg.n_empty
-    inputs = ~empty & ((at_output - cfg.n_empty + 1) * cfg.k_att - 1 < WIDTH)
+    inputs = ~empty & (cfg.written_at(at_output - cfg.n_empty) < WIDTH)
     return {"recalls_empty": float(empty.mean()), "recalls_input": float(inputs.mean())}
