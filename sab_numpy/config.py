@@ -1,5 +1,6 @@
 """One model, four algorithms: the numbers that tell them apart."""
 
+import operator
 from dataclasses import dataclass
 
 SCORES = ("dot", "mlp", "additive")
@@ -7,9 +8,14 @@ NORMALISERS = ("softmax", "relu")
 
 
 def check_count(name, value, least):
-    """Refuse what is not a whole number of at least `least` (True is not a number here)."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+    """`value` as an int. Refuses what is not a whole number of at least `least` (True is not a number here)."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if number < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, found {value!r}")
+    return number
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,10 @@ class Config:
 
     def __post_init__(self):
         for name in ("n_in", "n_hidden", "n_out", "k_att"):
-            check_count(name, getattr(self, name), 1)
+            object.__setattr__(self, name, check_count(name, getattr(self, name), 1))
         for name, least in (("k_trunc", 1), ("k_top", 0), ("empty_slots", 1)):
             if getattr(self, name) is not None:
-                check_count(name, getattr(self, name), least)
+                object.__setattr__(self, name, check_count(name, getattr(self, name), least))
         for name, known in (("score", SCORES), ("normalise", NORMALISERS)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")

@@ -79,7 +79,7 @@ def run_steps(tape, part, start, end, again=False):
         j = t - start
         hx1, c, z = part.hx1[j], part.c[j], part.gates[:, j]                  # h_{t-1} x_t 1, c_{t-1}
         if cfg.k_trunc and t and t % cfg.k_trunc == 0:                        # cut
-            h, c = stop(("h", t), part.h[j].copy()), stop(("c", t), c.copy())
+            h, c = stop(("h", t), part.h[j]), stop(("c", t), c)
             hx1 = xp.concatenate([h, hx1[:, H:]], axis=1)
         xp.matmul(hx1, W, out=z)                                              # (4, B, H)
         lstm_step(xp, z, half, shift, c, part.c[j + 1], part.tanh_c[j], part.h_hat[j])
@@ -126,7 +126,7 @@ def dense_read(xp, a, M, M_sel, slots, t):
     selected[rows, slots] = True
     a = xp.where(selected, a, stop(("scores", t), a))                         # (B, n)
     w, _ = weights(xp, a, "softmax", sorted=False)
-    M_stopped = stop(("memory", t), M)
+    M_stopped = stop(("memory", t), M, copy=False)
     w_sel = w[rows, slots]
     s = w[:, None] @ M_stopped + w_sel[:, None] @ (M_sel - M_stopped[rows, slots])      # the difference is 0
     return w_sel, s[:, 0]
@@ -134,7 +134,7 @@ def dense_read(xp, a, M, M_sel, slots, t):
 
 def write(xp, tape, slot, h):
     """h (B, H) becomes microstate `slot`."""
-    tape.memory[:, slot] = h if tape.cfg.mental_updates else stop(("slot", slot), h.copy())
+    tape.memory[:, slot] = h if tape.cfg.mental_updates else stop(("slot", slot), h)
     if tape.keys is not tape.memory:
         tape.keys[:, slot] = scores.key(xp, tape.memory[:, slot], tape.prepared, tape.cfg)
 

@@ -93,10 +93,14 @@ def central_differences(loss, params):
 
 
 def check_names_and_shapes(params, grads):
+    if extra := sorted(set(grads) - set(params)):
+        raise ValueError(f"gradients of {', '.join(extra)}: expected those of {', '.join(params)} alone")
     for name in params:
         found = np.shape(grads[name]) if name in grads else "nothing"
         if found != params[name].shape:
             raise ValueError(f"the gradient of {name} must have shape {params[name].shape}, found {found}")
+        if np.asarray(grads[name]).dtype.kind != "f":
+            raise ValueError(f"the gradient of {name} must be real numbers, found {np.asarray(grads[name]).dtype}")
 
 
 def seed_of(rng):

@@ -20,6 +20,7 @@ from sab_numpy.params import init_params
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
 STEPS, ROWS = 11, 2                                            # T is a multiple of nothing
+DRAWS = 20
 SETTINGS = {
     "sab": dict(k_trunc=3, k_top=2, k_att=2),
     "bptt": dict(k_trunc=None, k_top=0),
@@ -86,8 +87,7 @@ def _check_model(args):
     """The Report of the model itself, and what a picture needs: f, params, grads."""
     cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
     rng = np.random.default_rng(args.seed)
-    params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
-    x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                                  # (T, B, D)
+    params, x = _live_point(cfg, rng)
 
     def made_there(dy, tape):
         _, there = forward(*to_backend((params, x), args.backend), cfg)
@@ -98,6 +98,23 @@ def _check_model(args):
     cotangent = rng.standard_normal(y.shape)                                          # (T, B, O)
     grads = backward(cotangent, tape)
     return report, (lambda p: (forward(p, x, cfg, frozen=tape)[0] * cotangent).sum(), params, grads)
+
+
+def _live_point(cfg, rng):
+    """(params, x) at which credit reaches every parameter it can: of DRAWS, the first with the fewest zero gradients.
+
+    (Where every recall is empty the scores have none, and a proof of zeros proves little.)
+    """
+    points = []
+    for _ in range(DRAWS):
+        params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
+        x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                              # (T, B, D)
+        y, tape = forward(params, x, cfg)
+        grads = backward(rng.standard_normal(y.shape), tape)
+        points.append((sum(not grad.any() for grad in grads.values()), params, x))
+        if not points[-1][0]:
+            break
+    return min(points, key=lambda point: point[0])[1:]
 
 
 def _check_file(args):

@@ -8,7 +8,7 @@ from sab_numpy.backend import namespace
 def softmax_cross_entropy(y, targets, mask=None):
     """Mean over the counted steps of -log softmax(y)[target], in nats.
 
-    y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B), steps that count (None: all).
+    y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B), steps that count: where not 0 (None: all).
     Returns (loss, dy). Raises ValueError for other shapes, targets out of range, an empty mask.
     """
     xp = _check(y, targets, mask, 2)

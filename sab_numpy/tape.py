@@ -45,21 +45,43 @@ class _Replay:
         return kept
 
 
-def stop(name, value):
-    """`value`, as a constant for the backward pass."""
+def stop(name, value, copy=True):
+    """`value`, as a constant for the backward pass. copy=False: it is never overwritten, so keep it as it is."""
     mode = _mode.get()
-    return value if mode is None else mode.meet(name, value)
+    if isinstance(mode, _Replay):
+        kept = mode.meet(name, value)
+        return _copied(kept) if copy else kept
+    if mode is not None:
+        mode.meet(name, _copied(value) if copy else value)
+    return value
 
 
 def choose(name, indices):
     """`indices`, a discrete choice; a replay repeats the recorded one and notes where the two differ."""
     mode = _mode.get()
-    if mode is None:
-        return indices
-    kept = mode.meet(name, indices)
-    if kept is not indices and (kept != indices).any():
-        mode.changed.append(name)
-    return kept
+    if isinstance(mode, _Replay):
+        kept = mode.meet(name, indices)
+        if kept is not indices and _differ(kept, indices):
+            mode.changed.append(name)
+        return kept
+    if mode is not None:
+        mode.meet(name, _copied(indices))
+    return indices
+
+
+def _copied(value):
+    """Arrays, also within lists and tuples, that nobody else can overwrite."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_copied, value))
+    return value.copy() if hasattr(value, "shape") else value
+
+
+def _differ(a, b):
+    """Whether two choices differ: arrays, numbers, or lists and tuples of them."""
+    if isinstance(a, (list, tuple)):
+        return len(a) != len(b) or any(map(_differ, a, b))
+    different = a != b
+    return bool(different.any() if hasattr(different, "any") else different)
 
 
 @contextmanager

@@ -238,3 +238,20 @@ def test_refused_arguments_are_one_line_and_status_2(arguments, words, capsys):
     assert main(["gradcheck", *arguments]) == 2
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1 and words in err
+
+
+@pytest.mark.parametrize("extra, said", [({"dx": np.zeros(3)}, "gradients of dx"), ({"b_y": np.zeros(2) * 1j}, "real")],
+                         ids=["a name too many", "complex numbers"])
+def test_gradients_of_other_names_or_of_complex_numbers_are_refused(extra, said):
+    cfg = sab.Config.full_bptt(3, 4, 2)
+    params, x = sab.init_params(cfg, np.random.default_rng(0)), np.random.default_rng(1).standard_normal((4, 2, 3))
+    with pytest.raises(ValueError, match=said):
+        sab.check_gradients(params, x, cfg, np.random.default_rng(2),
+                            backward=lambda dy, tape: sab.backward(dy, tape) | extra)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_command_proves_gradients_that_are_not_all_zero(seed, capsys):
+    """With relu and mlp many a first draw recalls empty slots alone, and the scores have no gradient."""
+    assert main(["gradcheck", "--score", "mlp", "--normalise", "relu", "--seed", str(seed)]) == 0
+    assert "identically zero" not in capsys.readouterr().out

@@ -13,6 +13,7 @@ from sab_numpy.coursework.grading import LARGEST_FILE, find, grade
 from sab_numpy.files import read_rows, write_atomic
 from sab_numpy.progress import clock
 
+LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
 POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]
 COLUMNS = ["student", "points", "possible", *POINTS, "checks", "note", "seed", "exercise_set", "digest", "seconds"]
 
@@ -25,6 +26,8 @@ def students(folder):
     found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not found:
         raise ValueError(f"{folder}: expected one folder for each student, found none")
+    if loose := sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix in LOOSE):
+        print(f"not graded, as it lies in no student's folder: {', '.join(loose)}", file=sys.stderr)
     return found
 
 

@@ -72,6 +72,8 @@ def find(path, number=None):
         of_file = number_in_name(file)
         if path.is_file():
             of_file = number or of_file or number_in_file(file)
+        if of_file in found and found[of_file].read_bytes() == file.read_bytes():
+            continue                                           # downloaded twice
         if of_file in found:
             raise ValueError(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
         if of_file in catalogue.NUMBERS and number in (None, of_file):

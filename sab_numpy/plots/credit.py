@@ -81,7 +81,7 @@ def credit_over_distance(params, cfg, x, dy_of, path, title):
     left.set_title("How much credit arrives\n(no line: none)", loc="left")
     right.set(xlabel="distance from the last answer (steps)", ylim=(-0.05, None),
               ylabel="error beside the uncut gradient\nof the same forward (relative)")
-    right.set_title("How wrong it is: 0 where never cut,\n1 where nothing arrives", loc="left")
+    right.set_title("How wrong it is: 0 where never cut,\n1 where all is missing", loc="left")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     fig.suptitle(title)
     save(fig, path)

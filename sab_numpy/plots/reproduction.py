@@ -21,6 +21,9 @@ STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, 
           "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
           "sab-5-5-constant": (GREY, "-"),
           "sab-5-5-dense": (GREY, "--")}
+LEARNING = ("bptt", "attention", "tbptt-5", "tbptt-20", "sab-1-5", "sab-5-5", "sab-5-5-one", "sab-5-5-att2",
+            "sab-10-10-att2-clip1")        # of which the learning curves are drawn; the table has all
+PAPERS = ("sab-5-5-paper", "sab-5-5-paper-16")
 
 
 def cells(data):
@@ -73,23 +76,25 @@ def reproduction_table(data, path):
 
 
 def all_learning_curves(data, path):
-    """Accuracy over updates: every seed of every method, a panel a length."""
+    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the paper's own form."""
     found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
-    lengths = sorted({T for _, T in found})
-    if not lengths:
+    shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in table.LENGTHS]
+    shown += [("T = 100, the paper's form", 100, [name for name in PAPERS if (name, 100) in found])]
+    shown = [panel for panel in shown if panel[2]]
+    if not shown:
         raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
-    fig, axes = panels(1, len(lengths), 1.5 + 5.2 * len(lengths), 6.4, sharey=True)
-    for ax, T in zip(axes[0], lengths):
-        for name in STYLES:
-            for history in filter(None, found.get((name, T), [])):
+    fig, axes = panels(1, len(shown), 1.5 + 5.2 * len(shown), 6.4, sharey=True)
+    for ax, (title, T, names) in zip(axes[0], shown):
+        for name in names:
+            for history in filter(None, found[name, T]):
                 colour, dashes = STYLES[name]
                 ax.plot(history["update"], 100 * history["accuracy"], dashes, color=colour, linewidth=1.4, alpha=0.8,
                         label=table.ROWS[name][0])
         ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
-        ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=f"T = {T}")
+        ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=title)
     axes[0, 0].set_ylabel("right answers on validation (%)\n(dotted grey: chance)")
     handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels())}
-    fig.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, 1 + 2 * len(lengths)))
+    fig.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, 1 + 2 * len(shown)))
     save(fig, path)
 
 
@@ -120,7 +125,7 @@ def transfer(data, path):
     lengths = sorted({int(row["T"]) for row in printed})
     axes.set_xticks(lengths, lengths)
     axes.minorticks_off()
-    fig.legend(loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=2)
     save(fig, path)
 
 

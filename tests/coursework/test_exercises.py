@@ -9,7 +9,7 @@ import pytest
 import student
 
 import sab_numpy
-from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, exercises_command, hint_command
+from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, exercises_command, grading, hint_command
 from sab_numpy.coursework.relations import close
 from sab_numpy.coursework.grading import grade, make_cases
 from sab_numpy.coursework.judge import expected
@@ -219,9 +219,15 @@ def test_a_folder_without_an_exercise_is_an_error(tmp_path):
         grade(tmp_path)
 
 
+def test_a_file_that_was_downloaded_twice_counts_once(tmp_path):
+    for name in ("exercise_01_a.py", "exercise_01_a (1).py"):
+        (tmp_path / name).write_text("x = 1")
+    assert len(grading.find(tmp_path)) == 1
+
+
 def test_two_files_of_one_exercise_are_an_error(tmp_path):
     (tmp_path / "exercise_01_a.py").write_text("x = 1")
-    (tmp_path / "exercise_01_b.py").write_text("x = 1")
+    (tmp_path / "exercise_01_b.py").write_text("x = 2")
     with pytest.raises(ValueError, match="keep one"):
         grade(tmp_path)
 
