@@ -28,7 +28,8 @@ FAMILIES = {
 GROUPS = (("local h", "local c"), ("skip values", "skip scores"), ("skip scores", "query"))
 MISTAKES = {0.0: "is missing", 1.0: "is let through", 2.0: "is counted twice", -1.0: "has the wrong sign",
             0.5: "is halved"}
-CLOSE, SINGLES = 1e-8, 400                                     # relative; so many single skips are tried
+CLOSE, CLOSE_SINGLE = 1e-8, 1e-4                               # relative: for gradients in float64, and in float32
+SINGLES = 400                                                  # so many single skips are tried
 
 
 class Attribution(NamedTuple):
@@ -121,11 +122,18 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
 
     Tried: every family, and pairs of them, missing, twice, halved, with the wrong sign; cuts let through, or one step
     early or late; then all skips into one step, out of one microstate, and single skips. Raises ValueError where
-    grads has other names than params.
+    grads has other names than params or numbers that are not finite, and for a cotangent of another shape or of zeros.
     """
     if set(grads) != set(params):
         odd = sorted(set(params) ^ set(grads))[0]
         raise ValueError(f"params and grads must have the same names, found {odd!r} in only one of them")
+    if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
+        raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
+    if np.shape(cotangent) != (*np.shape(x)[:2], cfg.n_out) or not np.any(cotangent):
+        raise ValueError(f"cotangent: expected shape {(*np.shape(x)[:2], cfg.n_out)}, not all zero, found "
+                         f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}")
+    params, cotangent = {name: np.asarray(value, float) for name, value in params.items()}, np.asarray(cotangent, float)
+    close = CLOSE if all(np.asarray(value).dtype == float for value in grads.values()) else CLOSE_SINGLE
     rng = np.random.default_rng(seed)
     lines = [{name: rng.standard_normal(value.shape) for name, value in params.items()} for _ in range(3)]
     right = right_weights(cfg)
@@ -140,7 +148,7 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
         return complex_step(phi)
 
     def equals(weights=right, **options):
-        return all(abs(along(v, weights, **options) - claimed) <= CLOSE * scale for v, claimed in zip(lines, analytic))
+        return all(abs(along(v, weights, **options) - claimed) <= close * scale for v, claimed in zip(lines, analytic))
 
     analytic = [sum(float((v[name] * grads[name]).sum()) for name in params) for v in lines]
     numeric = [along(v) for v in lines]
@@ -152,7 +160,7 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
     for sentence, weights, options in _hypotheses(cfg, right, len(x), shares):
         if equals(weights, **options):
             return Attribution(False, sentence, shares)
-    return Attribution(False, _elsewhere(params, grads, along), shares)
+    return Attribution(False, _elsewhere(params, grads, along, close), shares)
 
 
 def _hypotheses(cfg, right, T, shares):
@@ -180,14 +188,14 @@ def _hypotheses(cfg, right, T, shares):
             yield sentence, right, {"skips": 1.0 - (into == t) * (out == n)}
 
 
-def _elsewhere(params, grads, along):
+def _elsewhere(params, grads, along, close):
     """No family explains it: which parameters are wrong, and whether all that depend on credit are."""
     wrong = []
     for name in params:
         v = {other: np.zeros(value.shape) for other, value in params.items()}
         v[name] = np.random.default_rng(1).standard_normal(params[name].shape)
         claimed, numeric = float((v[name] * grads[name]).sum()), along(v)
-        wrong += [name] if abs(claimed - numeric) > CLOSE * max(abs(numeric), abs(claimed)) else []
+        wrong += [name] if abs(claimed - numeric) > close * max(abs(numeric), abs(claimed)) else []
     if "b" not in wrong:
         return f"the credit that reaches the states is right; what {', '.join(wrong)} collects from it is wrong"
     return f"no single family explains it; wrong: {', '.join(wrong)}"

@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 
 BACKENDS = ("numpy", "cupy")
-HOW_TO = ("pip install 'sab_numpy[gpu-cuda12]' for CUDA 12, 'sab_numpy[gpu-cuda13]' for CUDA 13 "
+HOW_TO = ('in a clone of sab_numpy, pip install ".[gpu-cuda12]" for CUDA 12 or ".[gpu-cuda13]" for CUDA 13 '
           "(they bring cupy-cuda12x, cupy-cuda13x); or choose the backend numpy")
 
 
@@ -21,18 +21,18 @@ def _home(value):
     return sys.modules.get(type(value).__module__.partition(".")[0])
 
 
-def namespace(*arrays):
+def namespace(*arrays, what=""):
     """The module whose functions take these arrays: numpy, or cupy. (NumPy's scalars are what its reductions give.)
 
-    Raises ValueError for what is not an array, and for arrays of both kinds in one call.
+    Raises ValueError, which begins with `what`, for what is not an array, and for arrays of both kinds in one call.
     """
     for array in arrays:
         if not is_array(array) and not isinstance(array, np.generic):
-            raise ValueError(f"expected an array of NumPy or CuPy, found {type(array).__module__}."
-                             f"{type(array).__qualname__}")
+            raise ValueError(f"{what}expected an array of NumPy or CuPy, found {type(array).__module__}."
+                             f"{type(array).__qualname__} (np.array makes one)")
     modules = {np if isinstance(array, (np.ndarray, np.generic)) else _home(array) for array in arrays}
     if len(modules) > 1:
-        raise ValueError("expected arrays of one kind, found " + " and ".join(sorted(m.__name__ for m in modules))
+        raise ValueError(f"{what}expected arrays of one kind, found " + " and ".join(sorted(m.__name__ for m in modules))
                          + ": move them with sab.to_backend")
     return modules.pop() if modules else np
 

@@ -40,11 +40,13 @@ def backward(dy, tape, inputs=False, watch=None):
     Raises ValueError for a wrong shape and for a tape that was given back.
     """
     cfg, params, (T, B) = tape.cfg, tape.params, tape.x.shape[:2]
-    xp, dtype = namespace(dy, *params.values()), params["b"].dtype
+    xp, dtype = namespace(dy, *params.values(), what="dy: "), params["b"].dtype
     if tape.buffers is None:
         raise ValueError("tape: its buffers were given to a later forward; run forward again")
     if dy.shape != (T, B, cfg.n_out):
         raise ValueError(f"dy: expected shape {(T, B, cfg.n_out)}, found {dy.shape}")
+    if dy.dtype.kind == "c" and dtype.kind != "c":
+        raise ValueError(f"dy: expected real numbers for real params, found {dy.dtype}")
     dy = dy.astype(dtype, copy=False)
     walk = credit.walked(tape, dy)                                            # (T,)
     flow = _start(xp, tape, walk.all())

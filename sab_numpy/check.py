@@ -49,16 +49,20 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
     problems += subject.problems
     command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
     report = Report([], method, tolerance, seed, command, problems=problems)
+    rng = np.random.default_rng(seed)
+    if not problems and subject.is_coarse(rng):
+        problems.append("f computes in float32 on its way, so no number here is good enough: give it float64 arrays "
+                        "throughout (the gradients may be float32)")
     if problems:
         return report
-    rng = np.random.default_rng(seed)
-    method, note = subject.choose_method(method, rng)
+    blocks = split(point, gates or {})
+    lines = {block.label: moves(point, block, directions_of(block, point, rng, 1)[0]) for block in blocks}
+    method, note = subject.choose_method(method, lines)
     report.notes += [note] if note else []
     report.method = f"{method}{' step' if method == 'complex' else ' differences'}, {directions} directions"
     allowed = {name: tolerance or (SINGLE if value.dtype == np.float32 else TOLERANCE[method])
                for name, value in grads.items()}
     report.tolerance = max(allowed.values())
-    blocks = split(point, gates or {})
     tests = [[(v, subject.derivative(moves(point, block, v), method))
               for v in directions_of(block, point, rng, directions)] for block in blocks]
     largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
@@ -100,13 +104,19 @@ def _gradients(grads, point):
     problems = []
     if callable(grads):
         given = {name: value.copy() for name, value in point.items()}
-        first = {name: np.array(value) for name, value in grads(given).items()}
+        first = grads(given)
+        if not isinstance(first, dict):
+            raise ValueError(f"grads(params) must give a dict like params, found {type(first).__name__}")
+        first = {name: np.array(value) for name, value in first.items()}
         problems += [f"the backward changes params[{name!r}]" for name in point
                      if not np.array_equal(given[name], point[name])]
         second = grads({name: value.copy() for name, value in point.items()})
         problems += [f"backward twice gives two values of {name!r}: something is kept between the calls"
                      for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
         grads = first
+    if not isinstance(grads, dict):
+        raise ValueError("grads must be a dict like params, or a function that gives one, found "
+                         f"{type(grads).__name__}")
     grads = {name: np.asarray(value) for name, value in grads.items()}
     if set(grads) != set(point):
         odd = sorted(set(grads) ^ set(point))[0]

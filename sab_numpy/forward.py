@@ -28,6 +28,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     frozen      the tape of an earlier forward: repeat its stops and choices (see tape.py)
                 (to be differentiated by numbers: backward is for the forward that recorded)
     state       State(h, c, memory) to go on from, as tape.final_state; None: zeros and empty slots
+                (cuts and writing count from its first step here, as t = 0)
     checkpoint  "blocks": keep little, recompute in backward
     reuse       an old tape whose buffers may be overwritten
     y           (T, B, n_out)
@@ -155,7 +156,7 @@ def stacked(xp, params):
 
 def check_input(xp, x, cfg, dtype):
     """ValueError unless x is (T, B, n_in) finite numbers or (T, B) symbols 0..n_in-1, on the parameters' backend."""
-    if namespace(x) is not xp:
+    if namespace(x, what="x: ") is not xp:
         raise ValueError(f"x: expected an array of {xp.__name__} like params, found {namespace(x).__name__}; "
                          "move it with sab.to_backend")
     symbols = x.dtype.kind in "iu" and x.ndim == 2
@@ -213,10 +214,14 @@ def _start(xp, params, x, cfg, state, checkpoint, reuse):
 def _first_state(xp, state, cfg, B, dtype):
     """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
     H = cfg.n_hidden
+    if not isinstance(state, (tuple, type(None))):
+        raise ValueError(f"state: expected a State(h, c, memory) or None, found {type(state).__name__}")
     h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
     if memory is None or cfg.k_top == 0:
         memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
     for name, value, shape in (("h", h, (B, H)), ("c", c, (B, H)), ("memory", memory, (len(memory), B, H))):
-        if namespace(value) is not xp or value.shape != shape or (cfg.k_top != 0 and not len(value)):
+        if namespace(value, what=f"state.{name}: ") is not xp or value.shape != shape:
             raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
+    if cfg.k_top != 0 and not len(memory):
+        raise ValueError("state.memory: expected at least one slot, found none")
     return State(h, c, memory)

@@ -24,12 +24,14 @@ COMPLEX_H, CENTRAL_H = 1e-30, 3e-5
 def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_hand):
     """Check `backward` at every entry of every parameter; returns a Report, a row a parameter or gate.
 
-    The parameters are taken as float64; x as `forward` takes it; `backward(dy, tape)` may be your own. A row that is
+    The parameters are taken as float64; x as `forward` takes it; rng is a numpy.random.Generator, or a seed;
+    `backward(dy, tape)` may be your own. A row that is
     UNRESOLVED has a numeric value that is less certain than the tolerance (relu near a tie). Raises ValueError for an
     unknown method, and for gradients whose names or shapes are not those of params.
     """
     if method not in TOLERANCE:
         raise ValueError(f"method must be complex or central, found {method!r}")
+    rng = np.random.default_rng(rng)
     params = {name: np.asarray(value, np.float64) for name, value in params.items()}
     y, tape = forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)                   # (T, B, O)

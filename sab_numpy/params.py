@@ -17,9 +17,9 @@ def shapes(cfg):
 def init_params(cfg, rng, dtype=np.float64):
     """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of the dot score the identity.
 
-    rng: numpy.random.Generator. Returns a dict name -> array of `dtype`, on the CPU.
+    rng: a numpy.random.Generator, or a seed. Returns a dict name -> array of `dtype`, on the CPU.
     """
-    H = cfg.n_hidden
+    H, rng = cfg.n_hidden, np.random.default_rng(rng)
     params = {name: rng.uniform(-1, 1, shape) / np.sqrt(H) for name, shape in shapes(cfg).items()}
     params["b"] = np.zeros(4 * H)
     params["b"][H:2 * H] = 1                                                  # remember, to begin with

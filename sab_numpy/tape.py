@@ -11,7 +11,7 @@ they keep what passes; while replaying they give back what was kept. Any functio
 """
 
 import math
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,21 +19,40 @@ from typing import Any, NamedTuple
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, or a Recording or a _Replay
 
 
-class Recording(dict):
+class _Names:
+    """A function that runs several times in one context: from its second run on, its names carry the run's number."""
+
+    runs = run = 0
+
+    def full(self, name):
+        return (self.run, name) if self.run > 1 else name
+
+    @contextmanager
+    def next_run(self):
+        before, self.runs = self.run, self.runs + 1
+        self.run = self.runs
+        try:
+            yield self
+        finally:
+            self.run = before
+
+
+class Recording(_Names, dict):
     """What was stopped or chosen, by name."""
 
     def meet(self, name, value):
+        name = self.full(name)
         if name in self:
             raise ValueError(f"{name!r} was recorded twice: every stop and choose needs a name of its own")
         self[name] = value
-        return value
 
 
-class _Replay:
+class _Replay(_Names):
     def __init__(self, recording):
         self.recording, self.met, self.changed = recording, set(), []
 
     def meet(self, name, value):
+        name = self.full(name)
         if name not in self.recording or name in self.met:
             raise ValueError(f"{name!r} was {'met twice' if name in self.met else 'not recorded'}: a replay must "
                              "meet every recorded name exactly once")
@@ -58,15 +77,10 @@ def stop(name, value, copy=True):
 
 def choose(name, indices):
     """`indices`, a discrete choice; a replay repeats the recorded one and notes where the two differ."""
-    mode = _mode.get()
-    if isinstance(mode, _Replay):
-        kept = mode.meet(name, indices)
-        if kept is not indices and _differ(kept, indices):
-            mode.changed.append(name)
-        return kept
-    if mode is not None:
-        mode.meet(name, _copied(indices))
-    return indices
+    kept, mode = stop(name, indices), _mode.get()
+    if isinstance(mode, _Replay) and _differ(kept, indices):
+        mode.changed.append(mode.full(name))
+    return kept
 
 
 def _copied(value):
@@ -121,7 +135,7 @@ def joined(frozen=None):
     """For a function with stops of its own: replay `frozen`, or join the context around it, or record afresh."""
     if frozen is not None:
         return replay(frozen)
-    return nullcontext(_mode.get()) if _mode.get() is not None else record()
+    return record() if _mode.get() is None else _mode.get().next_run()
 
 
 class State(NamedTuple):
@@ -207,6 +221,8 @@ class Tape:
     @property
     def final_state(self):
         """A State that owns its arrays: forward(..., state=tape.final_state) goes on from here."""
+        if self.buffers is None:
+            raise ValueError("tape: its buffers were given to a later forward; run forward again")
         return State(*(a.copy() for a in self.end), self.memory.swapaxes(0, 1).copy())
 
     def n_slots(self, t):
@@ -226,4 +242,5 @@ class Tape:
         if self.buffers is None:
             raise ValueError("reuse: this tape was given back before")
         old, self.buffers = self.buffers, None
+        self.memory = self.keys = self.slots = self.cache = None              # they would show the later forward's
         return old

@@ -1,5 +1,7 @@
 """Attribution: the replay by edges agrees with the core, and names the family of credit that is wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,6 +123,24 @@ def test_a_parameter_that_collects_wrongly_is_told_from_credit_that_flows_wrongl
     found = attribute(params, x, cfg, cotangent, {name: value ** 2 for name, value in grads.items()})
     assert found.sentence.startswith("no single family explains it; wrong: W_x, W_h, b")
     assert "local h" in str(found) and 0 < found.shares["skip values"] < 10
+
+
+def test_gradients_in_float32_are_judged_as_such():
+    params, x, cfg, cotangent = model(k_trunc=3, k_top=2, k_att=2)
+    _, forgetful = sab.forward(params, x, replace(cfg, mental_updates=False))
+    single = {name: value.astype(np.float32) for name, value in sab.backward(cotangent, forgetful).items()}
+    assert attribute(params, x, cfg, cotangent, single).sentence == "skip values and skip scores: credit is missing"
+
+
+@pytest.mark.parametrize("cotangent, scale, words", [
+    (np.zeros, 1, "not all zero"), (lambda shape: np.ones(shape[1:]), 1, "cotangent: expected shape"),
+    (np.ones, np.nan, "grads: expected finite numbers"),
+])
+def test_what_proves_nothing_is_refused(cotangent, scale, words):
+    params, x, cfg, right = model(k_trunc=3, k_top=2, k_att=2)
+    grads = sab.backward(right, sab.forward(params, x, cfg)[1])
+    with pytest.raises(ValueError, match=words):
+        attribute(params, x, cfg, cotangent(right.shape), {name: scale * value for name, value in grads.items()})
 
 
 def test_other_names_are_refused():

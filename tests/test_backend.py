@@ -91,7 +91,7 @@ def test_a_missing_gpu_is_one_line_that_says_what_to_install(monkeypatch, module
     with pytest.raises(ValueError, match=said) as error:
         backend.to_backend({}, "cupy")
     line = str(error.value)
-    assert "\n" not in line and "sab_numpy[gpu-cuda12]" in line and "sab_numpy[gpu-cuda13]" in line
+    assert "\n" not in line and 'pip install ".[gpu-cuda12]"' in line and '".[gpu-cuda13]"' in line
 
 
 @pytest.mark.parametrize("name", ["tpu", "", None, "CUPY"])

@@ -64,7 +64,7 @@ def test_what_is_not_refused_works():
     (SYMBOLS - 1, "x: expected symbols 0..1, found -1..0"),
     (np.where(X > 1, np.nan, X), "x: expected finite numbers, found NaN or infinity"),
     (np.where(X > 1, -np.inf, X), "x: expected finite numbers, found NaN or infinity"),
-    (X.tolist(), "expected an array of NumPy or CuPy, found builtins.list"),
+    (X.tolist(), "x: expected an array of NumPy or CuPy, found builtins.list"),
     (X.astype(object), "x: expected .* object"),
     (X + 0j, "x: expected real numbers for real params, found complex128"),
 ])
@@ -97,11 +97,17 @@ def test_parameters_of_another_score_are_refused():
     ((2, 4), (2, 3), None, r"state.h: expected .* shape \(2, 3\), found \(2, 4\)"),
     ((2, 3), (1, 3), None, r"state.c: expected .* shape \(2, 3\), found \(1, 3\)"),
     ((2, 3), (2, 3), (4, 2, 1), r"state.memory: expected .* shape \(4, 2, 3\), found \(4, 2, 1\)"),
-    ((2, 3), (2, 3), (0, 2, 3), "state.memory: expected .* found"),
+    ((2, 3), (2, 3), (0, 2, 3), "state.memory: expected at least one slot, found none"),
 ])
 def test_a_state_of_another_shape_is_refused(h, c, memory, words):
     state = sab.State(np.zeros(h), np.zeros(c), None if memory is None else np.zeros(memory))
     refused(words, lambda: sab.forward(PARAMS, X, CFG, state=state))
+
+
+def test_what_is_no_state_and_a_complex_dy_are_refused():
+    refused("state: expected a State", lambda: sab.forward(PARAMS, X, CFG, state=5))
+    y, tape = sab.forward(PARAMS, X, CFG)
+    refused("dy: expected real numbers", lambda: sab.backward(1j * y, tape))
 
 
 @pytest.mark.parametrize("checkpoint", ["steps", True, 5])

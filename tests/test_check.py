@@ -261,6 +261,45 @@ def test_a_float_buffer_is_a_suspect():
     assert report.ok and "float buffer" in report.notes[0]
 
 
+def test_an_imaginary_part_that_is_lost_in_a_tensor_of_no_weight_is_found():
+    """Beside w, of which f depends 10^8 times as much, it would not be seen in one direction through all tensors."""
+    rng = np.random.default_rng(0)
+    params = {"w": rng.standard_normal(5), "tiny": rng.standard_normal(4)}
+
+    def f(p):
+        return (p["w"] ** 2).sum() + 1e-8 * (np.abs(p["tiny"]) ** 2).sum()
+
+    right = {"w": 2 * params["w"], "tiny": 2e-8 * params["tiny"]}
+    report = check(f, params, right)
+    assert report.ok and "along tiny" in report.notes[0]
+    assert not check(f, params, changed(right, "tiny", lambda a: 0 * a)).ok
+
+
+def test_a_function_that_computes_in_float32_is_refused_rather_than_judged():
+    f, params, backward = make_rnn()
+    report = check(lambda p: f({name: value.astype(np.float32) for name, value in p.items()}), params, backward)
+    assert not report.ok and not report.rows and "float32" in report.problems[0]
+
+
+def test_a_row_that_is_too_small_to_judge_says_so():
+    params = {"w": np.arange(1.0, 4), "tiny": np.arange(1.0, 3)}
+    report = check(lambda p: (p["w"] ** 2).sum() + 1e-20 * p["tiny"].sum(), params,
+                   {"w": 2 * params["w"], "tiny": np.full(2, 7e-20)})
+    assert [row.note for row in report.rows] == ["", "too small beside the largest tensor's to be told from zero"]
+
+
+@pytest.mark.parametrize("f, grads, words", [
+    (lambda p: (p["w"].sum(), p["w"]), {"w": np.ones(3)}, "f must return one number, found tuple"),
+    (lambda p: None, {"w": np.ones(3)}, "f must return one number, found NoneType"),
+    (lambda p: p["w"], {"w": np.ones(3)}, r"f must return one number, found ndarray of shape \(3,\)"),
+    (lambda p: p["w"].sum(), None, "grads must be a dict like params"),
+    (lambda p: p["w"].sum(), lambda p: None, r"grads\(params\) must give a dict"),
+])
+def test_what_is_no_number_and_no_dict_is_refused(f, grads, words):
+    with pytest.raises(ValueError, match=words):
+        check(f, {"w": np.arange(3.0)}, grads)
+
+
 def test_float32_gradients_are_checked_against_float64_numbers():
     f, params, backward = make_rnn()
     single = {name: value.astype(np.float32) for name, value in backward(params).items()}

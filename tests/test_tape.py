@@ -155,6 +155,39 @@ def test_backward_may_recompute_inside_a_recording(read):
     assert all(np.array_equal(inside[name], outside[name]) for name in inside)
 
 
+def test_a_model_may_run_twice_in_one_recording():
+    """Two windows of a sequence, the second from where the first ended: names of the second run carry its number."""
+    p = draw(1, "sparse", "dot", "softmax", True, True)
+    x, weights = np.concatenate([p.x, p.x[::-1]]), np.random.default_rng(9).standard_normal((2, *p.cotangent.shape))
+    T = len(p.x)
+
+    def f(params):
+        first, tape = sab.forward(params, x[:T], p.cfg)
+        state = sab.State(*(sab.stop(name, value) for name, value in zip("hcM", tape.final_state)))
+        second, _ = sab.forward(params, x[T:], p.cfg, state=state)
+        return (weights[0] * first).sum() + (weights[1] * second).sum()
+
+    def grads(params):
+        _, one = sab.forward(params, x[:T], p.cfg)
+        _, two = sab.forward(params, x[T:], p.cfg, state=one.final_state)
+        found = [sab.backward(dy, tape) for dy, tape in zip(weights, (one, two))]
+        return {name: found[0][name] + found[1][name] for name in params}
+
+    assert sab.check(f, p.params, grads).ok
+    with sab.record() as recording:
+        f(p.params)
+    assert ("h", 3) in recording and (2, ("h", 3)) in recording
+
+
+def test_a_tape_that_gave_its_buffers_back_shows_nothing_of_the_later_run():
+    p = draw(1, "sparse", "dot", "softmax", True, True)
+    _, old = sab.forward(p.params, p.x, p.cfg)
+    sab.forward(p.params, p.x[::-1], p.cfg, reuse=old)
+    assert old.slots is None and old.memory is None and old.weights is None
+    with pytest.raises(ValueError, match="run forward again"):
+        old.final_state
+
+
 def test_what_is_overwritten_after_a_stop_was_kept_before():
     """A loop that reuses its arrays: recording and replays see the value that passed, whatever is written there later."""
     def f(p):

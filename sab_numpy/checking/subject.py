@@ -7,7 +7,7 @@ import numpy as np
 from sab_numpy.checking.derivative import COMPLEX_H, EPS, Difference, central, complex_step
 from sab_numpy.tape import _enter, _Replay, record, replay
 
-SUSPECTS = "suspects: abs, norm, a float buffer, float() or .real on the way"
+SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
 
 
 class _Thaw(_Replay):
@@ -19,14 +19,14 @@ class _Thaw(_Replay):
 
     def meet(self, name, value):
         kept = super().meet(name, value)
-        return value if name in self.names else kept
+        return value if self.full(name) in self.names else kept
 
 
 class Subject:
     """f at `point`; `problems` says why it cannot be differentiated."""
 
     def __init__(self, f, point, tape=None):
-        self.f, self.point, self.evaluations, self.problems = f, point, 0, []
+        self.f, self.point, self.evaluations, self.problems, self.coarse = f, point, 0, [], False
         self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
         given = {name: value.copy() for name, value in point.items()}
         if tape is None:
@@ -48,11 +48,21 @@ class Subject:
         mode = _enter(_Thaw(self.tape, thaw)) if thaw else replay(self.tape)
         with np.errstate(all="ignore"), warnings.catch_warnings(), mode as run:
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            result = np.asarray(self.f(params))
-        if result.size != 1 or result.dtype.kind not in "fciu":
-            raise ValueError(f"f must return one number, found shape {result.shape} of {result.dtype}")
+            result = self.f(params)
+            if isinstance(result, (list, tuple)) or np.size(result) != 1 or np.asarray(result).dtype.kind not in "fciu":
+                shape = f" of shape {result.shape}" if hasattr(result, "shape") else ""
+                raise ValueError(f"f must return one number, found {type(result).__name__}{shape}")
         self.last_changed = run.changed
-        return result.item()
+        self.coarse = self.coarse or np.asarray(result).dtype in (np.float16, np.float32, np.complex64)
+        return np.asarray(result).item()
+
+    def is_coarse(self, rng):
+        """Whether f rounds to float32 on its way: it stays the same over a small step, though a large one moves it."""
+        moves = {name: np.sqrt(np.mean(value ** 2)) * rng.choice((-1.0, 1.0), value.shape)
+                 for name, value in self.point.items()}
+        phi, _ = self.line(moves)
+        near, far = (abs(phi(step) - self.value_0) for step in (1e-12, 1e-4))
+        return self.coarse or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
 
     def line(self, moves, thaw=()):
         """phi(step) = f(params + step * moves), and the first step to try; moves: {name: array}."""
@@ -82,22 +92,32 @@ class Subject:
             return Difference(value, 0.0, COMPLEX_H, value, value, False)
         return central(phi, first, self.value_0)
 
-    def choose_method(self, method, rng):
-        """"complex" or "central", and a note that says why complex numbers cannot be used."""
+    def choose_method(self, method, lines):
+        """"complex" or "central", and a note that says why complex numbers cannot be used.
+
+        lines: {label: moves}. The two are compared along each, so that no tensor hides behind a larger one.
+        """
         if method == "central":
             return method, ""
-        moves = {name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()}
-        numeric = self.derivative(moves, "central")
+        why = next(filter(None, (self._disagreement(label, moves) for label, moves in lines.items())), "")
+        if why and method == "complex":
+            raise ValueError(f"{why}; use method='central'")
+        return ("central", f"central differences: {why}") if why else ("complex", "")
+
+    def _disagreement(self, label, moves):
+        """Why the complex step cannot be used along `moves`, or "". (A plain difference decides where it agrees.)"""
         try:
             exact = self.derivative(moves, "complex").value
         except Exception as error:                             # whatever f does with complex numbers
-            why = f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
-        else:
-            allowed = 1e-6 * max(abs(exact), abs(numeric.value)) + 10 * numeric.uncertainty + EPS * abs(self.value_0)
-            if abs(exact - numeric.value) <= allowed:
-                return "complex", ""
-            why = (f"complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; "
-                   + ("there is a kink at this point" if numeric.kink else SUSPECTS))
-        if method == "complex":
-            raise ValueError(f"{why}; use method='central'")
-        return "central", f"central differences: {why}"
+            return f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
+        phi, first = self.line(moves)
+        h = 1e-4 * first
+        rough = (phi(h) - phi(-h)) / (2 * h)
+        if abs(exact - rough) <= 1e-6 * max(abs(exact), abs(rough)):
+            return ""
+        numeric = self.derivative(moves, "central")
+        allowed = 1e-6 * max(abs(exact), abs(numeric.value)) + 10 * numeric.uncertainty + EPS * abs(self.value_0)
+        if abs(exact - numeric.value) <= allowed:
+            return ""
+        return (f"along {label} complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; "
+                + ("there is a kink at this point" if numeric.kink else SUSPECTS))
