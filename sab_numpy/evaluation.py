@@ -3,9 +3,10 @@
 import math
 
 import sab_numpy as sab
-from sab_numpy import backend, checkpoints
+from sab_numpy import backend
 from sab_numpy.tasks import stream, task
 from sab_numpy.threads import one_thread
+from sab_numpy.walk_command import trained
 
 STEPS_AT_ONCE = 20_000                     # steps x sequences of one forward: bounds the memory
 
@@ -47,18 +48,21 @@ def interval(accuracy, n):
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def evaluate(folder, lengths=None, n=512, name="last", backend_name="numpy"):
-    """One row of metrics for each length, on test sequences that no training ever used."""
-    run, state = checkpoints.load_run(folder, name)
-    params = sab.to_backend(state.params, backend_name)
-    for length in lengths or [run.T]:
-        found = measure(params, run.config(), task(run.task), length, n, stream(run.seed, "test", length))
+def evaluate(source, lengths=None, n=512, best=False, backend_name="numpy"):
+    """One row of metrics for each length, on test sequences that no training ever used.
+
+    source: the folder of a run, or the name of a pretrained model; best: its best parameters, not the last.
+    """
+    model = trained(source, best)
+    params = sab.to_backend(model.params, backend_name)
+    for length in lengths or [model.T]:
+        found = measure(params, model.cfg, task(model.task), length, n, stream(model.seed, "test", length))
         low, high = interval(found["accuracy"], n)
         yield {"T": length, "sequences": n, "low": low, "high": high} | found
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out)")
+    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
     parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths (default: that of the training)")
     parser.add_argument("--sequences", type=int, default=512, metavar="N", help="a length (default: 512)")
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
@@ -72,14 +76,13 @@ def run(args):
             raise ValueError(f"--T must be at least 1, found {length}")
     if args.sequences < 1:
         raise ValueError(f"--sequences must be at least 1, found {args.sequences}")
-    name = "best" if args.best else "last"
     backend.require(args.backend)
     one_thread()
-    trained, state = checkpoints.load_run(args.folder, name)
-    print(f"{args.folder}: {trained.task}, trained at T={trained.T}, {state.update} updates, seed {trained.seed}; "
-          f"{args.sequences} test sequences a length")
+    model = trained(args.folder, args.best)
+    print(f"{model.name}: {model.task}, trained at T={model.T}, seed {model.seed}; {args.sequences} test sequences a "
+          "length")
     print("     T   accuracy %   95 % interval*      CE10        CE   max |h|", flush=True)
-    for row in evaluate(args.folder, args.T, args.sequences, name, args.backend):
+    for row in evaluate(args.folder, args.T, args.sequences, args.best, args.backend):
         print(f"{row['T']:6d}   {100 * row['accuracy']:10.2f}   {100 * row['low']:6.2f} - {100 * row['high']:6.2f}   "
               f"{row['ce10']:7.4f}   {row['ce']:7.5f}   {row['max_abs_h']:7.2f}", flush=True)
     print("* Wilson's, a sequence being one trial: ten answers of one sequence may stand and fall together.\n"

@@ -12,10 +12,26 @@ import numpy as np
 
 
 def write_atomic(path, content):
-    """Write text or bytes to a temporary name beside `path`, flush it to the disk, rename it."""
+    """Write text or bytes to a temporary name beside `path`, flush it to the disk, rename it.
+
+    A device or a pipe is written as it is. Raises OSError, which names `path`, where nothing can be written.
+    """
     path = os.fspath(path)
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".tmp-", suffix=os.path.basename(path))
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:
+                file.write(data)
+        else:
+            _write_and_rename(os.path.realpath(path), data)
+    except OSError as error:
+        folder = os.path.dirname(path) or "."
+        why = error.strerror if os.path.isdir(folder) else f"there is no folder {folder}: make it first"
+        raise OSError(error.errno, f"cannot be written ({why})", path) from None
+
+
+def _write_and_rename(path, data):
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".tmp-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -72,6 +72,25 @@ def test_a_model_too_large_for_the_package_is_refused(shipped, monkeypatch, caps
         ship.ship("tiny", folder / "data", folder / "runs", quick=True)
 
 
+def test_evaluate_takes_the_name_of_a_model_as_it_takes_a_folder(shipped, capsys):
+    seed, folder = shipped
+    run = results.name_of(table.cell("sab-5-5", 5, seed, quick=True))
+    said = []
+    for source in ("tiny", f"{folder}/runs/{run}"):
+        assert cli.main(["evaluate", source, "--T", "5", "9", "--sequences", "20"]) == 0
+        said.append(capsys.readouterr().out.splitlines())
+        assert said[-1][0] == f"{source}: copying, trained at T=5, seed {seed}; 20 test sequences a length"
+    assert said[0][1:] == said[1][1:]
+
+
+@pytest.mark.parametrize("name", ["copying-T100", "../secret", ""])
+def test_evaluate_lists_the_names_where_there_is_neither(name, capsys):
+    assert cli.main(["evaluate", name]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "expected the folder of a run (sab train --out), or a pretrained model" in said
+    assert all(there in said for there in THERE)
+
+
 @pytest.mark.parametrize("name", ["copying-T100", "../secret", ""])
 def test_an_unknown_name_lists_the_names(name):
     with pytest.raises(ValueError, match="expected one of") as caught:

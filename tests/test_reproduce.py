@@ -57,7 +57,7 @@ def test_every_run_is_one_row_and_one_curve(done):
 def test_a_row_tells_what_the_last_parameters_do_on_test_sequences(done):
     row = rows_of(done)[0]
     folder = done / "runs" / row["name"]
-    last, best = (next(evaluation.evaluate(folder, n=1024, name=name)) for name in ("last", "best"))
+    last, best = (next(evaluation.evaluate(folder, n=1024, best=best)) for best in (False, True))
     assert [float(row[name]) for name in ("accuracy", "ce10", "ce")] == [last["accuracy"], last["ce10"], last["ce"]]
     assert best["ce10"] != last["ce10"]                        # the two would be told apart
 

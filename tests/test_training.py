@@ -302,7 +302,7 @@ def test_a_missing_gpu_is_one_line(tmp_path, capsys):
     assert cli.main(["train", "copying", *OPTIONS, "--backend", "auto", "--out", str(tmp_path / "run")]) == 0
 
 
-@pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "no such folder"),
+@pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "expected the folder of a run"),
                                                 (["sample", "nowhere"], "expected the folder of a run"),
                                                 (["evaluate", "{run}", "--T", "0"], "--T must be at least 1, found 0"),
                                                 (["evaluate", "{run}", "--sequences", "0"], "at least 1, found 0"),

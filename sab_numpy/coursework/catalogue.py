@@ -47,16 +47,26 @@ def student_copy(number):
     return f'{story}\n\n{advice}\n"""\n{code}'.replace("from .earlier_", "from earlier_")
 
 
-def earlier(number):
-    """(name, text) of the module of earlier parts that an exercise is given; None where it needs none."""
+def earlier(number, own=False):
+    """(name, text) of the module of earlier parts that an exercise imports; None where it imports none.
+
+    The grader's holds right parts, so that each exercise is graded alone. own: a student's, which takes every part that
+    is an exercise from the student's own file, and so gives no solution away.
+    """
     name = re.search(r"^from \.(earlier_\d+) import", students_part(number), re.M)
     if name is None:
         return None
     module = importlib.import_module(f"sab_numpy.coursework.exercises.{name.group(1)}")
-    functions = {key: value for key, value in vars(module).items() if isinstance(value, FunctionType)}
-    parts = [inspect.getsource(value).replace("def reference(", f"def {key}(") for key, value in functions.items()]
-    head = f'"""Supplied for exercise {number}: parts that you wrote earlier. (They are their solutions, too.)"""\n\n'
-    return name.group(1), head + "import numpy as np\n\n\n" + "\n\n".join(parts)
+    imports, parts = ["import numpy as np"], []
+    for key, value in vars(module).items():
+        if own and getattr(value, "__name__", "") == "reference":
+            home = NAMES.index(value.__module__.rpartition(".")[2]) + 1
+            imports.append(f"from {file_name(home).removesuffix('.py')} import {key}")
+        elif isinstance(value, FunctionType):
+            parts.append(inspect.getsource(value).replace("def reference(", f"def {key}("))
+    source = "your own, from your files; the grader puts right ones in their place" if own else "right ones"
+    head = f'"""The earlier parts that exercise {number} uses: {source}."""\n\n'
+    return name.group(1), head + "\n".join(imports) + "\n" + "".join(f"\n\n{part}" for part in parts)
 
 
 def check_set(found):

@@ -6,6 +6,7 @@ plain arrays to results.npz. It knows no right answer, so there is nothing here 
 """
 
 import builtins
+import inspect
 import io
 import json
 import os
@@ -125,6 +126,20 @@ def named(returned, outputs, np):
     return arrays, wrong
 
 
+def find(names, job):
+    """The student's function; or a sentence, where none of that name takes these arguments."""
+    function = names.get(job["function"])
+    try:
+        inspect.signature(function).bind(**dict.fromkeys(job["arguments"]))
+        return function
+    except TypeError:                                          # other arguments, or nothing that can be called
+        there = {name: f"{name}({', '.join(inspect.signature(value).parameters)})" for name, value in names.items()
+                 if type(value) is type(find) and value.__module__ == names["__name__"]}
+    found = there.get(job["function"]) or ", ".join(there.values()) or "no function"
+    return (f"expected the function {job['function']}({', '.join(job['arguments'])}), found {found[:200]}: keep the "
+            "name and the arguments that the exercise gives it")
+
+
 def call(function, inputs, outputs):
     """One call; or, where a case asks for many calls, each fed with what the last one returned under the same name."""
     calls = inputs.pop("calls", None)
@@ -166,7 +181,9 @@ def answer(source, job, cases, student_import=None, np=None):
         names["__builtins__"]["__import__"] = student_import
     try:
         exec(compile(source, job["file"], "exec", dont_inherit=True), names)
-        function = names[job["function"]]
+        function = find(names, job)
+        if isinstance(function, str):
+            return arrays, {**notes, "error": function}
         for number, inputs in enumerate(cases):
             given, notes["wrong"][number] = answer_case(function, inputs, job, np)
             arrays.update({f"{number}|{name}": value for name, value in given.items()})

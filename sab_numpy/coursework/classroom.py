@@ -15,7 +15,8 @@ from sab_numpy.progress import clock
 
 LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
 POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]
-COLUMNS = ["student", "points", "possible", *POINTS, "checks", "note", "seed", "exercise_set", "digest", "seconds"]
+COLUMNS = ["student", "points", "possible", *POINTS, "checks", "note", "feedback", "seed", "limits", "exercise_set",
+           "digest", "seconds"]
 
 
 def students(folder):
@@ -38,17 +39,33 @@ def digest(folder):
         total = hashlib.sha256()
         for number, file in sorted(files.items()):
             small = file.stat().st_size <= LARGEST_FILE
-            total.update(f"{number} {file.name} {file.stat().st_size}".encode() + (file.read_bytes() if small else b""))
+            name = f"{number} {file.name} {file.stat().st_size}".encode("utf-8", "backslashreplace")
+            total.update(name + (file.read_bytes() if small else b""))
         return total.hexdigest()[:16]
     except (ValueError, OSError):
         return ""
 
 
-def grade_student(folder, seed, limits):
-    """(row, feedback text); what is wrong with one student's folder is a note, and 0 points."""
+def cell(text):
+    """Text for a cell: no formula for a spreadsheet, no comment for read_rows, and nothing that cannot be written."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return f"'{text}" if text.startswith(tuple("=+-@#'\t\r")) else text
+
+
+def options(seed, limits):
+    """What decides the points of every row, as text."""
+    return {"seed": str(seed), "limits": str(limits), "exercise_set": str(EXERCISE_SET)}
+
+
+def feedback_file(out, folder):
+    return str(Path(out, f"{folder.name}.txt")) if out else ""
+
+
+def grade_student(folder, seed, limits, out=None):
+    """One student's row; the feedback goes to a file in `out`. A folder that is wrong is a note, and 0 points."""
     started, row = time.perf_counter(), dict.fromkeys(COLUMNS, "")
-    row.update(student=folder.name, points=0, possible=0, checks=0, seed=seed, exercise_set=EXERCISE_SET,
-               digest=digest(folder), **dict.fromkeys(POINTS, 0))
+    row.update(student=cell(folder.name), points=0, checks=0, feedback=cell(feedback_file(out, folder)),
+               digest=digest(folder), **options(seed, limits), **dict.fromkeys(POINTS, 0))
     row["possible"] = sum(catalogue.exercise(number).POINTS for number in catalogue.NUMBERS)
     try:
         results = grade(folder, seed=seed, limits=limits)
@@ -59,22 +76,35 @@ def grade_student(folder, seed, limits):
         text = report.as_text(results, folder, seed, limits)
     except (ValueError, OSError) as error:
         row["note"] = text = " ".join(str(error).split())
-    row["seconds"] = round(time.perf_counter() - started, 1)
-    return row, text
+    if out:
+        write_atomic(feedback_file(out, folder), f"{text}\n".encode("utf-8", "backslashreplace"))
+    row["note"], row["seconds"] = cell(row["note"]), round(time.perf_counter() - started, 1)
+    return row
 
 
-def kept_rows(path, resume, seed, folders):
-    """{student: row} of an earlier run, for folders that did not change since."""
+def kept_rows(path, resume, folders, seed, limits, out):
+    """{student: row} of an earlier run, without those whose files changed or whose feedback is not in `out`.
+
+    ValueError where the table was made with other options: the points of one class are comparable.
+    """
     if not path.exists():
         return {}
     if not resume:
         raise ValueError(f"{path} exists: --resume goes on with it; otherwise choose another name")
     rows = read_rows(path)
     if rows and list(rows[0]) != COLUMNS:
-        raise ValueError(f"{path}: not a table that sab grade wrote; choose another name")
-    now = {folder.name: [str(seed), str(EXERCISE_SET), digest(folder)] for folder in folders}
-    return {row["student"]: row for row in rows
-            if now.get(row["student"]) == [row["seed"], row["exercise_set"], row["digest"]]}
+        raise ValueError(f"{path}: expected the columns that sab grade writes, found others: choose another name")
+    for name, value in options(seed, limits).items():
+        if other := {str(row[name]) for row in rows} - {value}:
+            raise ValueError(f"{path} was made with {name.replace('_', ' ')} {min(other)}, found {value}: --resume "
+                             "goes on with the same; choose another name for a table with other options")
+    rows = {row["student"]: row for row in rows}
+    for folder in folders:
+        row, file = rows.get(cell(folder.name)), feedback_file(out, folder)
+        told = not out or row and row["feedback"] == cell(file) and Path(file).exists()
+        if row and not (told and row["digest"] == digest(folder)):
+            del rows[row["student"]]
+    return rows
 
 
 def write_table(path, rows):
@@ -92,21 +122,20 @@ def grade_class(args, limits):
     if args.path or args.exercise or args.format != "text":
         raise ValueError("--class grades every exercise of every folder: no FILE_OR_FOLDER, --exercise or --format")
     folders, path = students(args.students), Path(args.csv)
-    rows = kept_rows(path, args.resume, args.seed, folders)
-    left = [folder for folder in folders if folder.name not in rows]
-    print(f"{len(folders)} students, {len(rows)} graded before; each exercise: {limits}", file=sys.stderr)
+    rows = kept_rows(path, args.resume, folders, args.seed, limits, args.out)
+    left = [folder for folder in folders if cell(folder.name) not in rows]
+    before = len(folders) - len(left)
+    print(f"{len(folders)} students, {before} graded before; each exercise: {limits}", file=sys.stderr)
     write_table(path, rows)                                    # an unwritable place is found now, not after an hour
     if args.out:
         Path(args.out).mkdir(parents=True, exist_ok=True)
     started, pool = time.perf_counter(), ThreadPoolExecutor(args.jobs)
     try:
-        waiting = [pool.submit(grade_student, folder, args.seed, limits) for folder in left]
+        waiting = [pool.submit(grade_student, folder, args.seed, limits, args.out) for folder in left]
         for done, future in enumerate(as_completed(waiting), 1):
-            row, text = future.result()
+            row = future.result()
             rows[row["student"]] = row
             write_table(path, rows)
-            if args.out:
-                write_atomic(Path(args.out) / f"{row['student']}.txt", text + "\n")
             ahead = (time.perf_counter() - started) / done * (len(left) - done)
             print(f"{done} of {len(left)}  {row['student']}  {row['points']:g} of {row['possible']} points  "
                   f"left {clock(ahead)}", file=sys.stderr)

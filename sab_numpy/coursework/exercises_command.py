@@ -7,17 +7,18 @@ from sab_numpy.files import write_atomic
 
 
 def add_arguments(parser):
-    parser.epilog = "examples: sab exercises --out exercises\n          sab exercises --out exercises --exercise 8"
+    parser.epilog = ("examples: sab exercises --out exercises\n"
+                     "          sab exercises --out exercises --exercise 3 --exercise 4")
     parser.add_argument("--out", metavar="DIR", help="folder for the copies (without it: list the exercises)")
     parser.add_argument("--exercise", type=int, action="append", metavar="N", help="only this one (can be repeated)")
 
 
 def copies(numbers):
-    """{file name: text}, with the modules of earlier parts that these exercises are given."""
+    """{file name: text}, with the modules of earlier parts that these exercises import."""
     texts = {}
     for number in numbers:
         texts[catalogue.file_name(number)] = catalogue.student_copy(number)
-        supplied = catalogue.earlier(number)
+        supplied = catalogue.earlier(number, own=True)
         if supplied:
             texts[f"{supplied[0]}.py"] = supplied[1]
     return texts

@@ -26,7 +26,8 @@ def add_arguments(parser):
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")
     parser.add_argument("--csv", metavar="CSV", help="with --class: one row a student")
     parser.add_argument("--jobs", type=int, default=1, help="with --class: how many students at a time (default 1)")
-    parser.add_argument("--resume", action="store_true", help="with --class: keep the rows whose files did not change")
+    parser.add_argument("--resume", action="store_true",
+                        help="with --class: go on with the table; grade what is new or changed")
 
 
 def run(args):

@@ -1,7 +1,10 @@
 """Grades exercises: one file, or a folder of them."""
 
 import ast
+import inspect
+import io
 import time
+import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,12 +42,17 @@ def read_source(path):
         raise ValueError("it is not a plain file")
     if path.stat().st_size > LARGEST_FILE:
         raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes")
+    data = path.read_bytes()
     try:
-        source = path.read_bytes().decode("utf-8-sig")
+        source = data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
+    except (SyntaxError, UnicodeError, LookupError) as error:
+        raise ValueError("expected a file in UTF-8, or with its encoding in the first line "
+                         f"(# -*- coding: latin-1 -*-), found neither ({error}): save it as UTF-8") from None
+    try:
         tree = ast.parse(source)
     except SyntaxError as error:
         raise ValueError(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
-    except (UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"Python cannot read the file ({type(error).__name__})") from None
     if not tree.body:
         raise ValueError("the file is empty")
@@ -110,7 +118,8 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
             raise ValueError(f"the file says EXERCISE = {of_file}, graded as exercise {number}")
         catalogue.check_set(of_set)
         cases = make_cases(number, seed)
-        job = dict(function=catalogue.function_name(number), outputs=module.OUTPUTS, file=Path(file).name)
+        job = dict(function=catalogue.function_name(number), outputs=module.OUTPUTS, file=Path(file).name,
+                   arguments=list(inspect.signature(module.reference).parameters))
         outcome = run(source, job, cases, catalogue.earlier(number), limits)
         result.printed = outcome.printed
         check_outcome(outcome)

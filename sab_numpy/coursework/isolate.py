@@ -89,7 +89,7 @@ def prepare(folder, source, job, cases, earlier, limits):
     arrays, others = child.pack({str(number): case for number, case in enumerate(cases)})
     np.savez(folder / "cases.npz", **arrays)
     (folder / "child.py").write_text(CHILD, encoding="utf-8")
-    (folder / "student.py").write_text(source, encoding="utf-8")
+    (folder / "student.py").write_bytes(source.encode())       # its line ends as they are
     if earlier:
         (folder / f"{earlier[0]}.py").write_text(earlier[1], encoding="utf-8")
     job = {**job, "others": others, "earlier": earlier and earlier[0], "seconds": limits.seconds, "unreadable": [OURS],

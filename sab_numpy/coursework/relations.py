@@ -31,7 +31,7 @@ def factor(unit, sizes):
         return "is all zeros: it is never written"
     if np.allclose(ratios, -1):
         return "has the wrong sign"
-    for letter in set.intersection(*(set(size) for size in sizes)) if sizes else ():
+    for letter in sizes[0]:
         n = np.array([size[letter] for size in sizes], float)
         for text, value in ((letter, n), (f"1/{letter}", 1 / n), (f"sqrt({letter})", n**0.5),
                             (f"1/sqrt({letter})", n**-0.5)):

@@ -82,12 +82,75 @@ def test_resume_grades_only_what_is_new_or_changed(a_class, tmp_path, quick):
     assert points(table) == {**before, "late": 10, "bug": 5}
 
 
-def test_another_seed_is_graded_anew(a_class, tmp_path, quick):
+@pytest.mark.parametrize("words, said", [
+    (("--seed", 8), "was made with seed 0, found 8"), (("--time-limit", 3), "was made with limits 10 s .*, found 3 s"),
+    (("--memory", 512), "1024 MB .* 512 MB")])
+def test_one_table_has_one_set_of_options(a_class, tmp_path, quick, words, said):
     table = tmp_path / "grades.csv"
     grade_command.run(arguments("--class", a_class, "--csv", table))
+    before = table.read_bytes()
     quick.clear()
-    grade_command.run(arguments("--class", a_class, "--csv", table, "--resume", "--seed", 8))
-    assert quick and {row["seed"] for row in read_rows(table)} == {"8"}
+    with pytest.raises(ValueError, match=said):
+        grade_command.run(arguments("--class", a_class, "--csv", table, "--resume", *words))
+    assert not quick and table.read_bytes() == before
+
+
+def test_a_table_of_another_exercise_set_is_not_gone_on_with(a_class, tmp_path, quick, monkeypatch):
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
+    monkeypatch.setattr(classroom, "EXERCISE_SET", 2)
+    with pytest.raises(ValueError, match="exercise set 1, found 2"):
+        grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv", "--resume"))
+
+
+def test_feedback_that_is_not_there_is_written_and_nothing_else_is_graded(a_class, tmp_path, quick):
+    words = "--class", a_class, "--csv", tmp_path / "grades.csv", "--resume"
+    grade_command.run(arguments(*words))
+    before = points(tmp_path / "grades.csv")
+    for out in ("one", "two"):                                 # asked for later; then in another folder
+        grade_command.run(arguments(*words, "--out", tmp_path / out))
+        assert {path.stem for path in (tmp_path / out).iterdir()} == set(before)
+    assert points(tmp_path / "grades.csv") == before
+    (tmp_path / "two" / "bug.txt").unlink()
+    quick.clear()
+    grade_command.run(arguments(*words, "--out", tmp_path / "two"))
+    assert len(quick) == 1 and "dz has the wrong sign" in (tmp_path / "two" / "bug.txt").read_text()
+    shutil.copy(a_class / "good" / catalogue.file_name(1), a_class / "bug" / catalogue.file_name(1))
+    grade_command.run(arguments(*words))                       # without feedback: that of before is old now
+    grade_command.run(arguments(*words, "--out", tmp_path / "two"))
+    assert "5 of 5 points" in (tmp_path / "two" / "bug.txt").read_text()
+    assert {row["student"]: row["feedback"] for row in read_rows(tmp_path / "grades.csv")} == {
+        name: str(tmp_path / "two" / f"{name}.txt") for name in before}
+
+
+def test_grades_of_another_folder_stay_in_the_table(a_class, tmp_path, quick):
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
+    before = points(tmp_path / "grades.csv")
+    shutil.copytree(a_class / "good", tmp_path / "late" / "latecomer")
+    grade_command.run(arguments("--class", tmp_path / "late", "--csv", tmp_path / "grades.csv", "--resume"))
+    assert points(tmp_path / "grades.csv") == {**before, "latecomer": 10}
+
+
+NAMES = {"=1+1": "'=1+1", "+a": "'+a", "-a": "'-a", "@a": "'@a", "#a": "'#a", "'=1+1": "''=1+1",
+         "O'Neil, A": "O'Neil, A"}
+
+
+def test_no_cell_is_a_formula_and_resume_knows_the_students_again(tmp_path, quick, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {**NAMES, os.fsdecode(b"caf\xe9"): "caf\\udce9"} if sys.platform == "linux" else NAMES
+    for name in names:
+        (tmp_path / "=class" / name).mkdir(parents=True)
+        (tmp_path / "=class" / name / catalogue.file_name(1)).write_text(student.solution(1))
+    (tmp_path / "=class" / "@a" / catalogue.file_name(1)).unlink()
+    words = "--class", "=class", "--csv", "grades.csv", "--out", "=say", "--resume"
+    grade_command.run(arguments(*words))
+    rows = read_rows("grades.csv")
+    assert sorted(row["student"] for row in rows) == sorted(names.values())
+    assert {row["note"][:9] for row in rows if row["student"] == "'@a"} == {"'=class/@"}
+    assert not any(value.startswith(tuple("=+-@")) for row in rows for value in row.values())
+    assert {path.name for path in (tmp_path / "=say").iterdir()} == {f"{name}.txt" for name in names}
+    quick.clear()
+    grade_command.run(arguments(*words))
+    assert not quick and read_rows("grades.csv") == rows
 
 
 def test_a_table_is_not_overwritten_without_resume(a_class, tmp_path, quick):

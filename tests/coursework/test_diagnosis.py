@@ -6,6 +6,9 @@ import planted_bugs
 import pytest
 import student
 
+from sab_numpy.coursework import catalogue
+from sab_numpy.coursework.judge import judge
+
 MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
                  "bias of the wrong gate", "dc += dc", "= for +=")
 
@@ -27,6 +30,20 @@ def named(bug, line):
 def test_a_planted_bug_fails_and_is_named_in_the_first_line(bug, tmp_path):
     lines = feedback(bug, tmp_path, seed=11)
     assert named(bug, lines[0]), lines
+
+
+@pytest.mark.parametrize("number", [7, 8])
+@pytest.mark.parametrize("place, words", [("(T - 1 - t)", "counted from the end"), ("(T - t)", "counted from the end"),
+                                          ("(t - 1)", "one step early"), ("(t + 1)", "one step late")])
+def test_a_cut_at_other_steps_is_wrong_in_every_case_that_is_cut_and_is_named(number, place, words, tmp_path):
+    text = student.solution(number).replace(" t % k_trunc", f" {place} % k_trunc")
+    text = text.replace("(T -", "(len(dy) -" if number == 8 else "(T -")
+    seen, run = [], student.run_here
+    result = student.grade_text(tmp_path, number, text, run=lambda *job: seen.append((job, run(*job))) or seen[0][1])
+    assert words in result.feedback[0], result.feedback
+    (_, _, cases, *_), outcome = seen[0]
+    wrong = {check.case for check in judge(catalogue.exercise(number), cases, outcome) if check.problem}
+    assert wrong == {case for case, inputs in enumerate(cases) if (inputs["k_trunc"] or 1) > 1}
 
 
 def test_the_six_most_reported_lstm_bugs_are_among_the_thirty():
@@ -80,6 +97,33 @@ def test_what_nobody_can_name_still_says_where(tmp_path):
     text = student.solution(3).replace("df * f * (1 - f)", "np.cos(df)")
     line = student.grade_text(tmp_path, 3, text).feedback[0]
     assert "dz, gate f, has wrong values; the other gates are right" in line
+
+
+@pytest.mark.parametrize("number, old, new, found", [
+    (1, "(z, targets)", "(x, targets)", "found sigmoid_cross_entropy(x, targets)"),
+    (2, "def lstm_step(", "def LSTM_step(", "found sigmoid(z), LSTM_step(x, h_prev, c_prev, W_x, W_h, b)"),
+    (7, "h, W_h, k_trunc)", "h, W_h)", "found truncated_credit(dh_loss, h, W_h)"),
+    (9, "def clip_gradients", "clip_gradients = 5\n\n\ndef clip", "found clip(grads, max_norm)"),
+    (10, "ng_rate, max_norm)", "ng_rate)", "found training_step(params, m, v, step, x, targets, learning_rate)")])
+def test_a_function_with_another_name_or_other_arguments_is_one_sentence(number, old, new, found, tmp_path):
+    right = student.solution(number)
+    expected = re.search(rf"^def ({catalogue.function_name(number)}\(.*\)):", right, re.M).group(1)
+    result = student.grade_text(tmp_path, number, right.replace(old, new))
+    assert (result.status, result.ran) == ("failed", 0)
+    assert result.feedback == [f"exercise {number}: expected the function {expected}, {found}: keep the name and the "
+                               "arguments that the exercise gives it"]
+
+
+def test_more_arguments_with_a_default_are_no_mistake(tmp_path):
+    for arguments in ("(z, targets, scale=1)", "(z, targets, *, out=None)", "(targets, z)", "(z, **rest)"):
+        text = student.solution(1).replace("(z, targets)", arguments)
+        text = text.replace("    B, O", "    targets = rest['targets']\n    B, O") if "rest" in arguments else text
+        assert student.grade_text(tmp_path, 1, text).status == "right", arguments
+
+
+def test_a_file_without_any_function_says_so(tmp_path):
+    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 1\n").feedback
+    assert "expected the function sigmoid_cross_entropy(z, targets), found no function" in feedback[0]
 
 
 @pytest.mark.parametrize("ending, words", [

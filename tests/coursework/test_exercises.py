@@ -2,6 +2,9 @@
 
 import argparse
 import ast
+import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,28 @@ def test_what_cannot_be_checked_gets_nothing(number, text, tmp_path):
     assert (result.status, result.points, result.ran, len(result.feedback)) == ("failed", 0, 0, 1)
 
 
+LATIN = "# -*- coding: latin-1 -*-\n# caf\u00e9\n"
+
+
+@pytest.mark.parametrize("data", [LATIN.encode("latin-1"), LATIN.replace("latin-1", "utf-8").encode(),
+                                  "# caf\u00e9\n".encode("utf-8-sig")], ids=["latin-1", "utf-8", "with a mark"])
+def test_letters_are_read_in_the_encoding_that_the_file_names(data, tmp_path):
+    file = tmp_path / catalogue.file_name(1)
+    for ends in (b"\n", b"\r\n"):
+        file.write_bytes((data + student.solution(1).encode()).replace(b"\n", ends))
+        assert grading.grade_exercise(1, file).status == "right"
+
+
+@pytest.mark.parametrize("data", ["# caf\u00e9\n".encode("latin-1"), "\n\n\n# caf\u00e9\n".encode("latin-1"),
+                                  b"# coding: klingon\n", b"# coding: hex\n", "x = 1".encode("utf-16")])
+def test_letters_that_cannot_be_read_are_one_sentence(data, tmp_path):
+    file = tmp_path / catalogue.file_name(1)
+    file.write_bytes(data + student.solution(1).encode())
+    result = grading.grade_exercise(1, file)
+    assert result.points == 0 and len(result.feedback) == 1
+    assert result.feedback[0].startswith("exercise 1: expected a file in UTF-8, or with its encoding in the first line")
+
+
 @ALL
 def test_another_exercise_set_is_refused(number, tmp_path):
     text = student.solution(number).replace("EXERCISE_SET = 1", "EXERCISE_SET = 2")
@@ -49,6 +74,8 @@ def test_another_exercise_set_is_refused(number, tmp_path):
 def test_an_exercise_is_complete(number):
     module = catalogue.exercise(number)
     assert (module.EXERCISE, module.EXERCISE_SET, len(module.HINTS)) == (number, EXERCISE_SET, 3)
+    asked, answered = getattr(module, catalogue.function_name(number)), module.reference
+    assert list(inspect.signature(asked).parameters) == list(inspect.signature(answered).parameters)
     copy = catalogue.student_copy(number)
     assert "HINTS" not in copy and "def reference" not in copy and "sab_numpy" not in copy
     ast.parse(copy)
@@ -195,9 +222,31 @@ def test_copies_are_written_and_never_over_a_students_work(tmp_path):
     assert file.read_text() == "my work" and not (tmp_path / "mine" / catalogue.file_name(1)).exists()
 
 
-def test_one_copy_comes_with_the_earlier_parts_that_it_needs(tmp_path):
+def test_copies_of_each_week_lie_beside_those_of_the_weeks_before(tmp_path):
+    exercises_command.run(arguments(exercises_command, "--out", str(tmp_path), "--exercise", "3", "--exercise", "4"))
+    (tmp_path / catalogue.file_name(3)).write_text("my work")
     exercises_command.run(arguments(exercises_command, "--out", str(tmp_path), "--exercise", "8"))
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["earlier_08.py", catalogue.file_name(8)]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["earlier_08.py"] + [
+        catalogue.file_name(number) for number in (3, 4, 8)]
+
+
+def test_no_copy_gives_a_solution_away():
+    handed_out = "".join(exercises_command.copies(catalogue.NUMBERS).values())
+    lines = {line.partition("#")[0].strip() for line in handed_out.splitlines()}
+    for number in catalogue.NUMBERS:
+        code = inspect.getsource(catalogue.exercise(number).reference).splitlines()[1:]
+        same = [line for line in code if line.partition("#")[0].strip() in lines]
+        assert len(same) <= len(code) / 4, (number, same)      # such as for t in ...
+
+
+def test_the_earlier_parts_of_a_student_are_the_students_own(tmp_path):
+    for name, text in exercises_command.copies(catalogue.NUMBERS).items():
+        own = name.startswith("exercise") and student.SOLUTIONS / name
+        (tmp_path / name).write_text(own.read_text() if own else text)
+    code = "import earlier_08, earlier_10, exercise_10_training_step as e\nassert e.loss_and_gradients\n"
+    code += "print(*(getattr(earlier_10, n).__module__ for n in ('lstm_step', 'walk', 'clip_gradients')))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.split() == [catalogue.file_name(number)[:-3] for number in (2, 8, 9)], done.stderr
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])

@@ -42,8 +42,8 @@ HINTS = (
 )
 
 
-def cases(rng):
-    for T, B, H, k_trunc in ((7, 3, 4, 3), (8, 2, 3, None), (11, 2, 5, 4), (5, 3, 2, 1)):
+def cases(rng):                                                # T % k_trunc > 1: blocks counted from the end are others
+    for T, B, H, k_trunc in ((13, 3, 4, 5), (8, 2, 3, None), (11, 2, 5, 4), (5, 3, 2, 1)):
         yield dict(dh_loss=rng.normal(size=(T, B, H)), h=rng.uniform(-0.9, 0.9, (T, B, H)), W_h=rng.normal(size=(H, H)),
                    k_trunc=k_trunc)
 
@@ -70,8 +70,9 @@ def _mistakes():
            cut, cut.replace("t %", "(t - 1) %"))
     yield ("the cut is one step late in your walk (off by one): it is between t-1 and t where t % k_trunc == 0",
            cut, cut.replace("t %", "(t + 1) %"))
-    yield ("the blocks are counted from the end; the cut is where t % k_trunc == 0", cut,
-           cut.replace("t %", "(T - t) %"))
+    for last in ("T", "T - 1"):
+        yield ("the blocks are counted from the end; the cut is where t % k_trunc == 0", cut,
+               cut.replace("t %", f"({last} - t) %"))
     yield "the cut is missing: credit crosses the start of a block", cut, "if False:"
     yield "the cut also happens where k_trunc is None", cut, "if k_trunc is None or t % k_trunc == 0:"
     yield "the cut is at every step: no credit goes from step to step (dh_local is never updated)", cut, "if True:"

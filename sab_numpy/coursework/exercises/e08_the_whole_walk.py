@@ -23,7 +23,7 @@ So slot n >= n_empty of memory is h[(n - n_empty + 1) * k_att - 1], and slots be
 
 dy is the gradient of y. tape holds what the forward pass computed: i f g o c h_hat h s (each T, B, H), slots and w
 (each T, B, K), memory (N, B, H: all microstates, the empty ones first). params holds W_x W_h b V_h V_s b_y W_q. The
-parts that you wrote earlier are supplied.
+parts that you wrote earlier are imported; the grader puts right ones in their place.
 """
 
 import numpy as np
@@ -92,7 +92,7 @@ def forward(x, params, K, k_att):
 
 
 def cases(rng):
-    settings = ((7, 2, 3, 4, 3, 2, 3, 2), (8, 3, 2, 3, 4, 3, None, 1), (11, 2, 3, 5, 2, 1, 4, 3))
+    settings = ((13, 2, 3, 4, 3, 2, 5, 2), (8, 3, 2, 3, 4, 3, None, 1), (11, 2, 3, 5, 2, 1, 4, 3))
     for T, B, D, H, O, K, k_trunc, k_att in settings:
         params, x = random_params(rng, D, H, O), rng.normal(size=(T, B, D))
         y, tape = forward(x, params, K, k_att)
@@ -159,6 +159,9 @@ def _mistakes():
            "(t + 1) % k_trunc")
     yield ("the cut is one step early in your walk (off by one): it is where t % k_trunc == 0", "t % k_trunc",
            "(t - 1) % k_trunc")
+    for last in ("T", "T - 1"):
+        yield ("the blocks are counted from the end; the cut is where t % k_trunc == 0", "t % k_trunc",
+               f"({last} - t) % k_trunc")
     yield ("the cut stops credit through recalls as well: dh_memory is not cut",
            cut, cut + "\n            dh_memory[:t] = 0\n            #")
     yield ("microstates: the credit through their scores (dM of dot_scores) is missing",

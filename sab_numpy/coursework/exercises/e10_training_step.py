@@ -1,7 +1,8 @@
 """Exercise 10: a training step
 
-Everything together: loss and gradients (supplied), clipping (supplied: exercise 9), and Adam. Called again and again,
-your step teaches a small SAB to copy two symbols across a gap. The grader does that, with its own sequences.
+Everything together: loss and gradients, clipping (both imported; the grader puts right ones in their place), and Adam.
+Called again and again, your step teaches a small SAB to copy two symbols across a gap. The grader does that, with its
+own sequences.
 
 The step, as loops:
 
