@@ -45,7 +45,7 @@ ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense")
 COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
 TRANSFER = (100, 200, 300, 400, 2000, 5000)                        # tested at these, trained at 100
 SHIPPED = {"copying-T100-sab": ("sab-5-5-clip1", 100), "copying-T100-bptt": ("bptt-clip1", 100),
-           "copying-T300-sab": ("sab-5-5", 300)}
+           "copying-T100-paper": ("sab-5-5-paper-16", 100), "copying-T300-sab": ("sab-5-5", 300)}
 QUICK = {"min_length": 2, "updates": 40, "batch": 8, "hidden": 16, "validate_every": 20,
          "validation_sequences": 20}                               # --quick: shows that all works, learns nothing
 
