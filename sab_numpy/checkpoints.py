@@ -4,11 +4,11 @@ import csv
 import io
 import os
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sab_numpy import backend, files, optim
+from sab_numpy import backend, files, optim, pretrained
 from sab_numpy.params import check_params, init_params
 from sab_numpy.run import Run
 from sab_numpy.tasks import stream
@@ -65,6 +65,32 @@ def load_run(folder, name="last"):
     if not os.path.isdir(folder):
         raise ValueError(f"{folder}: no such folder; expected one that sab train --out made")
     return load(os.path.join(folder, f"{name}.npz"))
+
+
+class Trained(NamedTuple):
+    """A trained model and where its test sequences come from."""
+
+    name: str
+    params: dict
+    cfg: Any
+    updates: int
+    T: int
+    seed: int
+    task: str = "copying"
+
+
+def trained(source, best=False):
+    """The model in a folder of `sab train`, or a pretrained one by its name. ValueError when it is neither."""
+    if source in pretrained.names():
+        if best:
+            raise ValueError(f"{source}: a pretrained model has its last parameters alone, found --best")
+        params, cfg = pretrained.load_pretrained(source)
+        return Trained(source, params, cfg, *(pretrained.about(source)[name] for name in ("updates", "T", "seed")))
+    if not os.path.isdir(source):
+        raise ValueError(f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
+                         f"{', '.join(pretrained.names()) or 'none is there'}")
+    run, state = load_run(source, "best" if best else "last")
+    return Trained(source, state.params, run.config(), state.update, run.T, run.seed, run.task)
 
 
 def first_parameters(run):

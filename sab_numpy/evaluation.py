@@ -4,9 +4,9 @@ import math
 
 import sab_numpy as sab
 from sab_numpy import backend
+from sab_numpy.checkpoints import trained
 from sab_numpy.tasks import stream, task
 from sab_numpy.threads import one_thread
-from sab_numpy.walk_command import trained
 
 STEPS_AT_ONCE = 20_000                     # steps x sequences of one forward: bounds the memory
 
@@ -79,8 +79,8 @@ def run(args):
     backend.require(args.backend)
     one_thread()
     model = trained(args.folder, args.best)
-    print(f"{model.name}: {model.task}, trained at T={model.T}, seed {model.seed}; {args.sequences} test sequences a "
-          "length")
+    print(f"{model.name}: {model.task}, trained at T={model.T}, {model.updates} updates, seed {model.seed}; "
+          f"{args.sequences} test sequences a length")
     print("     T   accuracy %   95 % interval*      CE10        CE   max |h|", flush=True)
     for row in evaluate(args.folder, args.T, args.sequences, args.best, args.backend):
         print(f"{row['T']:6d}   {100 * row['accuracy']:10.2f}   {100 * row['low']:6.2f} - {100 * row['high']:6.2f}   "

@@ -7,8 +7,9 @@ import numpy as np
 import sab_numpy as sab
 from sab_numpy import evaluation
 from sab_numpy.backend import require, to_numpy
+from sab_numpy.checkpoints import Trained, trained
 from sab_numpy.tasks import task
-from sab_numpy.walk_command import Trained, check_sequence, sequence, trained
+from sab_numpy.walk_command import check_sequence, sequence
 
 
 class Sample(NamedTuple):

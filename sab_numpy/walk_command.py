@@ -1,37 +1,11 @@
 """`sab walk`: the backward pass of one test sequence of a trained model, told in words."""
 
-import os
-from typing import Any, NamedTuple
-
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, pretrained
+from sab_numpy.checkpoints import trained
 from sab_numpy.tasks import stream, task
 from sab_numpy.threads import one_thread
-
-
-class Trained(NamedTuple):
-    """A trained model and where its test sequences come from."""
-
-    name: str
-    params: dict
-    cfg: Any
-    task: str = "copying"
-    T: int = 100
-    seed: int = 0
-
-
-def trained(source, best=False):
-    """The model in a folder of `sab train`, or a pretrained one by its name. ValueError when it is neither."""
-    if source in pretrained.names():
-        about = pretrained.about(source)
-        return Trained(source, *pretrained.load_pretrained(source), T=about["T"], seed=about["seed"])
-    if not os.path.isdir(source):
-        raise ValueError(f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
-                         f"{', '.join(pretrained.names()) or 'none is there'}")
-    run, state = checkpoints.load_run(source, "best" if best else "last")
-    return Trained(source, state.params, run.config(), run.task, run.T, run.seed)
 
 
 def sequence(model, T=None, number=0):

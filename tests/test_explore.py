@@ -11,9 +11,10 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli, explorer, files, pretrained, training
+from sab_numpy.checkpoints import trained
 from sab_numpy.run import Run
 from sab_numpy.tasks import task
-from sab_numpy.walk_command import loss_at, sequence, trained
+from sab_numpy.walk_command import loss_at, sequence
 
 TINY = Run(T=6, updates=2, batch=4, hidden=8, k_trunc=4, k_top=2, k_att=3, validate_every=2, validation_sequences=4)
 
@@ -93,7 +94,7 @@ def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
     cfg = sab.Config.sab(10, 8, 10, k_trunc=5, k_top=2, k_att=5)
     monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path))
     files.save_arrays(tmp_path / "small.npz", sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32),
-                      {"config": vars(cfg), "T": 12, "seed": 3})
+                      {"config": vars(cfg), "T": 12, "seed": 3, "updates": 40})
     assert cli.main(["walk", "small"]) == 0
     assert "small: 32 steps, k_trunc=5, k_top=2, k_att=5" in capsys.readouterr().out
     assert cli.main(["explore", "small", "--out", str(tmp_path / "page.html")]) == 0

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 from dataclasses import asdict
 
 import numpy as np
@@ -50,7 +51,7 @@ def data(tmp_path_factory):
     write(folder / "cost.csv", [
         {"what": "speed", "model": model, "T": T, "B": 64, "H": 128, "threads": 1, "backend": "numpy",
          "checkpoint": "none", "machine": "m", "step_ms": T, "peak_mb": 50 + T, "steps_walked": T + 20,
-         "skips": T if model == "SAB" else 0}
+         "blocks_visited": 1, "skips": T if model == "SAB" else 0}
         for model in ("LSTM", "TBPTT", "SAB", "self-attention") for T in (100, 300)])
     return folder
 
@@ -63,7 +64,7 @@ def shipped(tmp_path, monkeypatch):
     cfg = sab.Config.sab(10, 12, 10, k_trunc=5, k_top=5, k_att=5)
     params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
     files.save_arrays(os.path.join(pretrained.FOLDER, f"{MODEL}.npz"), params,
-                      {"config": vars(cfg), "T": 100, "seed": 0})
+                      {"config": vars(cfg), "T": 100, "seed": 0, "updates": 40})
     return params, cfg
 
 
@@ -85,8 +86,9 @@ def test_all_figures_are_drawn_when_all_is_there(data, shipped, tmp_path, capsys
 
 def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path / "none"))
-    assert cli.main(["figures", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
-    told = capsys.readouterr().out
+    assert cli.main(["figures", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    told, error = capsys.readouterr()
+    assert error.count("\n") == 1 and "copying_table" in error and "--data DIR" in error
     assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
     assert f"forward_pass               not run: {MODEL} (sab reproduce ship)" in told
     drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
@@ -104,7 +106,7 @@ def test_drawing_never_trains(data, shipped, tmp_path, monkeypatch):
 
 def test_a_damaged_csv_ends_in_one_line(tmp_path, capsys):
     (tmp_path / "cost.csv").write_text("what,model\nspeed,SAB\n")
-    assert cli.main(["figures", "cost_over_length", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert cli.main(["figures", "cost_over_length", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "not drawn: KeyError 'T'; is cost.csv damaged?" in capsys.readouterr().out
 
 
@@ -157,12 +159,13 @@ def test_a_cell_of_the_table_has_its_seeds_and_no_others(data):
     assert {key: len(rows) for key, rows in found.items()} == {(name, T): 2 for name, T, _ in RUNS}
 
 
-def test_the_worst_training_may_be_one_of_the_study(data, tmp_path):
-    assert [accuracy for accuracy, _, _ in reproduction.tried(str(data))] == [0.6, 0.6, 0.99, 0.99]
-    (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "one.csv").write_text("# sab train --x\nupdate,accuracy\n1,0.5\n2,0.25\n")
-    (accuracy, command, history), = reproduction.tried(str(tmp_path))
-    assert (accuracy, command, list(history["update"])) == (0.25, "sab train --x", [1, 2])
+def test_works_or_not_compares_seeds_of_one_command(data, tmp_path):
+    name, T, rows = reproduction.furthest_apart(str(data))
+    assert name == "sab-5-5" and T in (100, 300) and [row["seed"] for row in rows] == ["1", "0"]
+    assert len({row["name"].rpartition("-seed")[0] for row in rows}) == 1
+    shutil.copytree(data / "curves", tmp_path / "curves")
+    write(tmp_path / "copying.csv", [row for row in files.read_rows(data / "copying.csv") if row["seed"] == "0"])
+    assert reproduction.furthest_apart(str(tmp_path)) is None
 
 
 def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_evaluate_takes_the_name_of_a_model_as_it_takes_a_folder(shipped, capsys
     for source in ("tiny", f"{folder}/runs/{run}"):
         assert cli.main(["evaluate", source, "--T", "5", "9", "--sequences", "20"]) == 0
         said.append(capsys.readouterr().out.splitlines())
-        assert said[-1][0] == f"{source}: copying, trained at T=5, seed {seed}; 20 test sequences a length"
+        assert said[-1][0] == f"{source}: copying, trained at T=5, 40 updates, seed {seed}; 20 test sequences a length"
     assert said[0][1:] == said[1][1:]
 
 
@@ -112,3 +112,8 @@ def test_a_model_of_the_package_is_small_and_is_as_good_as_it_says(name):
 def test_its_rank_is_the_medians(name):
     about = pretrained.about(name)
     assert about["rank"] == about["seeds"] // 2 + 1
+
+
+def test_the_best_parameters_of_a_pretrained_model_are_refused(shipped, capsys):
+    assert cli.main(["evaluate", "tiny", "--best"]) == 2
+    assert "last parameters alone" in capsys.readouterr().err

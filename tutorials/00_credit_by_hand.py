@@ -55,11 +55,11 @@ assert chain == [0.125, 0.25, 0.5, 1.0]
 # Is it true? Make x_0 one larger and see how much the answer grows. (x_t is added to h_t, so it has the credit of h_t.)
 
 # %%
-def drive(x, w=w, reminded=False):
-    """What the unit holds after each step; reminded: the last step also adds what it held after step 1."""
+def drive(x, w=w, reminded=0):
+    """What the unit holds after each step; the last one also adds `reminded` times what it held after step 1."""
     h = []
     for t in range(4):
-        h.append((w * h[t - 1] if t else 0) + x[t] + (h[1] if reminded and t == 3 else 0))
+        h.append((w * h[t - 1] if t else 0) + x[t] + (reminded * h[1] if t == 3 else 0))
     return h
 
 
@@ -83,7 +83,7 @@ assert w ** 20 < 1e-6
 # Backwards, h_1 is now asked twice: by its neighbour h_2, and by h_3 directly. **Credits that meet are added.**
 
 # %%
-h3 = drive(x, reminded=True)[3]
+h3 = drive(x, reminded=1)[3]
 dh3 = 1.0
 dh2 = w * dh3
 dh1 = w * dh2 + 1 * dh3                         # along the chain, and along the skip
@@ -91,7 +91,7 @@ dh0 = w * dh1
 skip = [dh0, dh1, dh2, dh3]
 print("answer", h3, " credit with one skip:", skip)
 assert h3 == 8 and skip == [0.625, 1.25, 0.5, 1.0]
-assert drive([3.0, 3.0, -4.0, 5.0], reminded=True)[3] - h3 == skip[0]
+assert drive([3.0, 3.0, -4.0, 5.0], reminded=1)[3] - h3 == skip[0]
 assert max(skip) == skip[1] and skip[0] / chain[0] == 5
 
 # %% [markdown]
@@ -126,7 +126,7 @@ assert sum(cut_alone[:2]) == 0 and sparse[1] / skip[1] == 0.8
 # credit from going further back; the use of w at the cut itself still counts.)
 
 # %%
-h = drive(x, reminded=True)
+h = drive(x, reminded=1)
 dw = sum(sparse[t] * h[t - 1] for t in (1, 2, 3))
 print("dL/dw with cut and skip:", dw)
 assert dw == 2
@@ -175,7 +175,7 @@ assert np.isclose(dw_package, dw, rtol=1e-9)                             # of th
 # %%
 fig, rows = plt.subplots(4, 1, figsize=(8, 8), layout="constrained")
 for ax, (name, (k_trunc, k_top, credit)) in zip(rows, by_hand.items(), strict=True):
-    for t, value in enumerate(drive(x, reminded=bool(k_top))):
+    for t, value in enumerate(drive(x, reminded=k_top)):
         ax.text(t, 0, f"{value:g}", ha="center", va="center", fontsize=13, zorder=3,
                 bbox={"boxstyle": "circle,pad=0.4", "facecolor": "white"})
         ax.text(t, -0.85, f"{credit[t]:g}", ha="center", fontsize=15, color="#D55E00" if credit[t] else "#999999")
@@ -194,7 +194,7 @@ Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/00_credit_by_hand.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** Let the reminder happen at half strength (the skip's factor is then 1/2 instead of 1) and work out the
-# four credits before you run `drive`. Then: with which w would the chain alone give the pop as much credit as SAB does?
+# **Try it.** Let the reminder happen at half strength and work out the four credits (no cut). Test that of x_0 as in
+# section 1, with `drive(..., reminded=0.5)`. On paper: with which w does the chain alone credit the pop as SAB does?
 #
 # Next: tutorial 03, the same walk through a real network.

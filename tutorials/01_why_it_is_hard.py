@@ -36,9 +36,9 @@ rotation, _ = np.linalg.qr(rng.standard_normal((H, H)))             # (H, H)
 x = 0.1 * rng.standard_normal((T, H))
 
 
-def lengths(stretch, squash=True):
+def lengths(stretch, squash=True, matrix=rotation):
     """Length of the credit at the last step, one step back, ..., T-1 steps back: (T,)."""
-    W, h, states = stretch * rotation, np.zeros(H), []
+    W, h, states = stretch * matrix, np.zeros(H), []
     for t in range(T):
         h = np.tanh(h @ W + x[t]) if squash else h @ W + x[t]
         states.append(h)
@@ -80,8 +80,8 @@ for stretch in (0.9, 1.0, 1.1):
 assert lengths(1.0)[99] < 0.2                                                            # even a rotation loses
 
 # %% [markdown]
-# (A rotation is the kindest W there is. It stretches all directions alike. An ordinary random matrix stretches some and
-# shrinks the others, and can explode in spite of tanh.)
+# (A rotation is the kindest W there is: it treats all directions alike. An ordinary random matrix stretches some and
+# shrinks the others. And any W that stretches enough explodes in spite of tanh.)
 #
 # ## 3. What helps, what does not
 #
@@ -89,12 +89,12 @@ assert lengths(1.0)[99] < 0.2                                                   
 # scaling up a sum does not help when the far terms are a millionth of the near ones.
 #
 # *The [LSTM](../GLOSSARY.md#lstm)* gives the credit a second road, its memory cell, where it is multiplied by the
-# forget [gate](../GLOSSARY.md#gate) f alone (tutorial 02). We measure it with the package: the credit of the last
-# step's state at the input of every step before it.
+# forget [gate](../GLOSSARY.md#gate) f alone (tutorial 02). We measure with the package how much the last state owes to
+# the input of every step, beside the input of the last step.
 
 # %%
 def lstm_lengths(forget_bias):
-    """Credit at the inputs of the last step, one step back, ...: (T,), the last one set to 1."""
+    """Credit of the input of the last step, one step back, ..., as multiples of the last step's: (T,); and the tape."""
     cfg = sab.Config.full_bptt(n_in=H, n_hidden=H, n_out=1)
     params = sab.init_params(cfg, np.random.default_rng(1))
     params["b"][H:2 * H] = forget_bias
@@ -103,20 +103,22 @@ def lstm_lengths(forget_bias):
     dy[-1] = 1
     dx = sab.backward(dy, tape, inputs=True)["dx"]                  # (T, 1, H)
     found = np.linalg.norm(dx[::-1, 0], axis=1)
-    return found / found[0]
+    return found / found[0], tape
 
 
-lstm = {bias: lstm_lengths(bias) for bias in (0, 1, 5)}
+lstm = {bias: lstm_lengths(bias)[0] for bias in (0, 1, 5)}
 for bias, found in lstm.items():
-    print(f"LSTM, forget bias {bias}:  credit left after 10, 50, 99 steps ",
+    print(f"LSTM, forget bias {bias}: credit of the input 10, 50, 99 steps back (the last one's is 1) ",
           "  ".join(f"{found[n]:.1e}" for n in (10, 50, 99)))
-assert lstm[0][99] < lstm[1][99] < lstm[5][99]
-assert lstm[1][99] < 1e-6 < 1e-2 < lstm[5][99]
+slopes = (1 - np.tanh(lstm_lengths(5)[1].cache.c[1:]) ** 2).mean((1, 2))             # (T,), of the memory cells
+print(f"forget bias 5: mean slope of tanh(c) {slopes[0]:.2f} at the first step, {slopes[-1]:.2f} at the last")
+assert lstm[0][99] < lstm[1][99] < 1e-6 and lstm[5][99] > 1 and slopes[-1] < 0.1 < 0.9 < slopes[0]
 
 # %% [markdown]
-# With the usual forget bias of 1 the LSTM too has lost everything after 99 steps. With 5 the road is open, but a
-# network that forgets nothing is also one that cannot make room. It has to *learn* which of its gates to open, by
-# credit that must first get there.
+# With the usual forget bias of 1 the LSTM too has lost everything after 99 steps. With 5 nothing is lost; the first
+# input even counts more than the last. For a memory that forgets nothing fills up: in the end its tanh is flat, and
+# what comes late hardly changes it. So the network has to *learn* which of its gates to open, by credit that must first
+# get there.
 #
 # ## 4. And if the chain were not the only road?
 #
@@ -135,12 +137,13 @@ for stretch, style in ((1.1, "-."), (1.0, "-"), (0.9, "--")):
     ax.semilogy(back, lengths(stretch), style, color="#D55E00", label=f"tanh, stretch {stretch}")
 for (bias, found), style in zip(lstm.items(), (":", "--", "-"), strict=True):
     ax.semilogy(back, found, style, color="#0072B2", label=f"LSTM, forget bias {bias}", linewidth=2)
-ax.set(xlabel="steps back", ylabel="part of the credit that is left", ylim=(1e-10, 1e5),
+ax.set(xlabel="steps back", ylabel="credit, that of the last step = 1", ylim=(1e-10, 1e5),
        title="How much credit arrives")
 ax.legend(ncols=3, fontsize=8, loc="upper left")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/01_why_it_is_hard.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** Replace `rotation` by an ordinary random matrix, `rng.standard_normal((H, H)) / np.sqrt(H)`, with a
-# stretch of 1.5. What happens with tanh, and which assert complains?
+# **Try it.** At the end, print `lengths(1.1)[99]` and `lengths(1.5)[99]`: tanh holds the states between -1 and 1; why
+# not their credit? Then, a few times over, `lengths(1.5, matrix=rng.standard_normal((H, H)) / np.sqrt(H))[99]`: how
+# much depends on luck?

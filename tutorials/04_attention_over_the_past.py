@@ -84,7 +84,7 @@ others = np.array([1.0, 0.4, 0.0])
 moving = np.linspace(-0.5, 1.5, 401)
 
 
-def weight_of_the_moving_one(score, normalise):
+def weight_of_the_moving_one(score, normalise, others=others, K=K):
     a = np.append(others, score)[None]                           # (1, 4)
     slots = sparsify.largest(np, a, K + (normalise == "relu"))   # relu's threshold is selected too
     w, _ = sparsify.weights(np, np.take_along_axis(a, slots, 1), normalise)
@@ -165,5 +165,6 @@ Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/04_attention.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** In section 3 let `others` have two equal scores, and let the third meet them. Which of two equal scores
-# does `largest` take? Then: with K = 3 of 4, where does relu have its kink?
+# **Try it.** Which of two equal scores does `sparsify.largest(np, np.array([[1.0, 1.0, 0.0]]), 1)` take? At the end,
+# print `weight_of_the_moving_one(score, "relu", [1.0, 1.0, 0.0])` for the scores 0.99, 1 and 1.01: why does relu jump?
+# Then, with the old others and `K=3`: where is relu's kink now?

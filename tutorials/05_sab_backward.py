@@ -97,11 +97,20 @@ assert all((event.end + 1) % K_ATT == 0 for event in skips)          # a skip la
 # %% [markdown]
 # Read it with the picture below. Three rules explain every line:
 #
-# 1. Credits that meet at a state are added ("now ... there").
+# 1. Credits that meet at a state are added ("now ... there"). They are vectors, of which only the lengths are printed:
+#    two that point in different directions can make a shorter one.
 # 2. A skip lands at the end of a stretch (a stored state), and from there the credit walks on locally.
 # 3. The local walk stops at a cut. Nothing crosses a cut except skips.
+#
+# The first skip is larger than the credit of the state that it leaves. For what is recalled, s, takes two roads to the
+# answer: within h = h_hat + s, and directly, y = h V_h + s V_s + b_y; "there" counts h alone. And a skip is two credits
+# in one: to the recalled state as value (it is in s), and as key (its [score](../GLOSSARY.md#score) sets the weights).
 
 # %%
+assert skips[0].norm > events[0].norm
+by_h, by_s = dy[-1] @ params["V_h"].T, dy[-1] @ params["V_s"].T
+print(f"credit of s at the last step: by h {np.linalg.norm(by_h):.1e}, by V_s {np.linalg.norm(by_s):.1e}, "
+      f"together {np.linalg.norm(by_h + by_s):.1e}")
 if K_TRUNC:
     crossings = [event for event in events if event.kind == "local" and event.start // K_TRUNC != event.end // K_TRUNC]
     assert not crossings                                             # rule 3, checked on every local event

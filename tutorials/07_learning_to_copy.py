@@ -22,6 +22,7 @@ one_thread()                                    # the matrices are small: a seco
 QUICK = os.environ.get("SAB_QUICK") == "1"
 UPDATES = 30 if QUICK else 2400
 WAIT, SYMBOLS = 15, 5
+SEED, K_ATT = 0, 5                              # <- change me
 
 # %% [markdown]
 # ## 1. The task
@@ -57,7 +58,7 @@ assert abs((guesses == 3).mean() - 1 / 8) < 0.01
 # steps: four cuts. They differ in one number.
 
 # %%
-configs = {"SAB": sab.Config.sab(10, 64, 10, k_trunc=5, k_top=5, k_att=5, empty_slots=1),
+configs = {"SAB": sab.Config.sab(10, 64, 10, k_trunc=5, k_top=5, k_att=K_ATT, empty_slots=1),
            "truncated BPTT": sab.Config.truncated_bptt(10, 64, 10, k_trunc=5)}
 assert configs["SAB"].k_trunc == configs["truncated BPTT"].k_trunc == 5
 assert WAIT + SYMBOLS == 20 == 4 * 5
@@ -77,9 +78,9 @@ def accuracy(params, cfg, n=200):
     return (y[-SYMBOLS:].argmax(2) == targets[-SYMBOLS:]).mean()
 
 
-def train(cfg, name, seed=0):
+def train(cfg, name):
     """Parameters, and the accuracies on the way: a list of (update, accuracy)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     params = sab.init_params(cfg, rng, dtype=np.float32)
     state, tape, curve = optim.adam_init(params), None, []
     for update in range(UPDATES):
@@ -100,8 +101,9 @@ for name, cfg in configs.items():
     trained[name], curves[name] = train(cfg, name)
 final = {name: curve[-1][1] for name, curve in curves.items()}
 print({name: f"{100 * share:.1f} %" for name, share in final.items()})
-assert QUICK or final["SAB"] > final["truncated BPTT"] + 0.3
-assert QUICK or final["truncated BPTT"] < 0.4
+AS_GIVEN = not QUICK and (SEED, K_ATT) == (0, 5)
+assert not AS_GIVEN or final["SAB"] > final["truncated BPTT"] + 0.3
+assert not AS_GIVEN or final["truncated BPTT"] < 0.4
 
 # %% [markdown]
 # The [truncated BPTT](../GLOSSARY.md#truncated-bptt) network is not smaller, and it saw the same data. Nothing ever
@@ -123,7 +125,7 @@ for name, cfg in configs.items():
     arrives[name] = np.linalg.norm(grads["dx"][:, 0], axis=1)             # (T,)
     print(f"{name:15} credit of the last answer reaches the steps", *np.flatnonzero(arrives[name]))
 assert not arrives["truncated BPTT"][:T - 5].any()                       # its own block and no further
-assert arrives["SAB"][:SYMBOLS].all()                                    # every one of the five symbols
+assert K_ATT != 5 or arrives["SAB"][:SYMBOLS].all()                      # every one of the five symbols
 
 # %% [markdown]
 # ## 5. What does it recall?
@@ -142,7 +144,7 @@ for t in range(T):
 print("mean weights of the answers:", dict(zip(["nothing", *stored], np.round(weights[-SYMBOLS:].mean(0), 2).tolist(),
                                                 strict=True)))
 assert np.allclose(weights.sum(1), 1, atol=1e-5)
-assert QUICK or weights[-SYMBOLS:].mean(0).argmax() == 1 + stored.index(SYMBOLS - 1)      # the state of step 4
+assert not AS_GIVEN or weights[-SYMBOLS:].mean(0).argmax() == 1 + stored.index(SYMBOLS - 1)      # the state of step 4
 
 # %%
 fig, (learning, recalled) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
@@ -164,8 +166,8 @@ fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)
 # The five symbols fill the first block, and its last state, that of step 4, has seen them all. It is what the answers
 # recall most.
 #
-# **Try it.** Change `seed`. Not every seed learns in so few updates; that is honest, and larger runs have it too.
-# Then set `k_att=2` for SAB: which symbols can no longer get credit through a [skip](../GLOSSARY.md#skip) (tutorial
-# 05, last question)?
+# **Try it.** Change `SEED`: not every seed learns equally fast, and larger runs have that, too. Then set `K_ATT = 2`:
+# which symbol can no longer get credit through a [skip](../GLOSSARY.md#skip) (tutorial 05, last question; section 4
+# tells)? How many of the five answers does the accuracy amount to?
 #
 # The paper's task at full size: `sab train copying --help`; two networks side by side: `sab demo`.

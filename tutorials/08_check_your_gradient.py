@@ -158,5 +158,5 @@ fig.savefig("tutorials/out/08_check_your_gradient.png", dpi=100)
 assert errors[0] < 1e-10 < 1e-3 < min(errors[1:])
 
 # %% [markdown]
-# **Try it.** Plant a bug that you once had. Does `sab.check` find it, and what does it say about the cause? More
-# examples: `tutorials/gradients/`.
+# **Try it.** Plant a bug that you once had in `grads`. The report of section 1 says what it finds, and the assert below
+# it stops the script. More examples: `tutorials/gradients/`.

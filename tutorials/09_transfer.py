@@ -7,7 +7,7 @@
 #
 # The network learned the paper's copying task: ten symbols, a wait of at most 100 steps, say them again.
 # [Credit](../GLOSSARY.md#credit) walked five steps at a time. Of the seeds that were tried it is the median one, not
-# the best.
+# the best. (Its rank counts from the best.)
 
 # %%
 import os
@@ -26,7 +26,8 @@ QUICK = os.environ.get("SAB_QUICK") == "1"
 NAME = "copying-T100-sab"
 params, cfg = sab.load_pretrained(NAME)
 about = pretrained.about(NAME)
-print(f"{NAME}: seed {about['seed']}, {about['updates']} updates, {100 * about['accuracy']:.1f} % right at T = 100")
+print(f"{NAME}: seed {about['seed']} (rank {about['rank']} of {about['seeds']}), {about['updates']} updates, "
+      f"{100 * about['accuracy']:.2f} % right at T = 100")
 assert cfg.k_trunc == 5
 
 # %% [markdown]
@@ -50,8 +51,8 @@ assert min(found.values()) > found[100] - 0.15
 
 # %% [markdown]
 # It does not get worse. The stored states do not fade while it waits: a [microstate](../GLOSSARY.md#microstate) of
-# step 4 is the same numbers 2,000 steps later. (In the paper's table SAB loses some of its accuracy with the length;
-# plain networks lose nearly all.)
+# step 4 is the same numbers 2,000 steps later. (In the paper's table SAB falls from 99 % at 100 to 47 % at 2,000, a
+# plain network to 12 %.)
 #
 # ## 2. What does it recall?
 #
@@ -79,8 +80,9 @@ assert answers[:5, slot_of[4]].max() > 0.4         # the first five answers look
 assert answers[5:, slot_of[9]].max() > 0.4         # the others at step 9
 
 # %% [markdown]
-# It looks up twice, where one [block](../GLOSSARY.md#block) of symbols begins, and says the block from its running
-# state. Nobody told it to.
+# It looks up twice, where a [block](../GLOSSARY.md#block) of five answers begins, and says the rest of that block from
+# its running state. What these [recall](../GLOSSARY.md#recall) meanwhile is nothing (an empty slot) or states of the
+# wait ("others"). No symbol comes from there, as the next section shows.
 #
 # ## 3. A memory transplant
 #
@@ -96,33 +98,41 @@ B, pause = 64, 105
 x, targets = copying.sequences(100, B, np.random.default_rng(3))
 before = sab.forward(params, x[:pause], cfg)[1].final_state
 neighbour = np.roll(np.arange(B), 1)
-two = slice(slot_of[4], slot_of[9] + 1)
-wiped, swapped = before.memory.copy(), before.memory.copy()     # (N, B, H)
+two = [slot_of[4], slot_of[9]]
+wiped = before.memory.copy()                                    # (N, B, H)
 wiped[two] = 0
-swapped[two] = swapped[two][:, neighbour]
+
+
+def with_neighbours(slots):
+    """The state, but these slots of the memory are the neighbour's."""
+    memory = before.memory.copy()
+    memory[slots] = memory[slots][:, neighbour]
+    return before._replace(memory=memory)
 
 
 def right(state, whose=slice(None)):
-    """Share of right answers when it goes on from `state`; the answers of `whose` count as right."""
+    """Shares of right answers, going on from `state`: of the first five and the last; those of `whose` are right."""
     y, _ = sab.forward(params, x[pause:], cfg, state=state)
-    return copying.metrics(y, targets[pause:][:, whose])["accuracy"]
+    hits = y[-copying.WIDTH:].argmax(2) == targets[-copying.WIDTH:, whose]          # (10, B)
+    return np.array([hits[:5].mean(), hits[5:].mean()])
 
 
 results = {"left alone": right(before),
            "h and c wiped": right(before._replace(h=0 * before.h, c=0 * before.c)),
            "two slots wiped": right(before._replace(memory=wiped)),
-           "neighbour's slots: own symbols": right(before._replace(memory=swapped)),
-           "neighbour's slots: neighbour's symbols": right(before._replace(memory=swapped), neighbour)}
-for name, share in results.items():
-    print(f"{name:42}{100 * share:6.1f} %")
-assert results["two slots wiped"] < 0.35
-assert results["neighbour's slots: own symbols"] < 0.35
-assert results["neighbour's slots: neighbour's symbols"] > 0.6
+           "neighbour's slots: own symbols": right(with_neighbours(two)),
+           "neighbour's slots: neighbour's symbols": right(with_neighbours(two), neighbour)}
+print(f"{'right answers':40}{'first five':>12}{'last five':>12}")
+for name, shares in results.items():
+    print(f"{name:40}" + "".join(f"{100 * share:10.1f} %" for share in shares))
+assert results["two slots wiped"].max() < 0.4
+assert results["neighbour's slots: own symbols"].max() < 0.4
+assert results["neighbour's slots: neighbour's symbols"].min() > 0.6
 
 # %% [markdown]
-# With the neighbour's two slots it says the *neighbour's* symbols. What it knows stands in those two stored states,
-# and reaches the answers by [recall](../GLOSSARY.md#recall). That is the road on which the credit came back during
-# training, too.
+# With the neighbour's two slots it says the *neighbour's* symbols, though everything else is its own: h, c and the
+# stored states of the wait. What it knows stands in those two slots, and reaches the answers by recall.
+# That is the road on which the credit came back during training, too.
 
 # %%
 fig, (recalled, transplant) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
@@ -132,11 +142,12 @@ for column, bottom, (label, colour) in zip(table.T, bottoms.T, kinds.items(), st
     recalled.bar(range(copying.WIDTH), column, bottom=bottom, label=label, color=colour)
 recalled.set(xlabel="answer", ylabel="weight", ylim=(0, 1.3), title="What each answer recalls")
 recalled.legend(ncols=2, loc="upper center", fontsize=9)
-transplant.barh(list(results)[::-1], [100 * share for share in results.values()][::-1], color="#0072B2")
+transplant.barh(list(results)[::-1], [100 * shares.mean() for shares in results.values()][::-1], color="#0072B2")
 transplant.axvline(12.5, color="grey", linestyle=":")
 transplant.set(xlabel="right answers (%); dotted: chance", xlim=(0, 100), title="The transplant")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/09_transfer.png", dpi=100)
 
 # %% [markdown]
-# **Try it.** Give each sequence only *one* of the neighbour's two slots. Whose symbols does it say, and which?
+# **Try it.** At the end, print `right(with_neighbours([slot_of[4]]))`, and `right(with_neighbours([slot_of[4]]),
+# neighbour)`: only *one* slot is the neighbour's. Whose symbols does it say, and which?

@@ -134,17 +134,19 @@ def sequences_per_second(name, B, H, repeats):
     return B / min(seconds[1:])
 
 
+H = 32                                                      # <- change me
 batches = (1, 8, 64) if QUICK else (1, 4, 16, 64, 256)
-speed = {name: [sequences_per_second(name, B, 32, 3 if QUICK else 7) for B in batches] for name in HERE}
+speed = {name: [sequences_per_second(name, B, H, 3 if QUICK else 7) for B in batches] for name in HERE}
 
-print(f"{'batch':>6} {'numpy':>14} {'cupy':>14}   sequences per second (T=40, H=32, float32)")
+print(f"{'batch':>6} {'numpy':>14} {'cupy':>14}   sequences per second (T=40, H={H}, float32)")
 for row, B in enumerate(batches):
     columns = [f"{speed[name][row]:>14.0f}" if name in speed else f"{'not measured':>14}" for name in backend.BACKENDS]
     print(f"{B:>6} " + " ".join(columns))
 assert max(speed["numpy"]) > 2 * speed["numpy"][0]          # a larger batch shares the fixed prices
 
 crossover = [B for row, B in enumerate(batches) if "cupy" in speed and speed["cupy"][row] > speed["numpy"][row]]
-print("the GPU is ahead from a batch of", crossover[0] if crossover else "(no such batch measured here)")
+print("a GPU is ahead:", "not measured" if "cupy" not in speed else
+      f"from a batch of {crossover[0]}" if crossover else "at none of these batches")
 
 # %%
 figure, axes = plt.subplots(figsize=(6, 4))
@@ -167,4 +169,4 @@ figure.savefig("tutorials/out/10_batch_and_speed.png", dpi=100)
 # * On the command line it is `--backend cupy`, or `auto`: a GPU where there is one.
 # * Raise the batch first. Ask for numbers rarely. Draw on the CPU.
 #
-# **Try it.** In the cell above change H from 32 to 128. Does the curve leave the dotted line earlier or later, and why?
+# **Try it.** Change `H` in section 4 from 32 to 128. Does the curve leave the dotted line earlier or later, and why?

@@ -6,11 +6,12 @@ from dataclasses import replace
 from importlib import resources
 
 import sab_numpy as sab
+from sab_numpy.checkpoints import trained
 from sab_numpy.files import write_atomic
 from sab_numpy.tasks import task
 from sab_numpy.threads import one_thread
 from sab_numpy.walk import KINDS
-from sab_numpy.walk_command import check_sequence, loss_at, sequence, trained
+from sab_numpy.walk_command import check_sequence, loss_at, sequence
 
 LARGEST = 3_000_000                        # bytes of a page
 

@@ -16,7 +16,7 @@ const symbol = s => s === 0 ? "·" : s === 9 ? "▸" : s;                // blan
 const show = x => x >= 0.001 || x === 0 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
 const name = s => s === 0 ? "blank" : s === 9 ? "the marker" : s;
 
-const largestOfAll = () => Math.max(1e-30, ...data.lanes.flatMap(lane => walkOf(lane).map(event => event[6])));
+const largestOf = lane => Math.max(1e-30, ...walkOf(lane).map(event => event[6]));
 
 function height(credit, top) {             // of a bar: DECADES powers of ten below the largest credit
   return credit <= 0 ? 0 : Math.max(2, BARS * (1 + Math.log10(credit / top) / DECADES));
@@ -109,10 +109,10 @@ function drawArcs(lane, y, step, backward) {
 }
 
 function draw() {
-  const backward = position > T, step = backward ? 2 * T - position : position - 1, top = largestOfAll();
+  const backward = position > T, step = backward ? 2 * T - position : position - 1;
   let out = "", y0 = 20;
   for (const lane of data.lanes) {
-    const cells = y0 + arcsOf(lane), bars = cells + CELL + 36;
+    const cells = y0 + arcsOf(lane), bars = cells + CELL + 36, top = largestOf(lane);
     const total = backward ? credits(lane, step) : {};
     const walked = Object.keys(total).filter(t => t >= step).length;
     const skips = walkOf(lane).filter(([kind, start]) => kind === SKIP && start >= step).length;

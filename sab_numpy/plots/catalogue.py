@@ -8,11 +8,12 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy import files
+from sab_numpy.checkpoints import trained
 from sab_numpy.plots import cost, credit, derivatives, reproduction, timeline
 from sab_numpy.plots.recalls import answers_recall
 from sab_numpy.plots.training import attention_map
 from sab_numpy.tasks import stream, task
-from sab_numpy.walk_command import loss_at, sequence, trained
+from sab_numpy.walk_command import loss_at, sequence
 
 MODEL = "copying-T100-sab"                 # the trained model that most figures look at
 
@@ -82,7 +83,7 @@ def attention(data, path):
     _, tape = sab.forward(found.params, x, found.cfg)
     K = found.cfg.k_top
     attention_map(tape.slots[:, 0, :K], tape.weights[:, 0, :K], found.cfg, path,
-                  title=f"What {MODEL} recalls in one test sequence")
+                  title=f"Which past states {MODEL} recalls, one test sequence")
 
 
 def attention_longer(data, path):
@@ -128,14 +129,16 @@ FIGURES = {
         " replay falls to rounding and stays there, the central difference of the replay falls and rises again, the "
         "central difference of the loss itself never falls."),
     "attention_map": Figure(attention, *FROM_MODEL,
-        "Which past state each step recalls, one test sequence of T = 100. The answering steps, at the bottom, recall"
-        " the states at the end of the input's blocks."),
+        "A map of one test sequence of T = 100: down the step that recalls, across the step whose state it recalls, "
+        "darker with the weight; at the left what goes to empty slots; below the ten answers, enlarged. Until the "
+        "answers all weight is on empty slots. The first two recall the state of step 4, the sixth and seventh "
+        "that of step 9: the ends of the input's two blocks."),
     "attention_longer": Figure(attention_longer, *FROM_MODEL,
         "Three strips, for T = 100, 200 and 300: the weight that each of the ten answers gives to every microstate. "
         "The darkest cells stand at the left, on the states of the input."),
     "cost_over_length": Figure(cost_over_length, ("cost.csv",), "sab bench --csv && sab bench growth --csv",
-        "Four panels over the length of the sequence: steps that credit walked, skips, seconds of a train step and "
-        "peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB."),
+        "Four panels over the length of the sequence: steps that credit walks before it is cut, skips, seconds of a "
+        "train step and peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB."),
     "copying_table": Figure(reproduction.reproduction_table, *RUNS,
         "A table of methods by lengths: accuracy of the median seed with the worst, the best and the number of seeds,"
         " and below it the paper's number. The blue is deeper the higher the accuracy. What was not run says so."),
@@ -146,9 +149,10 @@ FIGURES = {
         "Accuracy over the length of the test for models trained at T = 100: the mean of all seeds with a band from "
         "worst to best, and the paper's numbers as open markers."),
     "works_or_not": Figure(reproduction.works_or_not, *RUNS,
-        "Two columns, the best and the worst SAB training there is (the worst may have been stopped by hand). From "
-        "top to bottom, over updates: accuracy, the largest absolute state, and the shares of recalls at the answers "
-        "that go to states of the input and to empty slots."),
+        "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command: "
+        "accuracy, the largest absolute state, and the shares of the answers' recalls that go to states of the input "
+        "and to empty slots. The one begins to learn when it recalls the input; the other recalls hardly anything but "
+        "empty slots."),
     "attention_while_learning": Figure(reproduction.attention_while_learning, ("moments.csv",),
         "python -m sab_numpy.experiments.moments",
         "Maps of what one test sequence recalls at several moments of a training at T = 200."),

@@ -1,6 +1,7 @@
 """`sab figures`: every figure again, from CSV files and trained parameters. Nothing is trained."""
 
 import os
+import sys
 
 import matplotlib
 
@@ -62,12 +63,14 @@ def run(args):
         if name not in FIGURES:
             raise ValueError(f"no figure {name!r}: expected one of {', '.join(FIGURES)}")
     one_thread()
-    drawn = failed = 0
-    for name, reason in draw(args.names or FIGURES, args.data, args.out):
-        drawn += reason is None
-        failed += (reason or "").startswith("not drawn")
+    wanted, left = args.names or list(FIGURES), []
+    for name, reason in draw(wanted, args.data, args.out):
+        left += [name] if reason else []
         print(f"{name:26s} {reason or os.path.join(args.out, name + '.png')}", flush=True)
     if not args.names:
         files.write_atomic(os.path.join(args.out, "README.md"), readme(args.out))
-    print(f"{drawn} of {len(args.names or FIGURES)} figures drawn")
-    return 1 if failed else 0
+    print(f"{len(wanted) - len(left)} of {len(wanted)} figures drawn")
+    if left:
+        print(f"sab figures: not drawn, for the reasons above: {', '.join(left)}; the CSV files were looked for in "
+              f"{args.data}: run it in a clone, or give --data DIR", file=sys.stderr)
+    return 2 if left else 0

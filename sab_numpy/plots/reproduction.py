@@ -1,8 +1,6 @@
 """The reproduction as pictures: the table, learning curves, longer tests, what works and what does not. From CSVs."""
 
-import glob
 import os
-import textwrap
 from statistics import mean, median
 
 import numpy as np
@@ -129,38 +127,45 @@ def transfer(data, path):
     save(fig, path)
 
 
-def tried(data):
-    """[(last accuracy, command, history)] of every SAB training there is, the study's cut-off ones too; worst first."""
-    found = [(row["command"], curve(data, row)) for run, row in results.read(os.path.join(data, "copying.csv"))
-             if run.k_top]
-    for path in sorted(glob.glob(os.path.join(glob.escape(data), "study", "*.csv"))):
-        with open(path, encoding="utf-8") as file:
-            found.append((file.readline().lstrip("# ").strip(), columns_of(path)))
-    found = [(float(history["accuracy"][-1]), command, history) for command, history in found if history]
-    return sorted(found, key=lambda one: one[:2])
+def furthest_apart(data):
+    """(row name, T, rows, worst accuracy first) of the SAB recipe whose seeds ended furthest apart, of those with most
+    seeds and learning curves; None when no recipe has two."""
+    found = {key: sorted((row for row in rows if curve(data, row)), key=lambda row: float(row["accuracy"]))
+             for key, rows in cells(data).items() if table.cell(*key, 0).k_top}
+    gaps = [(len(rows), float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), key)
+            for key, rows in found.items() if len(rows) > 1]
+    if not gaps:
+        return None
+    name, T = max(gaps)[2]
+    return name, T, found[name, T]
 
 
 def works_or_not(data, path):
-    """Accuracy, largest |h| and the share of recalls over training, for the best and the worst SAB training."""
-    found = tried(data)
-    if len(found) < 2:
-        raise Missing("two SAB runs with learning curves (sab reproduce copying)")
-    fig, axes = panels(3, 2, 13.3, 9.4, sharex="col", sharey="row")
-    for column, (accuracy, command, history) in zip(axes.T, (found[-1], found[0])):
-        column[0].plot(history["update"], 100 * history["accuracy"], color=BLUE)
-        options = textwrap.wrap(command.partition(" --out ")[0].removeprefix("sab train "), 66)
-        column[0].set_title("\n".join([f"{'best' if history is found[-1][2] else 'worst'} of {len(found)}: "
-                                       f"{100 * accuracy:.1f} % at its last row", *options]), loc="left", fontsize=11)
-        column[1].plot(history["update"], history["max_abs_h"], color=ORANGE)
-        for name, colour, dashes, words in (("recalls_input", GREEN, "-", "of states of the input"),
-                                            ("recalls_empty", GREY, "--", "of empty slots")):
-            column[2].plot(history["update"], 100 * history[name], dashes, color=colour, label=words)
-        column[2].set(xlabel="updates", ylim=(0, 103))
-    low, high = axes[1, 0].get_ylim()
-    axes[1, 0].set(yscale="log") if high > 30 * max(low, 0.1) else axes[1, 0].set(ylim=(0, None))
-    for ax, words in zip(axes[:, 0], ("right answers (%)", "largest |h|", "recalls at the answers (%)")):
-        ax.set_ylabel(words)
-    fig.legend(*axes[2, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    """One command, two seeds: accuracy, largest |h| and recalls of the best and the worst, on the same axes."""
+    found = furthest_apart(data)
+    if found is None:
+        raise Missing("two seeds of a SAB row with learning curves (sab reproduce copying)")
+    name, T, rows = found
+    fig, axes = panels(2, 2, 13.3, 8.4, sharex=True)
+    worst, best = rows[0], rows[-1]
+    for row, colour, dashes, which in ((best, BLUE, "-", "best"), (worst, ORANGE, "--", "worst")):
+        history = curve(data, row)
+        right = 100 * float(row["accuracy"])
+        label = f"{which} of {len(rows)} seeds (seed {row['seed']}): {right:.1f} % right at the end"
+        for ax, column, scale in zip(axes.flat, ("accuracy", "max_abs_h", "recalls_input", "recalls_empty"),
+                                     (100, 1, 100, 100)):
+            ax.plot(history["update"], scale * history[column], dashes, color=colour, label=label)
+    axes[0, 0].axhline(12.5, color=GREY, linestyle=":", linewidth=1)
+    for ax, title in zip(axes.flat, ("Right answers on validation (%); dotted: chance", "Largest absolute state, |h|",
+                                     "The answers' recalls: of states of the input (%)",
+                                     "The answers' recalls: of empty slots (%)")):
+        ax.set(title=title, ylim=(0, None), xlim=(0, None))
+    for ax in (axes[0, 0], *axes[1]):
+        ax.set(ylim=(-2, 103))
+    for ax in axes[1]:
+        ax.set(xlabel="updates")
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    fig.suptitle(f"{table.ROWS[name][0]}, copying T = {T}: the same command, only the seed differs")
     save(fig, path)
 
 
