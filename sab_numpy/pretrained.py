@@ -20,8 +20,8 @@ def about(name):
 
 
 def load_pretrained(name):
-    """(params, cfg) of a trained model, float32: one of copying-T100-sab, copying-T100-bptt, copying-T100-paper (in the
-    paper's own form: mlp score, relu), copying-T300-sab.
+    """(params, cfg) of a trained model, float32: one of copying-T100-sab, copying-T100-bptt, copying-T100-paper (the
+    paper's cell: mlp score, relu), copying-T300-sab.
 
     Raises ValueError, with the names that are there, for another name.
     """

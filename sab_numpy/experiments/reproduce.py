@@ -32,7 +32,8 @@ def add_arguments(parser):
     parser.add_argument("--runs", metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)")
     parser.epilog = ("example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
                      "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce ship\n"
-                     "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/experiments/rows.py.")
+                     "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/experiments/rows.py; those of\n"
+                     f"200,000 updates ({', '.join(table.BY_NAME)}) are trained where --rows names them.")
 
 
 def run(args):
@@ -70,7 +71,8 @@ def train(args):
         print(f"{folder}:", f"row {results.row_name(run)}, {100 * row['accuracy']:.2f} %" if row else
               "is in the table already")
     if not (args.table or args.add):
-        runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in names]
+        trained = [name for name in names if args.rows or args.quick or name not in table.BY_NAME]
+        runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained]
         runs = {results.name_of(run): run for run in runs}     # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
         missing = [run for name, run in runs.items() if name not in have]
@@ -98,9 +100,9 @@ def test(args):
     found = results.read(os.path.join(args.data, "copying.csv"))
     tested = args.tested or ((5, 10) if args.quick else table.TRANSFER)
     for T in lengths:
-        chosen = [(run, row) for name in names for run, row in found
-                  if results.same(run, table.cell(name, T, 0, args.quick))]
-        missing = 0 if args.table else transfer.fill(chosen, args.data, args.runs, tested, args.sequences,
+        chosen = {row["name"]: (run, row) for name in names for run, row in found
+                  if results.same(run, table.cell(name, T, 0, args.quick))}
+        missing = 0 if args.table else transfer.fill(chosen.values(), args.data, args.runs, tested, args.sequences,
                                                       args.backend)
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)

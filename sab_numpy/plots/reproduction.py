@@ -11,17 +11,17 @@ from sab_numpy.experiments import rows as table
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 
-STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, "-"), "sab-5-5": (BLUE, "-"), "sab-10-10": (SKY, "-"),
-          "sab-5-5-att2": (BLUE, "--"), "sab-10-10-att2": (SKY, "--"), "sab-1-5": (AMBER, "-"),
-          "sab-1-1": (AMBER, "--"), "sab-5-5-clip1": (BLUE, ":"), "sab-5-5-one": (BLUE, "-."),
-          "sab-10-10-one": (SKY, "-."), "sab-10-10-att2-clip1": (SKY, ":"),
-          "tbptt-5": (ORANGE, "-"), "tbptt-20": (ORANGE, "--"), "tbptt-10": (ORANGE, "-."), "tbptt-1": (ORANGE, ":"),
-          "tbptt-150": ("black", ":"), "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
-          "sab-5-5-constant": (GREY, "-"),
-          "sab-5-5-dense": (GREY, "--")}
+STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, "-"), "attention-clip1": (PINK, ":"),
+          "tbptt-1": (AMBER, ":"), "tbptt-5": (ORANGE, "-"), "tbptt-10": (ORANGE, "-."), "tbptt-20": (ORANGE, "--"),
+          "tbptt-5-clip1": (ORANGE, ":"), "tbptt-20-clip1": (AMBER, "-."), "tbptt-150": ("black", ":"),
+          "sab-1-1": (AMBER, "--"), "sab-1-5": (AMBER, "-"), "sab-5-5": (BLUE, "-"), "sab-5-5-clip1": (BLUE, ":"),
+          "sab-5-5-one": (BLUE, "-."), "sab-5-5-att2": (BLUE, "--"), "sab-5-5-att2-clip1": (GREY, ":"),
+          "sab-10-10": (SKY, "-"), "sab-10-10-one": (SKY, "-."), "sab-10-10-att2": (SKY, "--"),
+          "sab-10-10-att2-clip1": (SKY, ":"), "sab-5-5-cell": ("black", "-"),
+          "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
+          "sab-5-5-constant": (GREY, "-"), "sab-5-5-dense": (GREY, "--")}
 LEARNING = ("bptt", "attention", "tbptt-5", "tbptt-20", "sab-1-5", "sab-5-5", "sab-5-5-one", "sab-5-5-att2",
             "sab-10-10-att2-clip1")        # of which the learning curves are drawn; the table has all
-PAPERS = ("sab-5-5-paper", "sab-5-5-paper-16")
 
 
 def cells(data):
@@ -74,10 +74,10 @@ def reproduction_table(data, path):
 
 
 def all_learning_curves(data, path):
-    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the paper's own form."""
+    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the paper's cell."""
     found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
     shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in table.LENGTHS]
-    shown += [("T = 100, the paper's form", 100, [name for name in PAPERS if (name, 100) in found])]
+    shown += [("T = 100, the paper's cell", 100, [name for name in table.BY_NAME if (name, 100) in found])]
     shown = [panel for panel in shown if panel[2]]
     if not shown:
         raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
