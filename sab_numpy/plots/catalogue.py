@@ -146,8 +146,8 @@ FIGURES = {
         "Accuracy on validation over updates, one line a seed, one panel a length, methods told apart by colour and "
         "dashes."),
     "transfer": Figure(reproduction.transfer, ("copying.csv", "transfer.csv"), "sab reproduce transfer",
-        "Accuracy over the length of the test for models trained at T = 100: the mean of all seeds with a band from "
-        "worst to best, and the paper's numbers as open markers."),
+        "Accuracy over the length of the test for models trained at T = 100, a line a seed, and the paper's "
+        "numbers as open markers."),
     "works_or_not": Figure(reproduction.works_or_not, *RUNS,
         "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command: "
         "accuracy, the largest absolute state, and the shares of the answers' recalls that go to states of the input "

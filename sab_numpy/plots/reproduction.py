@@ -1,7 +1,7 @@
 """The reproduction as pictures: the table, learning curves, longer tests, what works and what does not. From CSVs."""
 
 import os
-from statistics import mean, median
+from statistics import median
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def all_learning_curves(data, path):
 
 
 def transfer(data, path):
-    """Accuracy over the length of the test, trained at 100, beside the paper's points."""
+    """Accuracy over the length of the test, trained at 100, a line a seed, beside the paper's points."""
     tested, found = files.read_rows(os.path.join(data, "transfer.csv")), cells(data)
     fig, ((axes,),) = panels(1, 1, 11, 6.2)
     printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
@@ -106,20 +106,17 @@ def transfer(data, path):
         axes.plot([int(row["T"]) for row in own], [float(row["accuracy"]) for row in own], marker, color=colour,
                   markerfacecolor="white", markersize=9, label=f"paper: {own[0]['method']}")
     for name in STYLES:
-        trained = {row["name"] for row in found.get((name, 100), [])}
-        lengths = sorted({int(row["T"]) for row in tested if row["name"] in trained})
-        if lengths:
-            values = [[100 * float(row["accuracy"]) for row in tested if row["name"] in trained and int(row["T"]) == T]
-                      for T in lengths]
-            seeds = " to ".join(map(str, sorted({min(map(len, values)), max(map(len, values))})))
-            colour, dashes = STYLES[name]
-            axes.plot(lengths, list(map(mean, values)), dashes, color=colour, marker=".",
-                      label=f"{table.ROWS[name][0]}, {seeds} seed{'' if seeds == '1' else 's'}")
-            axes.fill_between(lengths, list(map(min, values)), list(map(max, values)), color=colour, alpha=0.15,
-                              linewidth=0)
+        trained = dict.fromkeys(row["name"] for row in found.get((name, 100), []))
+        seeds = [[row for row in tested if row["name"] == seed] for seed in trained]
+        seeds = [sorted((int(row["T"]), 100 * float(row["accuracy"])) for row in rows) for rows in seeds if rows]
+        colour, dashes = STYLES[name]
+        for number, values in enumerate(seeds):
+            label = f"{table.ROWS[name][0]}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
+            axes.plot(*zip(*values), dashes, color=colour, marker=".", linewidth=1.4, alpha=0.8,
+                      label="" if number else label)
     axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
     axes.set(xscale="log", xlabel="T at the test (steps of waiting); trained at T = 100", ylabel="right answers (%)",
-             ylim=(0, 103), title="Tested longer than trained: mean of all seeds, worst to best (dotted: chance)")
+             ylim=(0, 103), title="Tested longer than trained, a line a seed (dotted: chance)")
     lengths = sorted({int(row["T"]) for row in printed})
     axes.set_xticks(lengths, lengths)
     axes.minorticks_off()
