@@ -32,8 +32,8 @@ def namespace(*arrays, what=""):
                              f"{type(array).__qualname__} (np.array makes one)")
     modules = {np if isinstance(array, (np.ndarray, np.generic)) else _home(array) for array in arrays}
     if len(modules) > 1:
-        raise ValueError(f"{what}expected arrays of one kind, found " + " and ".join(sorted(m.__name__ for m in modules))
-                         + ": move them with sab.to_backend")
+        found = " and ".join(sorted(module.__name__ for module in modules))
+        raise ValueError(f"{what}expected arrays of one kind, found {found}: move them with sab.to_backend")
     return modules.pop() if modules else np
 
 

@@ -1,7 +1,5 @@
 """The folder of a run: last.npz, best.npz and history.csv, each whole or absent at any moment."""
 
-import csv
-import io
 import os
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -115,12 +113,3 @@ def prepare(folder, run, resume, force):
         os.unlink(os.path.join(folder, name))
     params = first_parameters(run)
     return State(params, optim.adam_init(params)), []
-
-
-def write_history(folder, rows):
-    """All rows to history.csv."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    files.write_atomic(os.path.join(folder, "history.csv"), text.getvalue())

@@ -98,16 +98,21 @@ def lock(path, wait=True):
         os.close(handle)
 
 
+def write_rows(path, rows, columns=None, head=""):
+    """Write dicts as a CSV under the comment lines `head`; columns: by default every name, as they first appear."""
+    text = io.StringIO()
+    text.write(head)
+    writer = csv.DictWriter(text, columns or list(dict.fromkeys(name for row in rows for name in row)), restval="",
+                            lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue())
+
+
 def append_row(path, row):
     """Append one row (a dict) to a CSV, under a lock, whole or not at all; a new column widens the file."""
     with lock(path):
-        rows = read_rows(path) if os.path.exists(path) else []
-        columns = list(dict.fromkeys([*(rows[0] if rows else []), *row]))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*rows, row])
-        write_atomic(path, text.getvalue())
+        write_rows(path, [*(read_rows(path) if os.path.exists(path) else []), row])
 
 
 def read_rows(path):

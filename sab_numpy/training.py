@@ -104,7 +104,7 @@ def _train(run, out_dir, resume, force, backend, progress):
 
 def keep_row(run, out_dir, state, row, rows):
     """Write history.csv, and best.npz if this is the best; the state that has seen the row."""
-    checkpoints.write_history(out_dir, [*rows, row])
+    files.write_rows(os.path.join(out_dir, "history.csv"), [*rows, row])
     seen = state._replace(validated=state.update, window=WINDOW, best=max(state.best, row["accuracy"]),
                           streak=state.streak + 1 if run.stop_at and row["accuracy"] >= run.stop_at else 0)
     if row["accuracy"] > state.best:

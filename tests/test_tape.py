@@ -189,7 +189,7 @@ def test_a_tape_that_gave_its_buffers_back_shows_nothing_of_the_later_run():
 
 
 def test_what_is_overwritten_after_a_stop_was_kept_before():
-    """A loop that reuses its arrays: recording and replays see the value that passed, whatever is written there later."""
+    """A loop that reuses its arrays: recording and replays see the value that passed, whatever is written later."""
     def f(p):
         h, total = np.zeros(4, p["w"].dtype), 0.0
         for t in range(6):

@@ -1,8 +1,6 @@
 """The rows of `sab bench` as a table for the eye and as a CSV file, and the exponents of their growth."""
 
-import csv
 import datetime
-import io
 import math
 import os
 import platform
@@ -72,13 +70,9 @@ def update_csv(path, rows):
     with files.lock(path):
         old = files.read_rows(path) if os.path.exists(path) else []
         table = {tuple(str(row.get(name)) for name in KEY): row for row in [*old, *(row | made for row in rows)]}
-        columns = list(dict.fromkeys(name for row in table.values() for name in row))
-        text = io.StringIO()
-        text.write("# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
-                   "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
-                   "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n")
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-                         for row in table.values())
-        files.write_atomic(path, text.getvalue())
+        head = ("# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
+                "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
+                "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n")
+        rounded = [{name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+                   for row in table.values()]
+        files.write_rows(path, rounded, head=head)

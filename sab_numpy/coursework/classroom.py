@@ -1,8 +1,6 @@
 """Grades a class: one row a student in a CSV that is whole after every student, so nothing is lost when it stops."""
 
-import csv
 import hashlib
-import io
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,7 +8,7 @@ from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, report
 from sab_numpy.coursework.grading import LARGEST_FILE, find, grade
-from sab_numpy.files import read_rows, write_atomic
+from sab_numpy.files import read_rows, write_atomic, write_rows
 from sab_numpy.progress import clock
 
 LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
@@ -108,11 +106,7 @@ def kept_rows(path, resume, folders, seed, limits, out):
 
 
 def write_table(path, rows):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows[name] for name in sorted(rows))
-    write_atomic(path, text.getvalue())
+    write_rows(path, [rows[name] for name in sorted(rows)], COLUMNS)
 
 
 def grade_class(args, limits):

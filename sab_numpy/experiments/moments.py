@@ -32,9 +32,7 @@ def look(run, state, accuracy):
 
 def write(path, rows, run):
     """All rows so far, whole or not at all."""
-    lines = [f"# python -m sab_numpy.experiments.moments --T {run.T} --seed {run.seed}", ",".join(rows[0]),
-             *(",".join(map(str, row.values())) for row in rows)]
-    files.write_atomic(path, "\n".join(lines) + "\n")
+    files.write_rows(path, rows, head=f"# python -m sab_numpy.experiments.moments --T {run.T} --seed {run.seed}\n")
 
 
 def record(run, out, path):

@@ -72,7 +72,8 @@ def train(args):
               "is in the table already")
     if not (args.table or args.add):
         trained = [name for name in names if args.rows or args.quick or name not in table.BY_NAME]
-        runs = [table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained]
+        runs = [table.cell(name, T, seed, args.quick)
+                for seed in range(args.seeds) for T in lengths for name in trained]
         runs = {results.name_of(run): run for run in runs}     # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
         missing = [run for name, run in runs.items() if name not in have]
@@ -80,8 +81,8 @@ def train(args):
         print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)
     found = results.read(path)
-    print("the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, in "
-          "nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
+    print("the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, "
+          "in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
           *tables.copying(found, names, lengths, args.quick), sep="\n")
     if count := tables.others(found, names, lengths, args.quick):
         print(f"{count} more runs in {path} belong to other rows, lengths or recipes")

@@ -94,8 +94,8 @@ def transfer(found, tested, names=tuple(table.ROWS), trained_at=100, lengths=tab
             papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
             if papers in lines:
                 lines.remove(papers)                           # it stands once, below those that it is compared with
-            lines += [[table.ROWS[name][0], max(map(len, values)), *(spread(v, mean) if v else "not run" for v in values)],
-                      papers]
+            seeds = max(map(len, values))
+            lines += [[table.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
     return markdown([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines)
 
 
