@@ -4,9 +4,15 @@ from sab_numpy.backend import namespace
 
 
 def global_norm(grads):
-    """sqrt of the sum of the squares of all entries, a 0-d array (no synchronisation on a GPU)."""
+    """sqrt of the sum of the squares of all entries, a 0-d array (no synchronisation on a GPU).
+
+    Squares of float32 overflow from 1.8e19 on, which relu's slopes reach; then the entries are divided by the largest.
+    """
     xp = namespace(*grads.values())
-    return xp.sqrt(sum((g * g).sum() for g in grads.values()))
+    norm = xp.sqrt(sum((g * g).sum() for g in grads.values()))
+    largest = xp.stack([abs(g).max() for g in grads.values()]).max() + 1e-30
+    large = largest * xp.sqrt(sum(((g / largest) ** 2).sum() for g in grads.values()))
+    return xp.where(xp.isfinite(norm), norm, large)
 
 
 def clip_gradients(grads, clip):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, files, sample_command, schedule, threads, training
+from sab_numpy import checkpoints, cli, evaluation, files, optim, sample_command, schedule, threads, training
 from sab_numpy.run import Run
 from sab_numpy.tasks import copying, stream
 
@@ -300,6 +300,19 @@ def test_a_missing_gpu_is_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "pip install" in said and said.count("\n") == 1 and not (tmp_path / "run").exists()
     assert cli.main(["train", "copying", *OPTIONS, "--backend", "auto", "--out", str(tmp_path / "run")]) == 0
+
+
+def test_a_gradient_whose_squares_overflow_is_clipped_all_the_same():
+    rng = np.random.default_rng(0)
+    small = {"a": rng.standard_normal((3, 4)).astype(np.float32), "b": rng.standard_normal(5).astype(np.float32)}
+    exact = np.sqrt(sum((g.astype(float) ** 2).sum() for g in small.values()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert not np.isfinite(optim.global_norm({"a": np.inf + small["a"]}))
+        clipped, norm = optim.clip_gradients({name: np.float32(1e25) * g for name, g in small.items()}, 0.5)
+    assert norm == pytest.approx(1e25 * exact, rel=1e-6)
+    for name, g in small.items():
+        assert clipped[name] == pytest.approx(0.5 * g / exact, rel=1e-5) and clipped[name].dtype == np.float32
+    assert optim.clip_gradients({name: 0 * g for name, g in small.items()}, 0.5)[1] == 0
 
 
 @pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "expected the folder of a run"),
