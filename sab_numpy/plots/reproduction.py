@@ -17,11 +17,13 @@ STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, 
           "sab-1-1": (AMBER, "--"), "sab-1-5": (AMBER, "-"), "sab-5-5": (BLUE, "-"), "sab-5-5-clip1": (BLUE, ":"),
           "sab-5-5-one": (BLUE, "-."), "sab-5-5-att2": (BLUE, "--"), "sab-5-5-att2-clip1": (GREY, ":"),
           "sab-10-10": (SKY, "-"), "sab-10-10-one": (SKY, "-."), "sab-10-10-att2": (SKY, "--"),
-          "sab-10-10-att2-clip1": (SKY, ":"), "sab-5-5-cell": ("black", "-"),
+          "sab-10-10-att2-clip1": (SKY, ":"), "sab-1-1-cell": (GREEN, "-."),
+          "sab-1-5-cell": (PINK, "-."), "sab-5-5-cell": ("black", "-"),
+          "sab-10-10-cell": (PINK, "--"),
           "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
           "sab-5-5-constant": (GREY, "-"), "sab-5-5-dense": (GREY, "--")}
 LEARNING = ("bptt", "attention", "tbptt-5", "tbptt-20", "sab-1-5", "sab-5-5", "sab-5-5-one", "sab-5-5-att2",
-            "sab-10-10-att2-clip1")        # of which the learning curves are drawn; the table has all
+            "sab-5-5-cell", "sab-10-10-att2-clip1")        # of which the learning curves are drawn; the table has all
 
 
 def cells(data):
@@ -74,10 +76,10 @@ def reproduction_table(data, path):
 
 
 def all_learning_curves(data, path):
-    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the paper's cell."""
+    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the release's training."""
     found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
     shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in table.LENGTHS]
-    shown += [("T = 100, the paper's cell", 100, [name for name in table.BY_NAME if (name, 100) in found])]
+    shown += [("T = 100, the release's training", 100, [name for name in table.BY_NAME if (name, 100) in found])]
     shown = [panel for panel in shown if panel[2]]
     if not shown:
         raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
@@ -90,6 +92,7 @@ def all_learning_curves(data, path):
                         label=table.ROWS[name][0])
         ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
         ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=title)
+        ax.locator_params(axis="x", nbins=5)
     axes[0, 0].set_ylabel("right answers on validation (%)\n(dotted grey: chance)")
     handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels())}
     fig.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, 1 + 2 * len(shown)))
