@@ -86,7 +86,8 @@ def choose(name, indices):
 def _copied(value):
     """Arrays, also within lists and tuples, that nobody else can overwrite."""
     if isinstance(value, (list, tuple)):
-        return type(value)(map(_copied, value))
+        copies = map(_copied, value)
+        return type(value)(*copies) if hasattr(value, "_fields") else type(value)(copies)
     return value.copy() if hasattr(value, "shape") else value
 
 

@@ -224,7 +224,8 @@ def test_updates_and_minutes_to_learn_come_from_the_first_validation_that_reache
 
 def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
     for expected in (4, 4):
-        assert sab_reproduce(done, "transfer", "--tested", "5", "12", "--sequences", "30", "--rows", "sab-5-5") == 0
+        words = ("--tested", "5", "12", "--sequences", "30", "--rows", "sab-5-5", "sab-5-5")
+        assert sab_reproduce(done, "transfer", *words) == 0
         rows = files.read_rows(done / "data" / "transfer.csv")
         assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
     run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
@@ -307,3 +308,16 @@ def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp
         assert text.endswith(f"|\n\n{tables.END}\nafter\n")
     path.write_text("no marks", encoding="utf-8")
     assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"
+
+
+@pytest.mark.parametrize("rows, long", [([], 0), (["--rows", "sab-5-5-paper-16"], 1)])
+def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sab_numpy.experiments.runner.train", lambda missing, *rest: asked.extend(missing))
+    assert cli.main(["reproduce", "copying", "--T", "100", "--seeds", "1", "--data", str(tmp_path), *rows]) == 0
+    assert asked and sum(run.updates > 10_000 for run in asked) == long
+
+
+def test_every_row_has_a_line_of_its_own_in_the_figures():
+    from sab_numpy.plots.reproduction import STYLES
+    assert set(STYLES) == set(table.ROWS) and len(set(STYLES.values())) == len(STYLES)

@@ -163,7 +163,7 @@ def test_a_model_may_run_twice_in_one_recording():
 
     def f(params):
         first, tape = sab.forward(params, x[:T], p.cfg)
-        state = sab.State(*(sab.stop(name, value) for name, value in zip("hcM", tape.final_state)))
+        state = sab.stop("state", tape.final_state)
         second, _ = sab.forward(params, x[T:], p.cfg, state=state)
         return (weights[0] * first).sum() + (weights[1] * second).sum()
 
