@@ -3,19 +3,19 @@
 Sizes    T time, B batch, D inputs, H hidden, O outputs, N microstates, K = k_top, Q size of a key
 Arrays   time-major (T, B, .); row vectors, x @ W; dX is the gradient of X and has its shape
 Letters  h_hat provisional state, h state, c cell, M microstates, a scores, w weights, s summary, y output
-Reading  config, params, lstm, scores, sparsify, tape, forward, credit, backward, losses, optim, gradcheck
+Reading  config, params, lstm, scores, sparsify, tape, forward, credit, backward, losses, optim
 """
 
-from sab_numpy.backend import to_backend
-from sab_numpy.backward import backward
-from sab_numpy.check import assert_gradients_close, check
-from sab_numpy.config import Config
-from sab_numpy.forward import forward
-from sab_numpy.gradcheck import check_gradients
-from sab_numpy.losses import mean_squared_error, softmax_cross_entropy
-from sab_numpy.params import init_params
-from sab_numpy.pretrained import load_pretrained
-from sab_numpy.tape import State, choose, record, replay, stop
-from sab_numpy.walk import Event, walk
+from sab_numpy.core.backend import to_backend
+from sab_numpy.core.backward import backward
+from sab_numpy.core.config import Config
+from sab_numpy.core.forward import forward
+from sab_numpy.core.losses import mean_squared_error, softmax_cross_entropy
+from sab_numpy.core.params import init_params
+from sab_numpy.core.tape import State, choose, record, replay, stop
+from sab_numpy.explore.walk import Event, walk
+from sab_numpy.gradcheck.check import assert_gradients_close, check
+from sab_numpy.gradcheck.model import check_gradients
+from sab_numpy.training.pretrained import load_pretrained
 
 __version__ = "0.1.0"

@@ -14,7 +14,7 @@ ORDER = ("backend", "config", "params", "lstm", "scores", "sparsify", "tape", "f
 @cache
 def source(name):
     """The text of a module of the core, importing from the copy instead of from sab_numpy."""
-    return Path(find_spec(f"sab_numpy.{name}").origin).read_text(encoding="utf-8").replace("sab_numpy", NAME)
+    return Path(find_spec(f"sab_numpy.core.{name}").origin).read_text(encoding="utf-8").replace("sab_numpy", NAME)
 
 
 @cache
@@ -24,7 +24,7 @@ def compiled(name):
 
 @contextmanager
 def planted(where, old, new):
-    """While inside, `import sab_planted.backward` and the like give a core in which `old` is `new` in module `where`.
+    """While inside, `import sab_planted.core.backward` and the like give a core in which `old` is `new` in module `where`.
 
     Raises ValueError unless `old` is there exactly once and the change really is one.
     """
@@ -32,10 +32,11 @@ def planted(where, old, new):
     if text.count(old) != 1 or old == new:
         raise ValueError(f"{where}.py: expected {old!r} once and another text in its place, found {text.count(old)}")
     try:
-        sys.modules[NAME] = package = ModuleType(NAME)
-        package.__path__ = []
+        sys.modules[NAME] = ModuleType(NAME)
+        sys.modules[f"{NAME}.core"] = package = ModuleType(f"{NAME}.core")
+        sys.modules[NAME].__path__ = package.__path__ = []
         for name in ORDER:
-            full = f"{NAME}.{name}"
+            full = f"{NAME}.core.{name}"
             sys.modules[full] = module = ModuleType(full)
             changed = compile(text.replace(old, new), f"{NAME}/{name}.py", "exec") if name == where else None
             exec(changed or compiled(name), vars(module))

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import sab_numpy as sab
+from sab_numpy.core.config import NORMALISERS, SCORES
 
 COMPLEX_H, CENTRAL_H = 1e-30, 1e-4
 
 # what the recall reads x score x normaliser x mental updates, without what Config refuses or what makes no difference
 READS = [(read, score, normalise, mental)
-         for read, score, normalise, mental in product(("none", "sparse", "dense", "all"), sab.config.SCORES,
-                                                       sab.config.NORMALISERS, (True, False))
+         for read, score, normalise, mental in product(("none", "sparse", "dense", "all"), SCORES, NORMALISERS, (True, False))
          if not (normalise == "relu" and read in ("dense", "all")) and not (read == "none" and not mental)]
 SETTINGS = [(*read, cut) for read in READS for cut in (False, True)]
 
@@ -55,7 +55,7 @@ class Model:
     """forward and backward of a package of the names of sab_numpy (or of a copy in which a bug was planted)."""
 
     def __init__(self, package="sab_numpy"):
-        self.modules = [import_module(f"{package}.{name}") for name in ("forward", "backward")]
+        self.modules = [import_module(f"{package}.core.{name}") for name in ("forward", "backward")]
         self.forward, self.backward = self.modules[0].forward, self.modules[1].backward
 
     def set_chunk(self, chunk, monkeypatch):

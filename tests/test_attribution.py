@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy.attribution import attribute, forward_by_edges, right_weights
-from sab_numpy.checking.derivative import complex_step
-from sab_numpy.tape import record, replay
+from sab_numpy.core.tape import record, replay
+from sab_numpy.gradcheck.attribution import attribute, forward_by_edges, right_weights
+from sab_numpy.gradcheck.derivative import complex_step
 
 SETTINGS = [dict(k_trunc=3, k_top=2, k_att=2), dict(k_trunc=3, k_top=2, k_att=2, normalise="relu"),
             dict(k_trunc=4, k_top=3, score="mlp"), dict(k_trunc=4, k_top=2, score="mlp", normalise="relu"),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from standin import fakecupy, watch
 
-from sab_numpy import backend, lstm
-from sab_numpy.baselines import cost_table
+from sab_numpy.bench import cost_table
 from sab_numpy.cli import main
+from sab_numpy.core import backend, lstm
 
 Pair = namedtuple("Pair", "first second")
 
@@ -101,7 +101,7 @@ def test_an_unknown_backend_is_refused(name):
 
 
 def test_importing_the_package_does_not_import_cupy():
-    code = "import sys; sys.modules['cupy'] = None; import sab_numpy; from sab_numpy import backend; print('fine')"
+    code = "import sys; sys.modules['cupy'] = None; import sab_numpy; from sab_numpy.core import backend; print('fine')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert (done.stdout, done.stderr) == ("fine\n", "")
 

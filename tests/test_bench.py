@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import bench, cli, credit, files
-from sab_numpy.baselines import contestants, measure
-from sab_numpy.baselines.cost_table import growth, table, update_csv
-from sab_numpy.baselines.floor import Floor
+from sab_numpy import cli
+from sab_numpy.bench import contestants, measure
+from sab_numpy.bench.cost_table import growth, table, update_csv
+from sab_numpy.bench.floor import Floor
+from sab_numpy.cli import bench
+from sab_numpy.core import credit
+from sab_numpy.support import files
 from sab_numpy.tasks import copying
 
 TINY = ["--T", "3", "--B", "2", "--H", "4", "--rounds", "1"]

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from sab_numpy.check import assert_gradients_close, check
-from sab_numpy.report import FAIL, PASS, UNRESOLVED
-from sab_numpy.tape import choose, record, stop
+from sab_numpy.core.tape import choose, record, stop
+from sab_numpy.gradcheck.check import assert_gradients_close, check
+from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED
 
 T, B, D, H, CUT = 8, 3, 2, 4, 3
 

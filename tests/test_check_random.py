@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from sab_numpy.check import check
-from sab_numpy.report import FAIL, PASS
-from sab_numpy.tape import choose, stop
+from sab_numpy.core.tape import choose, stop
+from sab_numpy.gradcheck.check import check
+from sab_numpy.gradcheck.report import FAIL, PASS
 
 
 def sigmoid(z):

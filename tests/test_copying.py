@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sab_numpy.evaluation import interval, measure
 from sab_numpy.tasks import STREAMS, copying, stream, task
+from sab_numpy.training.evaluation import interval, measure
 
 
 def test_the_layout_is_the_papers(rng=np.random.default_rng(3)):

@@ -5,7 +5,7 @@ import pytest
 from small_models import READS, draw
 
 import sab_numpy as sab
-from sab_numpy import credit
+from sab_numpy.core import credit
 
 
 def visited(dy, tape):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sab_numpy import checkpoints, cli, demo
+from sab_numpy import cli
+from sab_numpy.cli import demo
+from sab_numpy.training import checkpoints
 
 SMALL = {"T": 5, "min_length": 2, "updates": 60, "hidden": 16, "validate_every": 20, "validation_sequences": 20,
          "batch": 8}

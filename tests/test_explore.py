@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import cli, explorer, files, pretrained, training
-from sab_numpy.checkpoints import trained
-from sab_numpy.run import Run
+from sab_numpy import cli
+from sab_numpy.cli.walk import loss_at, sequence
+from sab_numpy.explore import page as explorer
+from sab_numpy.support import files
 from sab_numpy.tasks import task
-from sab_numpy.walk_command import loss_at, sequence
+from sab_numpy.training import loop as training
+from sab_numpy.training import pretrained
+from sab_numpy.training.checkpoints import trained
+from sab_numpy.training.run import Run
 
 TINY = Run(T=6, updates=2, batch=4, hidden=8, k_trunc=4, k_top=2, k_att=3, validate_every=2, validation_sequences=4)
 
@@ -44,7 +48,7 @@ def test_the_page_loads_nothing_and_is_small(text):
 
 
 def test_its_script_is_at_most_200_plain_lines():
-    script = explorer.resources.files("sab_numpy.explorer").joinpath("page.js").read_text(encoding="utf-8")
+    script = explorer.resources.files("sab_numpy.explore").joinpath("page.js").read_text(encoding="utf-8")
     assert len(script.splitlines()) <= 200
 
 

@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import cli, files, pretrained, training
-from sab_numpy.experiments import moments, results
-from sab_numpy.experiments import rows as table
+from sab_numpy import cli
+from sab_numpy.paper import recalls_while_learning as moments
+from sab_numpy.paper import recipes as table
+from sab_numpy.paper import results
 from sab_numpy.plots import cost, credit, derivatives, reproduction
 from sab_numpy.plots.catalogue import FIGURES, MODEL
+from sab_numpy.support import files
 from sab_numpy.tasks import copying
+from sab_numpy.training import loop as training
+from sab_numpy.training import pretrained
 
 RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
 

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from sab_numpy import cli, files
+from sab_numpy import cli
+from sab_numpy.support import files
 
 
 def full(*_):

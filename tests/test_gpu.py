@@ -8,8 +8,9 @@ import pytest
 from standin.settings import SETTINGS, WAYS, backward_there, both, problem, replayed, step, worst_difference
 
 import sab_numpy as sab
-from sab_numpy import backend, training
-from sab_numpy.gradcheck import check_gradients
+from sab_numpy.core import backend
+from sab_numpy.gradcheck.model import check_gradients
+from sab_numpy.training import loop as training
 
 pytestmark = [pytest.mark.gpu,
               pytest.mark.skipif("cupy" not in backend.available(), reason="no CuPy, or no GPU for it")]

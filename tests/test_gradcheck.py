@@ -7,8 +7,8 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy.cli import main
-from sab_numpy.gradcheck_command import SETTINGS
-from sab_numpy.report import FAIL, PASS
+from sab_numpy.cli.gradcheck import SETTINGS
+from sab_numpy.gradcheck.report import FAIL, PASS
 
 ALL = [(setting, score, normalise) for setting in SETTINGS for score in ("dot", "mlp", "additive")
        for normalise in ("softmax", "relu") if (setting, normalise) != ("attention", "relu")]

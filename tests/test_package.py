@@ -16,7 +16,7 @@ import sab_numpy
 from sab_numpy import cli
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("sab_numpy.baselines.torch_sab",)                     # needs PyTorch, which nothing else does
+PEERS = ("sab_numpy.bench.torch_sab",)                     # needs PyTorch, which nothing else does
 tomllib = pytest.importorskip("tomllib")                       # Python 3.11
 
 
@@ -51,7 +51,7 @@ def test_every_module_imports_without_optional_packages():
 
 
 def test_the_core_imports_with_numpy_alone_and_the_proof_of_it_can_fail():
-    run = [sys.executable, "-c", without("scipy", "matplotlib"), "sab_numpy", "sab_numpy.training"]
+    run = [sys.executable, "-c", without("scipy", "matplotlib"), "sab_numpy", "sab_numpy.training.loop"]
     assert subprocess.run(run, capture_output=True, text=True, cwd=ROOT).stderr == ""
     run[-1] = "sab_numpy.plots"
     assert "matplotlib" in subprocess.run(run, capture_output=True, text=True, cwd=ROOT).stderr

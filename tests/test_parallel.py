@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy.parallel import Team
+from sab_numpy.training.parallel import Team
 
 SETTINGS = {"lstm": dict(k_top=0), "sab": dict(k_trunc=3, k_top=2, k_att=2), "attention": dict(k_top=None)}
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, pretrained
-from sab_numpy.experiments import results
-from sab_numpy.experiments import rows as table
+from sab_numpy import cli
+from sab_numpy.paper import recipes as table
+from sab_numpy.paper import results
 from sab_numpy.tasks import stream, task
-from sab_numpy.training import train
+from sab_numpy.training import checkpoints, evaluation, pretrained
+from sab_numpy.training.loop import train
 
 THERE = pretrained.names()
 
@@ -65,7 +66,7 @@ def test_parameters_that_are_gone_are_one_clear_error(shipped, tmp_path, capsys)
 
 
 def test_a_model_too_large_for_the_package_is_refused(shipped, monkeypatch, capsys):
-    from sab_numpy.experiments import ship
+    from sab_numpy.paper import publish as ship
     _, folder = shipped
     monkeypatch.setattr(ship, "LARGEST", 11_000)
     with pytest.raises(ValueError, match="expected less than 11,000"):

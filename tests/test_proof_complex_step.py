@@ -7,7 +7,7 @@ import pytest
 from small_models import SETTINGS, Model, central_differences, complex_step, draw, worst_error
 
 import sab_numpy as sab
-from sab_numpy.sparsify import EPSILON
+from sab_numpy.core.sparsify import EPSILON
 
 DRAWS = 4
 CASES = [(*setting, seed) for setting in SETTINGS for seed in range(DRAWS)]

@@ -8,11 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sab_numpy import checkpoints, cli, evaluation, files, training
-from sab_numpy import run as runs
-from sab_numpy.experiments import reproduce, results, runner, ship, tables, transfer
-from sab_numpy.experiments import rows as table
-from sab_numpy.run import Run
+from sab_numpy import cli
+from sab_numpy.cli import reproduce
+from sab_numpy.paper import publish as ship
+from sab_numpy.paper import recipes as table
+from sab_numpy.paper import results, runner, tables, transfer
+from sab_numpy.support import files
+from sab_numpy.training import checkpoints, evaluation
+from sab_numpy.training import loop as training
+from sab_numpy.training import run as runs
+from sab_numpy.training.run import Run
 
 NAMES = ("sab-5-5", "tbptt-5")
 DATA = f"{runner.HOME}/figures/data"
@@ -96,7 +101,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, capsys):
 
 
 def test_two_processes_may_append_at_the_same_time(tmp_path):
-    writer = ("import sys\nfrom sab_numpy.files import append_row\n"
+    writer = ("import sys\nfrom sab_numpy.support.files import append_row\n"
               "for i in range(10): append_row(sys.argv[1], {'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i})")
     path = tmp_path / "rows.csv"
     writers = [subprocess.Popen([sys.executable, "-c", writer, str(path), name]) for name in "ab"]
@@ -313,7 +318,7 @@ def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp
 @pytest.mark.parametrize("rows, long", [([], 0), (["--rows", "sab-5-5-paper-16"], 1)])
 def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("sab_numpy.experiments.runner.train", lambda missing, *rest: asked.extend(missing))
+    monkeypatch.setattr("sab_numpy.paper.runner.train", lambda missing, *rest: asked.extend(missing))
     assert cli.main(["reproduce", "copying", "--T", "100", "--seeds", "1", "--data", str(tmp_path), *rows]) == 0
     assert asked and sum(run.updates > 10_000 for run in asked) == long
 

@@ -11,8 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sab_numpy import checkpoints, files, training
-from sab_numpy.run import Run
+from sab_numpy.support import files
+from sab_numpy.training import checkpoints
+from sab_numpy.training import loop as training
+from sab_numpy.training.run import Run
 
 SMALL = Run(T=6, min_length=2, phase_in=10, updates=30, batch=8, hidden=12, k_trunc=3, k_top=2, k_att=2,
             validate_every=8, checkpoint_every=3, validation_sequences=10, schedule="cosine", warmup=5)

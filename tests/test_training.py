@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import checkpoints, cli, evaluation, files, optim, sample_command, schedule, threads, training
-from sab_numpy.run import Run
+from sab_numpy import cli
+from sab_numpy.cli import sample as sample_command
+from sab_numpy.core import backend, optim
+from sab_numpy.support import files, threads
 from sab_numpy.tasks import copying, stream
+from sab_numpy.training import checkpoints, evaluation, schedule
+from sab_numpy.training import loop as training
+from sab_numpy.training.run import Run
 
 TINY = Run(T=4, min_length=2, updates=24, batch=8, hidden=12, k_trunc=3, k_top=2, k_att=2, validate_every=8,
            validation_sequences=10, seed=3)
@@ -249,7 +254,7 @@ def of_another_shape(folder):
 
 
 def of_another_version(folder):
-    from sab_numpy import files
+    from sab_numpy.support import files
     arrays, meta = files.load_arrays(folder / "last.npz")
     meta["run"]["unheard_of"] = 1
     files.save_arrays(folder / "last.npz", arrays, meta)
@@ -294,7 +299,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(tmp_path, message, caps
 
 
 def test_a_missing_gpu_is_one_line(tmp_path, capsys):
-    if "cupy" in sab.backend.available():
+    if "cupy" in backend.available():
         pytest.skip("there is a GPU")
     assert cli.main(["train", "copying", *OPTIONS, "--backend", "cupy", "--out", str(tmp_path / "run")]) == 2
     said = capsys.readouterr().err

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy import credit
-from sab_numpy.walk import KINDS
+from sab_numpy.core import credit
+from sab_numpy.explore.walk import KINDS
 
 CREDIT = KINDS[:3]
 D, H, O, B, T = 3, 5, 4, 3, 17
@@ -131,7 +131,7 @@ def test_a_row_that_is_not_there_is_refused(row):
 @pytest.mark.parametrize("name", ["SAB, mlp", "SAB, additive"])
 def test_forgetting_the_keys_share_of_a_skip_would_be_noticed(name, monkeypatch):
     forgetful = SimpleNamespace(key_backward=lambda xp, dkey, M, params, cfg: np.zeros_like(M))
-    monkeypatch.setattr(import_module("sab_numpy.walk"), "scores", forgetful)
+    monkeypatch.setattr(import_module("sab_numpy.explore.walk"), "scores", forgetful)
     dy, tape = subject(name)
     given = {event.end: event.total for event in sab.walk(dy, tape) if event.kind == "skip"}
     monkeypatch.undo()

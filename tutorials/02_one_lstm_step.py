@@ -20,7 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from sab_numpy import lstm
+from sab_numpy.core import lstm
 
 B, D, H = 3, 2, 4                               # sequences at once, inputs, units
 rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import optim
+from sab_numpy.core import optim
 from sab_numpy.tasks import copying
 
 UPDATES = 20 if os.environ.get("SAB_QUICK") == "1" else 300

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import scores, sparsify
+from sab_numpy.core import scores, sparsify
 
 rng = np.random.default_rng(0)
 

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import optim
+from sab_numpy.core import optim
 
 K_TRUNC = 3                                     # <- change me: 1, 2, 3, 4, 6, 12, None (no cut)
 K_TOP, K_ATT = 2, 3

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import credit
+from sab_numpy.core import credit
 from sab_numpy.plots import COLOURS
 
 T, D, H = 24, 8, 16

@@ -14,9 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import optim
+from sab_numpy.core import optim
+from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import copying
-from sab_numpy.threads import one_thread
 
 one_thread()                                    # the matrices are small: a second thread costs more than it brings
 QUICK = os.environ.get("SAB_QUICK") == "1"

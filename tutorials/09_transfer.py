@@ -17,9 +17,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import pretrained
+from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import copying
-from sab_numpy.threads import one_thread
+from sab_numpy.training import pretrained
 
 one_thread()
 QUICK = os.environ.get("SAB_QUICK") == "1"

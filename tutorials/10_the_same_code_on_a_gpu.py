@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import backend, optim
+from sab_numpy.core import backend, optim
 
 QUICK = os.environ.get("SAB_QUICK") == "1"
 HERE = backend.available()

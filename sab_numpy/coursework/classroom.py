@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, report
 from sab_numpy.coursework.grading import LARGEST_FILE, find, grade
-from sab_numpy.files import read_rows, write_atomic, write_rows
-from sab_numpy.progress import clock
+from sab_numpy.support.files import read_rows, write_atomic, write_rows
+from sab_numpy.support.progress import clock
 
 LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
 POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]

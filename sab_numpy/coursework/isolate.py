@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sab_numpy.coursework import child
-from sab_numpy.threads import VARIABLES
+from sab_numpy.support.threads import VARIABLES
 
 CHILD = Path(child.__file__).read_text(encoding="utf-8")       # as it was when the grader started
 OURS = str(Path(child.__file__).resolve().parents[1])

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import files
-from sab_numpy.checkpoints import trained
+from sab_numpy.cli.walk import loss_at, sequence
 from sab_numpy.plots import cost, credit, derivatives, reproduction, timeline
 from sab_numpy.plots.recalls import answers_recall
 from sab_numpy.plots.training import attention_map
+from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
-from sab_numpy.walk_command import loss_at, sequence
+from sab_numpy.training.checkpoints import trained
 
 MODEL = "copying-T100-sab"                 # the trained model that most figures look at
 
@@ -154,6 +154,6 @@ FIGURES = {
         "and to empty slots. The one begins to learn when it recalls the input; the other recalls hardly anything but "
         "empty slots."),
     "attention_while_learning": Figure(reproduction.attention_while_learning, ("moments.csv",),
-        "python -m sab_numpy.experiments.moments",
+        "python -m sab_numpy.paper.recalls_while_learning",
         "Maps of what one test sequence recalls at several moments of a training at T = 200."),
 }

@@ -3,9 +3,9 @@
 import numpy as np
 
 import sab_numpy as sab
+from sab_numpy.core.sparsify import largest, weights
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
-from sab_numpy.sparsify import largest, weights
 
 SCORES = np.array([1.0, 0.5, -0.5])        # of the other slots; K = 2
 

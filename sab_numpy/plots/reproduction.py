@@ -5,11 +5,11 @@ from statistics import median
 
 import numpy as np
 
-from sab_numpy import files
-from sab_numpy.experiments import results, tables
-from sab_numpy.experiments import rows as table
+from sab_numpy.paper import recipes as table
+from sab_numpy.paper import results, tables
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
+from sab_numpy.support import files
 
 STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, "-"), "attention-clip1": (PINK, ":"),
           "tbptt-1": (AMBER, ":"), "tbptt-5": (ORANGE, "-"), "tbptt-10": (ORANGE, "-."), "tbptt-20": (ORANGE, "--"),

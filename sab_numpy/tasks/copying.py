@@ -9,7 +9,7 @@ as one row of W_x: the same as a one-hot vector, without the zeros.
 
 import numpy as np
 
-from sab_numpy.losses import softmax_cross_entropy as loss  # noqa: F401  (a task brings its loss)
+from sab_numpy.core.losses import softmax_cross_entropy as loss  # noqa: F401  (a task brings its loss)
 
 N_IN = N_OUT = 10
 BLANK, MARKER, WIDTH = 0, 9, 10            # WIDTH: symbols to copy

@@ -12,8 +12,9 @@ import time
 import pytest
 import student
 
-from sab_numpy.coursework import catalogue, classroom, grade_command, isolate
-from sab_numpy.files import read_rows
+from sab_numpy.cli import grade as grade_command
+from sab_numpy.coursework import catalogue, classroom, isolate
+from sab_numpy.support.files import read_rows
 
 LIMITS = isolate.Limits()
 

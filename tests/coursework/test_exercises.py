@@ -12,10 +12,12 @@ import pytest
 import student
 
 import sab_numpy
-from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, exercises_command, grading, hint_command
-from sab_numpy.coursework.relations import close
+from sab_numpy.cli import exercises as exercises_command
+from sab_numpy.cli import hint as hint_command
+from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, grading
 from sab_numpy.coursework.grading import grade, make_cases
 from sab_numpy.coursework.judge import expected
+from sab_numpy.coursework.relations import close
 
 ALL = pytest.mark.parametrize("number", catalogue.NUMBERS)
 

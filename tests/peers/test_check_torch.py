@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sab_numpy.check import check
-from sab_numpy.tape import stop
+from sab_numpy.core.tape import stop
+from sab_numpy.gradcheck.check import check
 
 torch = pytest.importorskip("torch")
 

@@ -7,7 +7,7 @@ import sab_numpy as sab
 
 torch = pytest.importorskip("torch")
 
-from sab_numpy.baselines import torch_sab  # noqa: E402
+from sab_numpy.bench import torch_sab  # noqa: E402
 
 SETTINGS = {
     "no recall": dict(k_trunc=None, k_top=0),

@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 
 import sab_numpy as sab
-from sab_numpy import optim
-from sab_numpy.config import NORMALISERS, SCORES
+from sab_numpy.core import optim
+from sab_numpy.core.config import NORMALISERS, SCORES
 
 from . import watch
 

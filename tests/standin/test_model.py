@@ -5,14 +5,14 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from standin import fakecupy, watch
-from standin.settings import SETTINGS, WAYS, backward_there, both, problem, replayed, step, worst_difference
 
 import sab_numpy as sab
-from sab_numpy import training
-from sab_numpy.backend import namespace, to_numpy
-from sab_numpy.gradcheck import check_gradients
+from sab_numpy.core.backend import namespace, to_numpy
+from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.tasks import TASKS, stream, task
+from sab_numpy.training import loop as training
+from standin import fakecupy, watch
+from standin.settings import SETTINGS, WAYS, backward_there, both, problem, replayed, step, worst_difference
 
 TOLERANCE = 1e-12
 SOME = [name for name in SETTINGS if "additive" not in name and "constant" not in name]
@@ -151,7 +151,7 @@ def _write_twice(a):
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_fault_is_invisible_on_numpy_and_caught_here(fault, monkeypatch):
     module, name, plant = PLANTED[fault]
-    module, met = import_module(f"sab_numpy.{module}"), []
+    module, met = import_module(f"sab_numpy.core.{module}"), []
     planted = plant(getattr(module, name))
     monkeypatch.setattr(module, name, lambda *args, **kwargs: (met.append(name), planted(*args, **kwargs))[1])
     step(*problem(SETTINGS[FULL]), SETTINGS[FULL])

@@ -4,7 +4,9 @@ import copy
 
 import numpy as np
 import pytest
-from standin import CUPY, fakecupy as cp, watch
+
+from standin import CUPY, watch
+from standin import fakecupy as cp
 
 HOST = np.random.default_rng(0).standard_normal((3, 4))     # (3, 4)
 

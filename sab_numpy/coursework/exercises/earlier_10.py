@@ -7,7 +7,8 @@ from .e03_lstm_step_backward import reference as lstm_step_backward  # noqa: F40
 from .e04_dot_scores import reference as dot_scores  # noqa: F401
 from .e05_select_and_renormalise import reference as select_and_renormalise  # noqa: F401
 from .e06_recall_backward import reference as recall_backward  # noqa: F401
-from .e08_the_whole_walk import forward, reference as walk
+from .e08_the_whole_walk import forward
+from .e08_the_whole_walk import reference as walk
 from .e09_clipping import reference as clip_gradients  # noqa: F401
 
 

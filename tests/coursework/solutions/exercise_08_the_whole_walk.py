@@ -1,5 +1,4 @@
 import numpy as np
-
 from earlier_08 import dot_scores, lstm_step_backward, recall_backward
 
 EXERCISE = 8

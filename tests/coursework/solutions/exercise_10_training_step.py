@@ -1,5 +1,4 @@
 import numpy as np
-
 from earlier_10 import clip_gradients, loss_and_gradients
 
 EXERCISE = 10

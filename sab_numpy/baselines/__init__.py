@@ -1,1 +1,0 @@
-"""What SAB is compared with."""

@@ -1,0 +1,163 @@
+"""`sab demo`: SAB and truncated BPTT learn to copy side by side, on the same data, each on one core."""
+
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import time
+
+from sab_numpy import __version__
+from sab_numpy.cli import sample as sample_command
+from sab_numpy.core.backend import require
+from sab_numpy.plots.training import attention_map, learning_curves
+from sab_numpy.support import files
+from sab_numpy.support.progress import clock
+from sab_numpy.support.threads import VARIABLES
+from sab_numpy.training import checkpoints
+from sab_numpy.training.evaluation import evaluate
+
+GOAL = {False: 0.99, True: 0.9}              # of --tiny, which is too short for more
+FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
+TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
+BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
+SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
+
+
+def start(side, settings, seed, out, force, backend):
+    """One training in a process of its own."""
+    command = [sys.executable, "-m", "sab_numpy", "train", "copying", "--quiet", "--seed", str(seed), "--out",
+               os.path.join(out, side), "--force" if force else "--resume", "--backend", backend, *SIDES[side][1]]
+    for name, value in settings.items():
+        command += ["--" + name.replace("_", "-"), str(value)]
+    os.makedirs(os.path.join(out, side), exist_ok=True)
+    return subprocess.Popen(command, env=os.environ | dict.fromkeys(VARIABLES, "1"), stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def history(out, side):
+    """Updates and accuracies of a side so far."""
+    try:
+        rows = files.read_rows(os.path.join(out, side, "history.csv"))
+    except OSError:
+        rows = []
+    return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
+
+
+def status(curves, marks, updates):
+    """How far both sides are, in one line. marks: (updates done, clock) whenever it went on."""
+    (first, start), (done, now) = marks[0], marks[-1]
+    left = clock((updates - done) * (now - start) / (done - first)) if done > first else "?"
+    words = [f"{SIDES[side][0]} {100 * found[-1]:5.1f} %" for side, (_, found) in curves.items() if found]
+    return "   ".join([f"  update {done:5d}/{updates}", *words, f"left {left}   "])
+
+
+def watch(trainings, settings, out, quiet):
+    """Say how far both are until they are done; returns the seconds it took. Raises ValueError when one fails."""
+    began, marks, said = time.perf_counter(), [], 0.0
+    live = sys.stderr.isatty()
+    while None in (states := [training.poll() for training in trainings.values()]) and not any(states):
+        time.sleep(0.2)
+        curves = {side: history(out, side) for side in trainings}
+        done, now = min(updates[-1] if updates else 0 for updates, _ in curves.values()), time.perf_counter()
+        if not marks or done > marks[-1][0]:
+            marks.append((done, now))
+        if quiet or now - said < (0.5 if live else 10):
+            continue
+        said = now
+        print(status(curves, marks, settings["updates"]), end="\r" if live else "\n", file=sys.stderr, flush=True)
+    print(" " * 78 if live and not quiet else "", end="\r" if live else "", file=sys.stderr, flush=True)
+    for side, training in trainings.items():
+        if training.poll() == 130:
+            raise KeyboardInterrupt
+        if training.poll():
+            raise ValueError(f"the training of {SIDES[side][0]} failed: {training.stderr.read().strip()}")
+    return time.perf_counter() - began
+
+
+def draw(out, settings, seed):
+    """The two pictures; their paths."""
+    curves, maps = os.path.join(out, "learning_curves.png"), os.path.join(out, "attention_map.png")
+    title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
+    learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
+    sample = sample_command.one(os.path.join(out, "sab"))
+    attention_map(sample.slots, sample.weights, sample.model.cfg, maps,
+                  title=f"What SAB recalled in one test sequence (seed {seed})")
+    return curves, maps
+
+
+def one_seed(args, settings, seed, out):
+    """Train both sides with one seed, test them, draw. Returns the row of results."""
+    trainings = {side: start(side, settings, seed, out, args.force, args.backend) for side in SIDES}
+    try:
+        seconds = watch(trainings, settings, out, args.quiet)
+    except KeyboardInterrupt:                                  # it reached them too: let them save
+        for training in trainings.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                training.wait(timeout=10)
+        raise
+    finally:
+        for training in trainings.values():
+            training.terminate()
+            training.wait()
+            training.stderr.close()
+    row = {"seed": seed, "T": settings["T"], "hidden": settings["hidden"], "updates": settings["updates"]}
+    for side, (name, _) in SIDES.items():
+        found = next(evaluate(os.path.join(out, side), backend_name=args.backend))
+        _, state = checkpoints.load_run(os.path.join(out, side))
+        row |= {f"{side}_accuracy": found["accuracy"], f"{side}_ce10": found["ce10"],
+                f"{side}_cpu_seconds": round(state.cpu_seconds, 1)}
+        print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
+              f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
+    return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
+                  "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+                  "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny
+                             + f" --backend {args.backend}" * (args.backend != "numpy")}
+
+
+def recorded(path, row):
+    """Whether the CSV has a row of this seed and these settings already."""
+    same = ("seed", "T", "hidden", "updates", "version")
+    rows = files.read_rows(path) if os.path.exists(path) else []
+    return any(all(old[name] == str(row[name]) for name in same) for old in rows)
+
+
+def add_arguments(parser):
+    parser.add_argument("--tiny", action="store_true", help="a smaller task, in under 30 seconds")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the data (default: 0)")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds in turn (default: 1)")
+    parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
+    parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
+    parser.add_argument("--force", action="store_true", help="train again although it was done")
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
+    parser.add_argument("--quiet", action="store_true", help="no live line")
+    parser.epilog = ("example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
+                     "Ctrl-C saves; the same command goes on.")
+
+
+def run(args):
+    if args.seeds < 1 or args.seed < 0:
+        raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
+    require(args.backend)
+    goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
+    out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
+    minutes = "under half a minute" if args.tiny else "1 to 3 minutes"
+    print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
+          f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT may not. "
+          f"The same data, one core each.\nExpect {minutes} a seed. Chance is 12.5 %.", flush=True)
+    good = 0
+    for seed in range(args.seed, args.seed + args.seeds):
+        folder = os.path.join(out, f"seed{seed}")
+        print(f"seed {seed}:", flush=True)
+        row = one_seed(args, settings, seed, folder)
+        good += row["sab_accuracy"] >= goal
+        if row["sab_accuracy"] < goal:
+            print(f"  This seed failed: SAB stayed below {100 * goal:.0f} %. Try another --seed.")
+        if args.csv and not recorded(args.csv, row):
+            files.append_row(args.csv, row)
+        curves, maps = draw(folder, settings, seed)
+        print(f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
+              f"  which past state each step recalled: {maps}")
+    if args.seeds > 1:
+        print(f"SAB reached {100 * goal:.0f} % in {good} of {args.seeds} seeds.")
+    return 0

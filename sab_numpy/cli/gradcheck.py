@@ -1,0 +1,158 @@
+"""`sab gradcheck`: prove the model's gradients, or check those of a file of your own."""
+
+import contextlib
+import importlib.util
+import os
+import sys
+import traceback
+
+import numpy as np
+
+from sab_numpy.core.backend import require, to_backend
+from sab_numpy.core.backward import backward
+from sab_numpy.core.config import NORMALISERS, SCORES, Config
+from sab_numpy.core.forward import forward
+from sab_numpy.core.params import init_params
+from sab_numpy.gradcheck.check import check
+from sab_numpy.gradcheck.model import check_gradients
+from sab_numpy.gradcheck.step_sizes import draw_step_sizes, step_sizes
+from sab_numpy.support.files import write_atomic
+
+SIZES = dict(n_in=3, n_hidden=4, n_out=2)
+STEPS, ROWS = 11, 2                                            # T is a multiple of nothing
+DRAWS = 20
+SETTINGS = {
+    "sab": dict(k_trunc=3, k_top=2, k_att=2),
+    "bptt": dict(k_trunc=None, k_top=0),
+    "tbptt": dict(k_trunc=3, k_top=0),
+    "attention": dict(k_trunc=None, k_top=None),
+}
+EPILOG = """examples:
+  sab gradcheck                                   SAB, every entry, complex step
+  sab gradcheck --setting sab --normalise relu --score mlp
+  sab gradcheck --method central --csv proof.csv
+  sab gradcheck --module mine.py --picture mine.png
+
+mine.py defines   params   a dict of float arrays
+                  f        f(params) -> number; mark what your gradient holds constant with sab_numpy.stop and choose
+                  grads    a dict like params, or a function params -> dict
+and may define    tape (what record() kept), gates ({"W_x": "ifgo"}), sizes ({"B": 8, "T": 20})
+
+Exit status: 0 when every row passes, 1 when not, 2 for a mistake in what was asked."""
+
+
+def add_arguments(parser):
+    """Arguments of `sab gradcheck`."""
+    parser.epilog = EPILOG
+    parser.add_argument("--setting", choices=SETTINGS, default="sab", help="which of the four algorithms (default sab)")
+    parser.add_argument("--score", choices=SCORES, default="dot")
+    parser.add_argument("--normalise", choices=NORMALISERS, default="softmax")
+    parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
+    parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto: where the gradient under test is "
+                        "made; the numbers beside it are NumPy's (default: numpy)")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
+    parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
+
+
+def run(args):
+    """Print the table; 0 when all is right, 1 when not."""
+    if args.seed < 0:
+        raise ValueError(f"--seed must be at least 0, found {args.seed}")
+    on_gpu = args.backend != "numpy" and require(args.backend) is not np
+    if on_gpu and args.module:
+        raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")
+    command = "sab gradcheck " + " ".join(
+        f"--{name} {value}" for name, value in (
+            [("module", args.module)] if args.module else
+            [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)])
+        + [("method", args.method), ("seed", args.seed), ("backend", "cupy" if on_gpu else None)] if value is not None)
+    report, subject = _check_file(args) if args.module else _check_model(args)
+    report.command, report.seed = command, args.seed
+    print(report)
+    for path, text in ((args.json, report.to_json), (args.csv, report.to_csv)):
+        if path:
+            write_atomic(path, text())
+    if args.picture and not report.problems:
+        sizes = step_sizes(*subject, seed=args.seed)
+        draw_step_sizes(sizes, args.picture)
+        orders = ", ".join(f"{kind} {sizes.order(kind):.2f}" for kind in sizes._fields[1:])
+        print(f"{args.picture}: error over step size; fitted orders: {orders}")
+    return 0 if report.ok else 1
+
+
+def _check_model(args):
+    """The Report of the model itself, and what a picture needs: f, params, grads."""
+    cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
+    rng = np.random.default_rng(args.seed)
+    params, x = _live_point(cfg, rng)
+
+    def made_there(dy, tape):
+        _, there = forward(*to_backend((params, x), args.backend), cfg)
+        return to_backend(backward(to_backend(dy, args.backend), there), "numpy")
+
+    report = check_gradients(params, x, cfg, rng, method=args.method or "complex", backward=made_there)
+    y, tape = forward(params, x, cfg)
+    cotangent = rng.standard_normal(y.shape)                                          # (T, B, O)
+    grads = backward(cotangent, tape)
+    return report, (lambda p: (forward(p, x, cfg, frozen=tape)[0] * cotangent).sum(), params, grads)
+
+
+def _live_point(cfg, rng):
+    """(params, x) at which credit reaches every parameter it can: of DRAWS, the first with the fewest zero gradients.
+
+    (Where every recall is empty the scores have none, and a proof of zeros proves little.)
+    """
+    points = []
+    for _ in range(DRAWS):
+        params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
+        x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                              # (T, B, D)
+        y, tape = forward(params, x, cfg)
+        grads = backward(rng.standard_normal(y.shape), tape)
+        points.append((sum(not grad.any() for grad in grads.values()), params, x))
+        if not points[-1][0]:
+            break
+    return min(points, key=lambda point: point[0])[1:]
+
+
+def _check_file(args):
+    """The same for a file of the user's."""
+    module = load(args.module)
+    options = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
+    with _in_one_line(args.module):
+        report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **options)
+    return report, (module.f, module.params, module.grads, getattr(module, "tape", None))
+
+
+@contextlib.contextmanager
+def _in_one_line(path):
+    """Turn whatever the file raises into a ValueError with its line number."""
+    try:
+        yield
+    except Exception as error:
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        lines += [error.lineno] if isinstance(error, SyntaxError) else []
+        where = f", line {lines[-1]}" if lines else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"{path}{where}: {kind}{error}") from None
+
+
+def load(path):
+    """The module in a Python file. ValueError, in one line, where it cannot be run or lacks a name."""
+    if not os.path.isfile(path):
+        raise ValueError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location("checked_module", path)
+    if spec is None:
+        raise ValueError(f"{path}: expected a Python file, a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["checked_module"] = module
+    with _in_one_line(path):
+        spec.loader.exec_module(module)
+    missing = [name for name in ("params", "f", "grads") if not hasattr(module, name)]
+    if missing:
+        raise ValueError(f"{path}: expected params, f and grads; {', '.join(missing)} missing")
+    if not callable(module.f) or not isinstance(module.params, dict):
+        raise ValueError(f"{path}: expected f to be a function and params a dict")
+    return module

@@ -1,0 +1,126 @@
+"""`sab walk`: the backward pass of one test sequence of a trained model, told in words."""
+
+import numpy as np
+
+import sab_numpy as sab
+from sab_numpy.support.threads import one_thread
+from sab_numpy.tasks import stream, task
+from sab_numpy.training.checkpoints import trained
+
+
+def sequence(model, T=None, number=0):
+    """Test sequence `number` of the model's task with a wait of T: x and targets, (steps, 1)."""
+    T = T or model.T
+    x, targets = task(model.task).sequences(T, number + 1, stream(model.seed, "test", T))
+    return x[:, number:], targets[:, number:]
+
+
+def loss_at(dy, steps):
+    """dy with the loss at these steps alone: what a backward of their sum starts from."""
+    alone = np.zeros_like(dy)
+    alone[steps] = dy[steps]
+    return alone
+
+
+def say(event):
+    """One event in words."""
+    kind, start, end, slot, weight, norm, total = event
+    if kind == "loss":
+        return f"  loss: y_{start} gives credit {norm:.3g}"
+    if kind == "local":
+        return f"  local: credit {norm:.3g} from step {start}"
+    if kind == "skip":
+        return (f"  skip: {norm:.3g} to the state of step {end} (slot {slot}, weight {weight:.2f}), "
+                f"which now has {total:.3g}")
+    if kind == "cut":
+        return f"--- cut: nothing passes from step {start} to step {end} ---"
+    return f"--- skipped block: no credit reaches steps {end} to {start}; they are not visited ---"
+
+
+def tell(events, x, answers, targets):
+    """Lines of text: a heading a step, then what happens there. x, answers, targets (T,)."""
+    def heading(t):
+        right = "right" if answers[t] == targets[t] else f"should say {targets[t]}"
+        return f"step {t}: reads {x[t]}, says {answers[t]} ({right})"
+
+    told, given = None, {}
+    for event in events:
+        if event.kind == "skip":
+            given[event.end] = event.total
+        if event.kind == "local" and event.start != told:      # nothing but skips brought the walk here
+            yield f"{heading(event.start)}\n  recalled later: credit {given[event.start]:.3g} from skips"
+        here = event.end if event.kind in ("local", "loss") else event.start
+        if event.kind not in ("cut", "skipped block") and here != told:
+            told = here
+            yield heading(here)
+        yield say(event)
+
+
+def summary(events, T):
+    """One paragraph about a whole walk."""
+    walked = {event.end for event in events if event.kind in ("loss", "local", "skip")}
+    skips = [event for event in events if event.kind == "skip"]
+    count = {kind: sum(event.kind == kind for event in events) for kind in ("cut", "skipped block")}
+    far = max((event.start - event.end for event in skips), default=0)
+    return (f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
+            f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}")
+
+
+def table(events, T, k):
+    """Lines: for each block the credit of its most credited step, and the skips that end there."""
+    yield "     steps   largest credit   skips that end here   skips that start here"
+    last = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
+    skips = [event for event in events if event.kind == "skip"]
+    for first in reversed(range(0, T, k)):
+        block = range(first, min(first + k, T))
+        credit = max((last.get(t, 0.0) for t in block), default=0.0)
+        into, out = (sum(getattr(event, side) in block for event in skips) for side in ("end", "start"))
+        words = f"{credit:14.3g}   {into:19d}   {out:21d}" if any(t in last for t in block) else "      (skipped)"
+        yield f"{first:5d}-{block[-1]:4d}   {words}"
+
+
+def add_arguments(parser):
+    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
+    parser.add_argument("--text", action="store_true", help="tell every event (without it: one line a block)")
+    parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
+    parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
+    parser.add_argument("--at", metavar="N", default="last", help="the step whose loss gives credit: a number, or all "
+                        "(default: the last)")
+    parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
+    parser.epilog = "example: sab walk runs/copy --T 10 --text"
+
+
+def check_sequence(args):
+    """ValueError for a length or a number that no sequence has."""
+    for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, found {value}")
+
+
+def steps_of(at, T):
+    """The steps that --at names."""
+    if at == "all":
+        return slice(None)
+    if at != "last" and not (at.isdecimal() and int(at) < T):
+        raise ValueError(f"--at must be a step of 0..{T - 1}, last or all, found {at}")
+    return T - 1 if at == "last" else int(at)
+
+
+def run(args):
+    check_sequence(args)
+    one_thread()
+    model = trained(args.folder, args.best)
+    x, targets = sequence(model, args.T, args.number)
+    T, cfg = len(x), model.cfg
+    y, tape = sab.forward(model.params, x, cfg)
+    _, dy = task(model.task).loss(y, targets)
+    at = "every step" if args.at == "all" else f"step {steps_of(args.at, T)} alone"
+    events = list(sab.walk(loss_at(dy, steps_of(args.at, T)), tape))
+    print(f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
+          "credit is the norm of dL/dh")
+    lines = table(events, T, cfg.k_trunc or T)
+    if args.text:
+        lines = tell(events, x[:, 0], y[:, 0].argmax(-1), targets[:, 0])
+    print("\n".join(lines))
+    print(summary(events, T))
+    return 0

@@ -1,0 +1,1 @@
+"""The lecture: the model and its gradients, forwards and backwards. It imports NumPy alone."""

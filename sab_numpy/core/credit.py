@@ -1,0 +1,54 @@
+"""Who gives credit to whom, in whole numbers: which steps backward walks, and how many skips it takes."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sab_numpy.core.backend import namespace
+
+
+def walked(tape, dy):
+    """Which steps some credit reaches, (T,) booleans; backward walks these alone.
+
+    From the last reached step to the first: its block is walked up to it, and reaches what it recalls. On a GPU
+    every step counts as reached: to look would mean to wait.
+    """
+    cfg, T = tape.cfg, len(dy)
+    if namespace(dy) is not np:
+        return np.ones(T, bool)
+    reached = dy.reshape(T, -1).any(1)                                        # (T,) at first: by the loss
+    if reached.all():
+        return reached
+    walk, k, start = np.zeros(T, bool), cfg.k_trunc or T, T
+    while reached[:start].any():
+        last = start - 1 - int(reached[:start][::-1].argmax())                # argmax stops at the first True
+        start = last // k * k
+        walk[start:last + 1] = True
+        if cfg.k_top is None and cfg.mental_updates:
+            reached[cfg.k_att - 1:last:cfg.k_att] = True
+        elif cfg.k_top and cfg.mental_updates:
+            slots = tape.slots[start:last + 1]
+            reached[tape.step_of(slots[slots >= tape.n_given])] = True
+    return walk
+
+
+def chunks(walk, size):
+    """The first steps of the chunks of `size` steps that hold a walked step, last first."""
+    return (np.unique(np.flatnonzero(walk) // size)[::-1] * size).tolist()
+
+
+class Count(NamedTuple):
+    """steps walked, skips (recalls of a stored state of this sequence, all batch rows) that carried credit."""
+
+    steps: int
+    skips: int
+
+
+def count(tape, dy):
+    """How far the credit of dy (T, B, O) walks: Count(steps, skips)."""
+    walk, cfg, skips = walked(tape, dy), tape.cfg, 0
+    if cfg.k_top is None and cfg.mental_updates:                              # step t reads all t // k_att of them
+        skips = (np.flatnonzero(walk) // cfg.k_att).sum() * tape.memory.shape[0]
+    elif cfg.k_top and cfg.mental_updates:
+        skips = (tape.slots[walk][..., :cfg.k_top] >= tape.n_given).sum()
+    return Count(int(walk.sum()), int(skips))

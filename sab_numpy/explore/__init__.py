@@ -1,0 +1,1 @@
+"""The backward pass as events, and as a page to step through."""

@@ -1,0 +1,67 @@
+"""What is run for the tables: one recipe for every row and every length. Edit this file alone; results follow it.
+
+Every name below is a field of run.Run. A cell's run is EVERYWHERE | the row's fields | its T and seed.
+"""
+
+from sab_numpy.training.run import Run
+
+EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr": 3e-3, "warmup": 5000,
+              "first_lr_ratio": 0.3333, "schedule": "cosine", "decay_from": 0.6, "updates": 10_000, "clip": 0.1}
+LENGTHS = (100, 200, 300)                  # the paper's
+ONE = {"empty_slots": 1}                   # as in the release; else K + 1
+CLIP1 = {"clip": 1.0}                      # the release's
+ATT2 = {"k_att": 2}                        # the release's default
+CELL = {"score": "mlp", "normalise": "relu"} | ONE                 # the paper's (its empty slots: as in the release)
+# and trained as in the release, with its batch of 64 or ours of 16:
+PAPER = CELL | CLIP1 | ATT2 | {"min_length": None, "schedule": "constant", "updates": 200_000, "batch": 64, "lr": 1e-3,
+                               "warmup": 0, "first_lr_ratio": 0.0, "decay_from": 0.0}
+SAB5, SAB10 = {"k_trunc": 5, "k_top": 5}, {"k_trunc": 10, "k_top": 10}
+
+ROWS = {  # name: (what the tables call it, the row's fields)
+    "bptt": ("LSTM, full BPTT", {"k_trunc": None, "k_top": 0}),
+    "bptt-clip1": ("LSTM, full BPTT, clip 1.0", {"k_trunc": None, "k_top": 0} | CLIP1),
+    "attention": ("LSTM + self-attention", {"k_trunc": None, "k_top": None}),
+    "attention-clip1": ("LSTM + self-attention, clip 1.0", {"k_trunc": None, "k_top": None} | CLIP1),
+    "tbptt-1": ("LSTM, TBPTT 1", {"k_trunc": 1, "k_top": 0}),
+    "tbptt-5": ("LSTM, TBPTT 5", {"k_trunc": 5, "k_top": 0}),
+    "tbptt-5-clip1": ("LSTM, TBPTT 5, clip 1.0", {"k_trunc": 5, "k_top": 0} | CLIP1),
+    "tbptt-10": ("LSTM, TBPTT 10", {"k_trunc": 10, "k_top": 0}),
+    "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}),
+    "tbptt-20-clip1": ("LSTM, TBPTT 20, clip 1.0", {"k_trunc": 20, "k_top": 0} | CLIP1),
+    "tbptt-150": ("LSTM, TBPTT 150", {"k_trunc": 150, "k_top": 0}),
+    "sab-1-1": ("SAB 1/1, relu", {"k_trunc": 1, "k_top": 1, "k_att": 1, "normalise": "relu"} | CLIP1),
+    "sab-1-5": ("SAB 1/5, one empty slot", {"k_trunc": 1, "k_top": 5, "k_att": 1} | ONE),
+    "sab-5-5": ("SAB 5/5", SAB5),
+    "sab-5-5-clip1": ("SAB 5/5, clip 1.0", SAB5 | CLIP1),
+    "sab-5-5-one": ("SAB 5/5, one empty slot", SAB5 | ONE),
+    "sab-5-5-att2": ("SAB 5/5, one empty slot, k_att 2", SAB5 | ONE | ATT2),
+    "sab-5-5-att2-clip1": ("SAB 5/5, clip 1.0, k_att 2", SAB5 | CLIP1 | ATT2),
+    "sab-10-10": ("SAB 10/10", SAB10),
+    "sab-10-10-one": ("SAB 10/10, one empty slot", SAB10 | ONE),
+    "sab-10-10-att2": ("SAB 10/10, one empty slot, k_att 2", SAB10 | ONE | ATT2),
+    "sab-10-10-att2-clip1": ("SAB 10/10, clip 1.0, k_att 2", SAB10 | CLIP1 | ATT2),
+    "sab-1-1-cell": ("SAB 1/1, paper's cell, our training", {"k_trunc": 1, "k_top": 1, "k_att": 1} | CELL),
+    "sab-1-5-cell": ("SAB 1/5, paper's cell, our training", {"k_trunc": 1, "k_top": 5, "k_att": 1} | CELL),
+    "sab-5-5-cell": ("SAB 5/5, paper's cell, our training", SAB5 | CELL | ATT2),
+    "sab-10-10-cell": ("SAB 10/10, paper's cell, our training", SAB10 | CELL | ATT2),
+    "sab-5-5-paper": ("SAB 5/5, paper's cell, release's training", SAB5 | PAPER),
+    "sab-5-5-paper-16": ("SAB 5/5, paper's cell, release's training, 16", SAB5 | PAPER | {"batch": 16}),
+    "sab-5-5-constant": ("SAB 5/5, no mental updates", SAB5 | CLIP1 | {"mental_updates": False}),
+    "sab-5-5-dense": ("SAB 5/5, dense forward", SAB5 | CLIP1 | {"dense_forward": True}),
+}
+
+ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense")
+COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
+BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16")                    # long: trained where --rows names them
+TRANSFER = (100, 200, 300, 400, 2000, 5000)                        # tested at these, trained at 100
+SHIPPED = {"copying-T100-sab": ("sab-5-5-clip1", 100), "copying-T100-bptt": ("bptt-clip1", 100),
+           "copying-T100-paper": ("sab-5-5-paper-16", 100), "copying-T300-sab": ("sab-5-5", 300)}
+QUICK = {"min_length": 2, "updates": 40, "batch": 8, "hidden": 16, "validate_every": 20,
+         "validation_sequences": 20}                               # --quick: shows that all works, learns nothing
+
+
+def cell(name, T, seed, quick=False):
+    """The Run of one row at one length. Raises ValueError for a row that is not in the table."""
+    if name not in ROWS:
+        raise ValueError(f"no row {name!r}: expected one of {', '.join(ROWS)}")
+    return Run(**EVERYWHERE | ROWS[name][1] | (QUICK if quick else {}) | {"T": T, "seed": seed})

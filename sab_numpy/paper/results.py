@@ -1,0 +1,159 @@
+"""What a run came to: one row of a CSV, and its learning curve beside it."""
+
+import ast
+import hashlib
+import json
+import os
+import shlex
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+
+from sab_numpy import __version__
+from sab_numpy.bench.cost_table import machine
+from sab_numpy.paper import recipes as table
+from sab_numpy.support import files
+from sab_numpy.tasks import stream, task
+from sab_numpy.training import checkpoints, evaluation
+from sab_numpy.training import loop as training
+from sab_numpy.training.run import MODEL, Run
+
+BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")      # they change no result of a recipe
+LEARNED = 0.999
+
+
+def recipe(run):
+    """What decides the outcome of a run but its seed: its fields that differ from the default.
+
+    A field that is added to Run later, at its default, leaves the recipe as it is. What a plain LSTM does not use is
+    left out.
+    """
+    unused = BOOKS + (() if run.k_top != 0 else tuple(set(MODEL) - {"k_trunc", "k_top"}))
+    found = {item.name: getattr(run, item.name) for item in fields(Run)
+             if item.name not in unused and getattr(run, item.name) != item.default}
+    if "empty_slots" in found and replace(run.config(), empty_slots=None).n_empty == run.empty_slots:
+        del found["empty_slots"]
+    return found
+
+
+def same(run, other):
+    """Whether two runs differ in their seeds at most."""
+    return recipe(run) == recipe(other)
+
+
+def row_name(run):
+    """The row of the table that `run` belongs to: the first whose recipe at this length it followed, or "other"."""
+    return next((name for name in table.ROWS if same(table.cell(name, run.T, run.seed), run)),
+                "other")
+
+
+def name_of(run):
+    """A name that no other run has, such as T100-5-5-5-3fa9c1-seed0 (k_trunc, k_top, k_att, the rest, the seed)."""
+    rest = hashlib.sha256(json.dumps(recipe(run), sort_keys=True).encode()).hexdigest()[:6]
+    ks = "-".join("none" if k is None else str(k) for k in (run.k_trunc, run.k_top, run.k_att))
+    return f"T{run.T}-{ks}-{rest}-seed{run.seed}"
+
+
+def command(run, out, backend="numpy"):
+    """The words of the command line that makes this run again."""
+    words = ["sab", "train", run.task]
+    usual = Run(task=run.task, T=run.T)
+    for item in fields(Run)[1:]:
+        value, flag = getattr(run, item.name), item.name.replace("_", "-")
+        if item.name == "T" or value != getattr(usual, item.name):
+            if item.type is bool:
+                words += [f"--no-{flag}" if item.default else f"--{flag}"]
+            else:
+                words += [f"--{flag}", "none" if value is None else str(value)]
+    return [*words, *([] if backend == "numpy" else ["--backend", backend]), "--out", out]
+
+
+def outcome(run, state):
+    """"finished", "diverged" (the next update is no longer a number) or "unfinished"."""
+    if training.finished(run, state):
+        return "finished"
+    try:
+        training.advance(run, run.config(), task(run.task), state)
+    except training.Diverged:
+        return "diverged"
+    return "unfinished"
+
+
+def first_learned(history):
+    """Updates and processor minutes to the first validation of at least 99.9 %; empty when there was none."""
+    for row in history:
+        if float(row["accuracy"]) >= LEARNED:
+            return {"updates_to_999": int(row["update"]),
+                    "cpu_minutes_to_999": round(float(row["cpu_seconds"]) / 60, 2)}
+    return {"updates_to_999": "", "cpu_minutes_to_999": ""}
+
+
+def result(folder, sequences=1024, backend="numpy"):
+    """The row of a run: its fields, and what its last parameters do on test sequences that no training ever used.
+
+    Raises ValueError when the run is neither finished nor diverged.
+    """
+    run, state = checkpoints.load_run(folder)
+    with np.errstate(over="ignore", invalid="ignore"):         # of a diverged run
+        status = outcome(run, state)
+        found = evaluation.measure(state.params, run.config(), task(run.task), run.T, sequences,
+                                   stream(run.seed, "test", run.T)) if status != "unfinished" else None
+    if status == "unfinished":
+        raise ValueError(f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
+                         f"--out {folder})")
+    path = os.path.join(folder, "history.csv")
+    history = files.read_rows(path) if os.path.exists(path) else []
+    made = shlex.join(command(run, f"runs/copying/{name_of(run)}", backend))
+    return ({"name": name_of(run)} | spelled(asdict(run))
+            | {"status": status, "updates_done": state.update, "test_sequences": sequences} | found
+            | first_learned(history)
+            | {"wall_seconds": round(state.seconds, 1), "cpu_seconds": round(state.cpu_seconds, 1),
+               "machine": machine(), "version": __version__, "command": made})
+
+
+def spelled(values):
+    """None as a word: an empty cell of a CSV means that the column is younger than the row."""
+    return {name: "none" if value is None else value for name, value in values.items()}
+
+
+def run_of(row):
+    """The Run that a row of the CSV tells of; a field that the row does not have keeps its default."""
+    def value(text):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return None if text == "none" else text
+    try:
+        return Run(**{item.name: value(row[item.name]) for item in fields(Run) if row.get(item.name, "")})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the row of {row.get('name')} is not one of a run: {error}") from None
+
+
+def read(path):
+    """[(Run, row), ...] of a CSV of runs; none when there is no file yet."""
+    return [(run_of(row), row) for row in files.read_rows(path)] if os.path.exists(path) else []
+
+
+def keep(folder, data, runs, backend="numpy"):
+    """Take in the run in `folder`: its row, its curve, and (unless it is there) a copy in `runs`. Returns the row.
+
+    backend: where it was trained; the test, at the end, is on the CPU.
+    None when the CSV has it already. Two processes may do this at the same time with different runs.
+    """
+    run, _ = checkpoints.load_run(folder)
+    path, name = os.path.join(data, "copying.csv"), name_of(run)
+    if any(row["name"] == name for _, row in read(path)):
+        return None
+    row = result(folder, backend=backend)
+    curves, own = os.path.join(data, "curves"), os.path.join(runs, name)
+    os.makedirs(curves, exist_ok=True)
+    for source, target in [("last.npz", os.path.join(own, "last.npz")),
+                           ("history.csv", os.path.join(own, "history.csv")),
+                           ("history.csv", os.path.join(curves, f"{name}.csv"))]:
+        source = os.path.join(folder, source)
+        if os.path.exists(source) and not (os.path.exists(target) and os.path.samefile(source, target)):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(source, "rb") as file:
+                files.write_atomic(target, file.read())
+    files.append_row(path, row)
+    return row

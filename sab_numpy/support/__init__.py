@@ -1,0 +1,1 @@
+"""Files, threads, progress: what every room above the core may use."""

@@ -1,0 +1,1 @@
+"""A training run: its options, its loop, its folder, how good it is."""
