@@ -35,8 +35,9 @@ def lstm_backward(params, dy, kept):
         grads["b_y"] += dy_t
         dh = dh + params["V_h"] @ dy_t
         dc = dc + dh * o / np.cosh(c_new) ** 2
-        dz = np.concatenate([dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g),
-                             dh * np.tanh(c_new) * o * (1 - o)])
+        dz = np.concatenate(
+            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * np.tanh(c_new) * o * (1 - o)]
+        )
         grads["W_x"] += np.outer(x_t, dz)
         grads["W_h"] += np.outer(h, dz)
         grads["b"] += dz
@@ -52,9 +53,12 @@ def truncated(params, x, dy, k_trunc, h, c):
     """
     k, ys, blocks = k_trunc or len(x), [], []
     for start in range(0, len(x), k):
-        y, kept, h, c = lstm(params, x[start:start + k], h, c)
+        y, kept, h, c = lstm(params, x[start : start + k], h, c)
         ys.append(y)
-        blocks.append(lstm_backward(params, dy[start:start + k], kept))
+        blocks.append(lstm_backward(params, dy[start : start + k], kept))
     total = {name: sum(block[name] for block in blocks) for name in ("W_x", "W_h", "b", "V_h", "b_y")}
-    return np.concatenate(ys), total | {"dx": np.concatenate([block["dx"] for block in blocks]),
-                                        "dh0": blocks[0]["dh0"], "dc0": blocks[0]["dc0"]}
+    return np.concatenate(ys), total | {
+        "dx": np.concatenate([block["dx"] for block in blocks]),
+        "dh0": blocks[0]["dh0"],
+        "dc0": blocks[0]["dc0"],
+    }

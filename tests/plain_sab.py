@@ -19,7 +19,7 @@ def select(cfg, a):
     """The slots that a read goes through, largest score first (lowest slot where equal); relu's threshold is last."""
     if cfg.k_top is None:
         return list(range(len(a)))
-    return sorted(range(len(a)), key=lambda n: (-a[n], n))[:cfg.k_top + (cfg.normalise == "relu")]
+    return sorted(range(len(a)), key=lambda n: (-a[n], n))[: cfg.k_top + (cfg.normalise == "relu")]
 
 
 def step(p, cfg, x, h, c, M, slots=None, constants=None):

@@ -12,20 +12,24 @@ from sab_numpy.core.config import NORMALISERS, SCORES
 COMPLEX_H, CENTRAL_H = 1e-30, 1e-4
 
 # what the recall reads x score x normaliser x mental updates, without what Config refuses or what makes no difference
-READS = [(read, score, normalise, mental)
-         for read, score, normalise, mental in product(("none", "sparse", "dense", "all"), SCORES, NORMALISERS, (True, False))
-         if not (normalise == "relu" and read in ("dense", "all")) and not (read == "none" and not mental)]
+READS = [
+    (read, score, normalise, mental)
+    for read, score, normalise, mental in product(
+        ("none", "sparse", "dense", "all"), SCORES, NORMALISERS, (True, False)
+    )
+    if not (normalise == "relu" and read in ("dense", "all")) and not (read == "none" and not mental)
+]
 SETTINGS = [(*read, cut) for read in READS for cut in (False, True)]
 
 
 class Problem(NamedTuple):
     cfg: Any
     params: dict
-    x: Any                      # (T, B, D) floats or (T, B) symbols
-    state: Any                  # a State, or None
-    cotangent: Any              # (T, B, O), zero where no loss is
-    checkpoint: Any             # as forward takes it
-    chunk: int                  # steps whose products are made at once
+    x: Any  # (T, B, D) floats or (T, B) symbols
+    state: Any  # a State, or None
+    cotangent: Any  # (T, B, O), zero where no loss is
+    checkpoint: Any  # as forward takes it
+    chunk: int  # steps whose products are made at once
 
 
 def draw(seed, read, score, normalise, mental, cut, steps=(5, 7, 7, 8), **others):
@@ -33,22 +37,41 @@ def draw(seed, read, score, normalise, mental, cut, steps=(5, 7, 7, 8), **others
     rng = np.random.default_rng([seed, 1 + ("none", "sparse", "dense", "all").index(read), len(score), cut])
     D, H, O, B = (int(rng.integers(*between)) for between in ((1, 3), (2, 4), (1, 3), (1, 4)))
     T, k_att = int(rng.choice(steps)), int(rng.choice([1, 2, 2, 3]))
-    cfg = sab.Config(D, H, O, **{
-        "k_trunc": int(rng.choice([1, 2, 3, 3, 4])) if cut else None, "k_att": k_att,
-        "k_top": {"none": 0, "all": None}.get(read, int(rng.integers(1, 4))),
-        "score": score, "normalise": normalise, "mental_updates": mental, "dense_forward": read == "dense",
-        "empty_slots": [None, None, 1, 2, 5][rng.integers(5)], **others})
-    params = {name: value + 0.5 * rng.standard_normal(value.shape)
-              for name, value in sab.init_params(cfg, rng).items()}
+    cfg = sab.Config(
+        D,
+        H,
+        O,
+        **{
+            "k_trunc": int(rng.choice([1, 2, 3, 3, 4])) if cut else None,
+            "k_att": k_att,
+            "k_top": {"none": 0, "all": None}.get(read, int(rng.integers(1, 4))),
+            "score": score,
+            "normalise": normalise,
+            "mental_updates": mental,
+            "dense_forward": read == "dense",
+            "empty_slots": [None, None, 1, 2, 5][rng.integers(5)],
+            **others,
+        },
+    )
+    params = {name: value + 0.5 * rng.standard_normal(value.shape) for name, value in sab.init_params(cfg, rng).items()}
     x = rng.standard_normal((T, B, D)) if rng.random() < 0.7 else rng.integers(0, D, (T, B))
     state = sab.State(*rng.standard_normal((2, B, H)), rng.standard_normal((int(rng.integers(1, 5)), B, H)))
     cotangent = rng.standard_normal((T, B, cfg.n_out))
-    cotangent *= {"every step": np.ones((T, B, 1)), "a mask": rng.random((T, B, 1)) < 0.5,
-                  "the last step": (np.arange(T) == T - 1)[:, None, None]}[
-                      rng.choice(["every step", "a mask", "the last step"])]
-    cotangent[-2, 0] = 1 + rng.random(cfg.n_out)                             # never no loss at all
-    return Problem(cfg, params, x, state if rng.random() < 0.4 else None, cotangent,
-                   rng.choice([None, "blocks"]), int(rng.choice([2, 3, 4, 32])))
+    cotangent *= {
+        "every step": np.ones((T, B, 1)),
+        "a mask": rng.random((T, B, 1)) < 0.5,
+        "the last step": (np.arange(T) == T - 1)[:, None, None],
+    }[rng.choice(["every step", "a mask", "the last step"])]
+    cotangent[-2, 0] = 1 + rng.random(cfg.n_out)  # never no loss at all
+    return Problem(
+        cfg,
+        params,
+        x,
+        state if rng.random() < 0.4 else None,
+        cotangent,
+        rng.choice([None, "blocks"]),
+        int(rng.choice([2, 3, 4, 32])),
+    )
 
 
 class Model:
@@ -70,11 +93,13 @@ class Model:
 
     def numeric(self, p, tape, derivative):
         """The derivative of the replay of `tape` by every entry of places(p)."""
+
         def loss(moved):
             params = {name: moved[name] for name in p.params}
             state = p.state and p.state._replace(h=moved["dh0"], c=moved["dc0"])
             y, _ = self.forward(params, moved.get("dx", p.x), p.cfg, frozen=tape, state=state)
             return (y * p.cotangent).sum()
+
         return derivative(loss, places(p))
 
 
@@ -123,5 +148,7 @@ def worst_error(found, expected):
     assert found.keys() == expected.keys()
     largest = max(np.abs(n).max() for n in expected.values())
     assert largest > 0 and all(found[name].shape == n.shape for name, n in expected.items())
-    return max((float(np.abs(found[name] - n).max() / max(np.abs(n).max(), 1e-3 * largest)), name)
-               for name, n in expected.items())
+    return max(
+        (float(np.abs(found[name] - n).max() / max(np.abs(n).max(), 1e-3 * largest)), name)
+        for name, n in expected.items()
+    )

@@ -33,15 +33,20 @@ def test_the_arrays_decide():
 def test_a_subclass_of_numpys_array_is_numpys():
     class Mine(np.ndarray):
         pass
+
     assert backend.namespace(np.ones(3).view(Mine)) is np
 
 
-@pytest.mark.parametrize("arrays, said", [
-    ((np.ones(3), fakecupy.ones(3)), "fakecupy and numpy"),
-    (([1.0, 2.0],), "builtins.list"),
-    ((np.ones(3), None), "builtins.NoneType"),
-    ((pytest,), "module"),
-], ids=["both", "list", "None", "module"])
+@pytest.mark.parametrize(
+    "arrays, said",
+    [
+        ((np.ones(3), fakecupy.ones(3)), "fakecupy and numpy"),
+        (([1.0, 2.0],), "builtins.list"),
+        ((np.ones(3), None), "builtins.NoneType"),
+        ((pytest,), "module"),
+    ],
+    ids=["both", "list", "None", "module"],
+)
 def test_other_things_than_arrays_of_one_kind_are_refused(arrays, said):
     with pytest.raises(ValueError, match=said) as error:
         backend.namespace(*arrays)
@@ -79,11 +84,15 @@ def _no_driver():
     raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected\nand more lines")
 
 
-@pytest.mark.parametrize("module, count, said", [
-    (None, None, "cannot be imported"),
-    (fakecupy, lambda: 0, "CuPy finds none"),
-    (fakecupy, _no_driver, "cudaErrorNoDevice: no CUDA-capable device is detected"),
-], ids=["no CuPy", "no device", "no driver"])
+@pytest.mark.parametrize(
+    "module, count, said",
+    [
+        (None, None, "cannot be imported"),
+        (fakecupy, lambda: 0, "CuPy finds none"),
+        (fakecupy, _no_driver, "cudaErrorNoDevice: no CUDA-capable device is detected"),
+    ],
+    ids=["no CuPy", "no device", "no driver"],
+)
 def test_a_missing_gpu_is_one_line_that_says_what_to_install(monkeypatch, module, count, said):
     monkeypatch.setitem(sys.modules, "cupy", module)
     if count is not None:
@@ -109,7 +118,7 @@ def test_importing_the_package_does_not_import_cupy():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 def test_the_fused_gates_are_the_plain_gates_also_in_place(dtype):
     rng, B, H = np.random.default_rng(0), 3, 5
-    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)            # noqa: E731
+    draw = lambda *shape: rng.standard_normal(shape).astype(dtype)  # noqa: E731
     half = lstm.gate_column(np, lstm.HALF, dtype)
     z, c_prev, dh, dc = draw(4, B, H), draw(B, H), draw(B, H), draw(B, H)
     plain = {"z": z.copy(), "c": draw(B, H), "tanh_c": draw(B, H), "h_hat": draw(B, H), "dc": dc.copy(), "dz": 0 * z}
@@ -117,10 +126,12 @@ def test_the_fused_gates_are_the_plain_gates_also_in_place(dtype):
     lstm.lstm_step(np, plain["z"], half, 1 - half, c_prev, plain["c"], plain["tanh_c"], plain["h_hat"])
     lstm.lstm_step_backward(np, dh, plain["dc"], plain["z"], c_prev, plain["tanh_c"], plain["dz"], np.empty_like(z))
     c_there = fakecupy.asarray(c_prev)
-    backend.gate_kernel(fakecupy, "forward")(*fused["z"], c_there, *fused["z"], fused["c"], fused["tanh_c"],
-                                             fused["h_hat"])
-    backend.gate_kernel(fakecupy, "backward")(fakecupy.asarray(dh), fused["dc"], *fused["z"], c_there,
-                                              fused["tanh_c"], *fused["dz"], fused["dc"])
+    backend.gate_kernel(fakecupy, "forward")(
+        *fused["z"], c_there, *fused["z"], fused["c"], fused["tanh_c"], fused["h_hat"]
+    )
+    backend.gate_kernel(fakecupy, "backward")(
+        fakecupy.asarray(dh), fused["dc"], *fused["z"], c_there, fused["tanh_c"], *fused["dz"], fused["dc"]
+    )
     for name, value in plain.items():
         assert np.abs(fused[name].get() - value).max() <= 4 * np.finfo(dtype).eps * np.abs(value).max(), name
 
@@ -139,14 +150,18 @@ def test_every_line_of_a_kernel_is_needed(direction):
         return np.array([array.get() for array in there])
 
     right = results(text)
-    faults = [";".join(lines[:k] + lines[k + 1:]) for k in range(len(lines))]
+    faults = [";".join(lines[:k] + lines[k + 1 :]) for k in range(len(lines))]
     faults += [text.replace("gi", "gx").replace("gf", "gi").replace("gx", "gf")] * (direction == "backward")
     assert all(np.abs(results(fault) - right).max() > 1e-3 for fault in faults)
 
 
 COMMANDS = {
-    "demo": ["--tiny", "--out", "here"], "train": ["copying", "--out", "here"], "evaluate": ["here"],
-    "sample": ["copying-T100-sab"], "gradcheck": [], "reproduce": ["copying", "--quick", "--data", "here"],
+    "demo": ["--tiny", "--out", "here"],
+    "train": ["copying", "--out", "here"],
+    "evaluate": ["here"],
+    "sample": ["copying-T100-sab"],
+    "gradcheck": [],
+    "reproduce": ["copying", "--quick", "--data", "here"],
     "bench": ["--quick", "--csv", "here.csv"],
 }
 
@@ -168,7 +183,7 @@ def test_a_command_says_the_same_on_either_backend(words, cupy, capsys, monkeypa
     for name in ("numpy", "cupy"):
         with watch():
             assert main([*words, "--backend", name]) == 0
-        assert bool(moved) == (name == "cupy")                  # it really ran there
+        assert bool(moved) == (name == "cupy")  # it really ran there
         said.append([line.split() for line in capsys.readouterr().out.splitlines()])
     here, there = said
     assert [line[0] for line in here] == [line[0] for line in there]

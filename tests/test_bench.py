@@ -27,12 +27,12 @@ def multiplications(cfg, steps, B):
     if cfg.k_top == 0:
         return forward, backward
     forward += steps * B * H * O
-    backward += steps * 2 * B * H * O + steps * B * H * H              # V_s, s; W_q of every step
+    backward += steps * 2 * B * H * O + steps * B * H * H  # V_s, s; W_q of every step
     for t in range(steps):
         n = t // cfg.k_att
         K = n if cfg.k_top is None else min(n, cfg.k_top)
-        forward += B * H * (H + n + K) if K else 0                     # query, scores, summary
-        backward += B * H * (H + 4 * K) if K else 0                    # dquery W_q^T; dw, dquery, the recalled twice
+        forward += B * H * (H + n + K) if K else 0  # query, scores, summary
+        backward += B * H * (H + 4 * K) if K else 0  # dquery W_q^T; dw, dquery, the recalled twice
     return forward, backward
 
 
@@ -46,6 +46,7 @@ def test_the_floor_does_the_products_of_the_equations_and_no_others(model, monke
         result = real(a, b, out=out)
         done[0] += result.size * a.shape[-1]
         return result
+
     monkeypatch.setattr(np, "matmul", counted)
     found = []
     for part in (floor.forward, floor.backward):
@@ -61,10 +62,10 @@ def test_every_recall_of_the_constructed_model_goes_to_the_input():
     contestants.remind_of_the_input(params, cfg.n_hidden)
     y, tape = sab.forward(params, x, cfg)
     inputs = set(range(tape.n_given, tape.n_given + copying.WIDTH // cfg.k_att))
-    assert all(set(row) == inputs for row in tape.slots[copying.WIDTH + 1:].reshape(-1, cfg.k_top))
+    assert all(set(row) == inputs for row in tape.slots[copying.WIDTH + 1 :].reshape(-1, cfg.k_top))
     _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
     walk = measure.walk(tape, dy)
-    assert walk["blocks_visited"] == 3 and walk["blocks"] == 16        # the last, and the two of the input
+    assert walk["blocks_visited"] == 3 and walk["blocks"] == 16  # the last, and the two of the input
     assert walk["steps_walked"] == credit.count(tape, dy).steps < 15
 
 
@@ -103,7 +104,7 @@ def test_a_ratio_is_the_median_of_the_rounds():
 
 def test_growth_finds_the_exponent():
     rows = [{"model": "SAB", "T": T, "steps": T + 20, "B": 4, "H": 8, "step_ms": (T + 20) ** 1.5} for T in (180, 80)]
-    line, = growth(rows)
+    (line,) = growth(rows)
     assert line["exponent"] == pytest.approx(1.5) and (line["from"], line["to"]) == (80, 180)
 
 
@@ -125,13 +126,24 @@ def test_bench_prints_json_and_the_csv_keeps_one_row_a_setting(tmp_path, capsys)
 
 def test_another_setting_keeps_the_rows_that_are_there(tmp_path):
     path = str(tmp_path / "cost.csv")
-    row = {"what": "speed", "model": "SAB", "T": 3, "B": 2, "H": 4, "threads": 1, "backend": "numpy",
-           "checkpoint": "none", "step_ms": 1.0}
+    row = {
+        "what": "speed",
+        "model": "SAB",
+        "T": 3,
+        "B": 2,
+        "H": 4,
+        "threads": 1,
+        "backend": "numpy",
+        "checkpoint": "none",
+        "step_ms": 1.0,
+    }
     update_csv(path, [row])
     update_csv(path, [row | {"threads": 2, "step_ms": 2.0, "peak_mb": 7}])
     update_csv(path, [row | {"step_ms": 3.0}])
-    assert [(r["threads"], r["step_ms"], r["peak_mb"]) for r in files.read_rows(path)] == [("1", "3.0", ""),
-                                                                                          ("2", "2.0", "7")]
+    assert [(r["threads"], r["step_ms"], r["peak_mb"]) for r in files.read_rows(path)] == [
+        ("1", "3.0", ""),
+        ("2", "2.0", "7"),
+    ]
 
 
 def test_the_table_has_a_column_where_a_row_has_a_value():
@@ -145,18 +157,21 @@ def test_the_other_measurements_print_a_table(what, capsys):
     assert "steps walked" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["--threads", "100000"], "--threads must be between 1 and"),
-    (["--T", "0"], "--T must be a whole number"),
-    (["--H", "1"], "--H must be a whole number of at least 2"),
-    (["--rounds", "0"], "--rounds must be"),
-    (["visits"], "belong together"),
-    (["--trained", "x.npz"], "belong together"),
-    (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
-    (["long", "--peers"], "--peers compares speed"),
-    (["sparse", "--models", "LSTM"], "measures SAB alone"),
-    (["--csv", os.path.join("no", "such", "folder.csv")], "no such folder"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--threads", "100000"], "--threads must be between 1 and"),
+        (["--T", "0"], "--T must be a whole number"),
+        (["--H", "1"], "--H must be a whole number of at least 2"),
+        (["--rounds", "0"], "--rounds must be"),
+        (["visits"], "belong together"),
+        (["--trained", "x.npz"], "belong together"),
+        (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
+        (["long", "--peers"], "--peers compares speed"),
+        (["sparse", "--models", "LSTM"], "measures SAB alone"),
+        (["--csv", os.path.join("no", "such", "folder.csv")], "no such folder"),
+    ],
+)
 def test_mistakes_end_in_one_line(arguments, message, capsys):
     assert cli.main(["bench", *TINY, *arguments]) == 2
     error = capsys.readouterr().err.splitlines()
@@ -169,6 +184,7 @@ def test_threads_and_cores_are_set_before_numpy_loads(monkeypatch):
     def fake(command, input, env, **others):
         seen.update(env=env, spec=json.loads(input))
         return type("Done", (), {"returncode": 0, "stdout": "[]", "stderr": ""})
+
     monkeypatch.setattr(bench.subprocess, "run", fake)
     bench.start(dict(measure="speed", threads=2))
     assert [seen["env"][f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS")] == ["2", "2", "1"]

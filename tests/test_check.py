@@ -16,15 +16,20 @@ T, B, D, H, CUT = 8, 3, 2, 4, 3
 def make_rnn():
     """A vanilla RNN with credit cut every CUT steps: f(p, stop), params, backward(p, cut, bug)."""
     rng = np.random.default_rng(1)
-    params = {"x": rng.standard_normal((T, B, D)), "W": rng.standard_normal((D, H)), "U": rng.standard_normal((H, H)),
-              "b": rng.standard_normal(H), "v": rng.standard_normal(H)}
+    params = {
+        "x": rng.standard_normal((T, B, D)),
+        "W": rng.standard_normal((D, H)),
+        "U": rng.standard_normal((H, H)),
+        "b": rng.standard_normal(H),
+        "v": rng.standard_normal(H),
+    }
     weight = rng.standard_normal((T, B))
 
     def f(p, stop=stop):
         h, total = np.zeros((B, H)), 0.0
         for t in range(T):
             h = stop(f"h before {t}", h) if t and t % CUT == 0 else h
-            h = np.tanh(p["x"][t] @ p["W"] + h @ p["U"] + p["b"])              # (B, H)
+            h = np.tanh(p["x"][t] @ p["W"] + h @ p["U"] + p["b"])  # (B, H)
             total = total + (weight[t] * (h @ p["v"])).sum()
         return total
 
@@ -69,14 +74,17 @@ def test_truncation_bites_so_without_the_stops_the_same_gradient_is_wrong():
     assert report.verdict == FAIL and report.worst > 1e-2
 
 
-@pytest.mark.parametrize("options, words", [
-    (dict(cut=100), "credit passes every stop"),
-    (dict(cut=2), "no constant ratio"),
-    (dict(bug="old state"), "no constant ratio"),
-    (dict(bug="new state"), "no constant ratio"),
-    (dict(bug="U for U.T"), "no constant ratio"),
-    (dict(bug="= for +="), "no constant ratio"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(cut=100), "credit passes every stop"),
+        (dict(cut=2), "no constant ratio"),
+        (dict(bug="old state"), "no constant ratio"),
+        (dict(bug="new state"), "no constant ratio"),
+        (dict(bug="U for U.T"), "no constant ratio"),
+        (dict(bug="= for +="), "no constant ratio"),
+    ],
+)
 @pytest.mark.parametrize("method", ["complex", "central"])
 def test_bugs_inside_a_backward_are_found(options, words, method):
     f, params, backward = make_rnn()
@@ -90,27 +98,34 @@ def test_bugs_inside_a_backward_are_found(options, words, method):
 def test_one_stop_let_through_is_named():
     f, params, backward = make_rnn()
 
-    def leaky(p):                                              # credit passes the cut before step 6, not before step 3
+    def leaky(p):  # credit passes the cut before step 6, not before step 3
         full, late = backward(p, cut=100), backward(p)
         return changed(late, "x", lambda dx: np.concatenate([late["x"][:3], full["x"][3:]]))
 
     assert "credit passes stop 'h before 6'" in row_of(check(f, params, leaky), "x").note
 
 
-@pytest.mark.parametrize("name, change, words", [
-    ("W", np.negative, "the sign is flipped"),
-    ("U", lambda a: 2 * a, "counted twice"),
-    ("b", lambda a: a / B, "divided by B once too often"),
-    ("b", lambda a: a * T, "a division by T is missing"),
-    ("W", lambda a: a / (B * T), "divided by B T once too often"),
-    ("U", np.transpose, "transposed"),
-    ("v", np.zeros_like, "never added"),
-    ("U", lambda a: np.roll(a, 1, 1), "off by one along axis 1"),
-    ("x", lambda a: a[::-1], "backwards along axis 0"),
-    ("x", lambda a: a * (np.arange(T) >= CUT)[:, None, None], "only at 0 to 2 of axis 0 (before a cut?): it is zero"),
-    ("U", lambda a: a + 0.01 * np.eye(H)[2] * a, "only at 2 of axis 1: scaled by 1.01"),
-    ("b", lambda a: np.where(np.arange(H) == 1, np.nan, a), "not finite"),
-])
+@pytest.mark.parametrize(
+    "name, change, words",
+    [
+        ("W", np.negative, "the sign is flipped"),
+        ("U", lambda a: 2 * a, "counted twice"),
+        ("b", lambda a: a / B, "divided by B once too often"),
+        ("b", lambda a: a * T, "a division by T is missing"),
+        ("W", lambda a: a / (B * T), "divided by B T once too often"),
+        ("U", np.transpose, "transposed"),
+        ("v", np.zeros_like, "never added"),
+        ("U", lambda a: np.roll(a, 1, 1), "off by one along axis 1"),
+        ("x", lambda a: a[::-1], "backwards along axis 0"),
+        (
+            "x",
+            lambda a: a * (np.arange(T) >= CUT)[:, None, None],
+            "only at 0 to 2 of axis 0 (before a cut?): it is zero",
+        ),
+        ("U", lambda a: a + 0.01 * np.eye(H)[2] * a, "only at 2 of axis 1: scaled by 1.01"),
+        ("b", lambda a: np.where(np.arange(H) == 1, np.nan, a), "not finite"),
+    ],
+)
 @pytest.mark.parametrize("method", ["complex", "central"])
 def test_the_likely_cause_is_named(name, change, words, method):
     f, params, backward = make_rnn()
@@ -119,10 +134,13 @@ def test_the_likely_cause_is_named(name, change, words, method):
     assert words in row_of(report, name).note, report
 
 
-@pytest.mark.parametrize("bug, words", [
-    (lambda i, f, g, o: (i, f, -g, o), "the sign is flipped"),
-    (lambda i, f, g, o: (i, f, i, o), "the values of gate i stand here"),
-])
+@pytest.mark.parametrize(
+    "bug, words",
+    [
+        (lambda i, f, g, o: (i, f, -g, o), "the sign is flipped"),
+        (lambda i, f, g, o: (i, f, i, o), "the values of gate i stand here"),
+    ],
+)
 def test_a_wrong_gate_is_named(bug, words):
     rng = np.random.default_rng(2)
     params, weight = {"W": rng.standard_normal((3, 20)), "b": rng.standard_normal(20)}, rng.standard_normal((3, 20))
@@ -132,8 +150,9 @@ def test_a_wrong_gate_is_named(bug, words):
         wrong = {"W": right, "b": right.sum(0)}
         return {name: np.concatenate(bug(*np.split(value, 4, -1)), -1) for name, value in wrong.items()}
 
-    report = check(lambda p: (weight * np.tanh(p["W"] + p["b"])).sum(), params, gradient,
-                   gates={"W": "ifgo", "b": "ifgo"})
+    report = check(
+        lambda p: (weight * np.tanh(p["W"] + p["b"])).sum(), params, gradient, gates={"W": "ifgo", "b": "ifgo"}
+    )
     assert {row.name for row in report.rows if row.verdict == FAIL} == {"W.g", "b.g"}
     assert words in row_of(report, "W.g").note and "only gate g is wrong" in report.notes
 
@@ -172,7 +191,7 @@ def test_a_right_gradient_at_a_kink_is_not_called_wrong(slope_at_zero, method):
     dz = weight * np.where(z == 0, slope_at_zero, z > 0)
     report = check(lambda p: (weight * np.maximum(p["z"], 0)).sum(), {"z": z}, {"z": dz}, method=method)
     assert report.verdict == PASS
-    assert slope_at_zero == 0.5 or "kink at [" in report.rows[0].note    # halfway, a central difference agrees
+    assert slope_at_zero == 0.5 or "kink at [" in report.rows[0].note  # halfway, a central difference agrees
 
 
 @pytest.mark.parametrize("wrong", [(0, 0), (2, 3)])
@@ -188,7 +207,7 @@ def test_a_wrong_gradient_at_a_kink_is_still_wrong(wrong):
 
 def top_2(p):
     """The sum of the squares of the two largest scores: which two is a choice."""
-    chosen = choose("top 2", np.argsort(-p["scores"].real, -1)[:, :2])         # (B, 2)
+    chosen = choose("top 2", np.argsort(-p["scores"].real, -1)[:, :2])  # (B, 2)
     return (np.take_along_axis(p["scores"], chosen, -1) ** 2).sum()
 
 
@@ -222,6 +241,7 @@ def test_a_network_with_60000_relus_raises_no_false_alarm():
         h = np.maximum(x @ p["W"], 0)
         d = np.sign(h @ p["v"]) / 200
         return {"v": h.T @ d, "W": x.T @ (d @ p["v"].T * (h > 0))}
+
     assert check(f, params, backward).ok
     assert check(f, params, lambda p: changed(backward(p), "W", lambda a: 1.001 * a)).verdict == FAIL
 
@@ -238,14 +258,17 @@ def test_tiny_and_huge_parameters_are_checked(size, scaled):
 # --- what f and the backward may be --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("f, words", [
-    (lambda p: np.linalg.norm(p["w"]), "suspects: abs, norm"),
-    (lambda p: np.sqrt(sum(float(v) ** 2 for v in p["w"])), "suspects: abs, norm"),
-    (lambda p: np.sqrt((np.abs(p["w"]) ** 2).sum() + 0j * p["w"][0]), "disagree"),
-])
+@pytest.mark.parametrize(
+    "f, words",
+    [
+        (lambda p: np.linalg.norm(p["w"]), "suspects: abs, norm"),
+        (lambda p: np.sqrt(sum(float(v) ** 2 for v in p["w"])), "suspects: abs, norm"),
+        (lambda p: np.sqrt((np.abs(p["w"]) ** 2).sum() + 0j * p["w"][0]), "disagree"),
+    ],
+)
 def test_where_the_complex_step_fails_the_suspects_are_named_and_central_differences_take_over(f, words):
     w = np.random.default_rng(5).standard_normal(7)
-    real = lambda p: np.real_if_close(f(p)) if np.isrealobj(p["w"]) else f(p)          # noqa: E731
+    real = lambda p: np.real_if_close(f(p)) if np.isrealobj(p["w"]) else f(p)  # noqa: E731
     report = check(real, {"w": w}, {"w": w / np.linalg.norm(w)})
     assert report.ok and report.method.startswith("central") and words in report.notes[0]
     with pytest.raises(ValueError, match="use method='central'"):
@@ -257,6 +280,7 @@ def test_a_float_buffer_is_a_suspect():
         buffer = np.zeros(3)
         buffer[:] = p["w"] ** 2
         return buffer.sum()
+
     report = check(f, {"w": np.arange(3.0)}, {"w": 2 * np.arange(3.0)})
     assert report.ok and "float buffer" in report.notes[0]
 
@@ -283,18 +307,24 @@ def test_a_function_that_computes_in_float32_is_refused_rather_than_judged():
 
 def test_a_row_that_is_too_small_to_judge_says_so():
     params = {"w": np.arange(1.0, 4), "tiny": np.arange(1.0, 3)}
-    report = check(lambda p: (p["w"] ** 2).sum() + 1e-20 * p["tiny"].sum(), params,
-                   {"w": 2 * params["w"], "tiny": np.full(2, 7e-20)})
+    report = check(
+        lambda p: (p["w"] ** 2).sum() + 1e-20 * p["tiny"].sum(),
+        params,
+        {"w": 2 * params["w"], "tiny": np.full(2, 7e-20)},
+    )
     assert [row.note for row in report.rows] == ["", "too small beside the largest tensor's to be told from zero"]
 
 
-@pytest.mark.parametrize("f, grads, words", [
-    (lambda p: (p["w"].sum(), p["w"]), {"w": np.ones(3)}, "f must return one number, found tuple"),
-    (lambda p: None, {"w": np.ones(3)}, "f must return one number, found NoneType"),
-    (lambda p: p["w"], {"w": np.ones(3)}, r"f must return one number, found ndarray of shape \(3,\)"),
-    (lambda p: p["w"].sum(), None, "grads must be a dict like params"),
-    (lambda p: p["w"].sum(), lambda p: None, r"grads\(params\) must give a dict"),
-])
+@pytest.mark.parametrize(
+    "f, grads, words",
+    [
+        (lambda p: (p["w"].sum(), p["w"]), {"w": np.ones(3)}, "f must return one number, found tuple"),
+        (lambda p: None, {"w": np.ones(3)}, "f must return one number, found NoneType"),
+        (lambda p: p["w"], {"w": np.ones(3)}, r"f must return one number, found ndarray of shape \(3,\)"),
+        (lambda p: p["w"].sum(), None, "grads must be a dict like params"),
+        (lambda p: p["w"].sum(), lambda p: None, r"grads\(params\) must give a dict"),
+    ],
+)
 def test_what_is_no_number_and_no_dict_is_refused(f, grads, words):
     with pytest.raises(ValueError, match=words):
         check(f, {"w": np.arange(3.0)}, grads)
@@ -306,21 +336,22 @@ def test_float32_gradients_are_checked_against_float64_numbers():
     report = check(f, params, single)
     assert report.ok and report.tolerance == 1e-4 and report.worst > 1e-10
     assert check(f, params, changed(single, "U", lambda a: a * np.float32(1.01))).verdict == FAIL
-    mixed = {**backward(params), "W": single["W"]}             # each tensor is held to its own precision
+    mixed = {**backward(params), "W": single["W"]}  # each tensor is held to its own precision
     assert check(f, params, changed(mixed, "U", lambda a: a * (1 + 1e-6))).verdict == FAIL
 
 
 def test_a_value_too_uncertain_to_judge_is_unresolved():
     w = np.array([0.3, 0.4])
-    noisy = lambda p: 1e14 + (np.abs(p["w"]) ** 2).sum()                               # noqa: E731
+    noisy = lambda p: 1e14 + (np.abs(p["w"]) ** 2).sum()  # noqa: E731
     report = check(noisy, {"w": w}, {"w": 2.002 * w})
     assert report.verdict == UNRESOLVED and not report.ok
 
 
 def test_a_gradient_of_nothing_but_rounding_is_not_called_wrong():
-    def f(p):                                                  # the sum of a softmax is 1, whatever p
+    def f(p):  # the sum of a softmax is 1, whatever p
         e = np.exp(p["a"] - p["a"].real.max())
         return (e / e.sum()).sum()
+
     w = np.exp(np.array([0.3, -1.0, 2.0])) / np.exp(np.array([0.3, -1.0, 2.0])).sum()
     report = check(f, {"a": np.array([0.3, -1.0, 2.0])}, {"a": w * (1.0 - w.sum()) + 1e-17})
     assert report.verdict in (PASS, UNRESOLVED)
@@ -328,7 +359,7 @@ def test_a_gradient_of_nothing_but_rounding_is_not_called_wrong():
 
 def test_a_backward_that_remembers_or_spoils_its_input_is_reported():
     f, params, backward = make_rnn()
-    kept = {name: 0.0 for name in params}
+    kept = dict.fromkeys(params, 0.0)
 
     def remembers(p):
         for name, value in backward(p).items():
@@ -349,7 +380,7 @@ def test_an_f_that_draws_or_spoils_is_reported_and_a_stopped_draw_is_fine():
     rng = np.random.default_rng(6)
     w = {"w": np.ones(3)}
     assert "two values" in check(lambda p: (p["w"] * rng.standard_normal(3)).sum(), w, w).problems[0]
-    dropped = lambda p: (p["w"] ** 2 * stop("mask", rng.integers(0, 2, 3))).sum()      # noqa: E731
+    dropped = lambda p: (p["w"] ** 2 * stop("mask", rng.integers(0, 2, 3))).sum()  # noqa: E731
     with record() as tape:
         dropped(w)
     assert check(dropped, w, {"w": 2.0 * tape["mask"]}, tape).ok
@@ -357,29 +388,39 @@ def test_an_f_that_draws_or_spoils_is_reported_and_a_stopped_draw_is_fine():
     def spoils(p):
         p["w"] += 1
         return (p["w"] ** 2).sum()
+
     assert "changes params['w']" in check(spoils, w, {"w": 4 * np.ones(3)}).problems[0]
     assert (w["w"] == 1).all()
 
 
-@pytest.mark.parametrize("params, grads, words", [
-    ({"w": np.ones(2)}, {}, "only params has 'w'"),
-    ({"w": np.ones(2)}, {"w": np.ones(2), "b": 1.0}, "only grads has 'b'"),
-    ({"w": np.ones((2, 3))}, {"w": np.ones((3, 2))}, "transposed"),
-    ({"w": np.ones(2, int)}, {"w": np.ones(2)}, "floating-point"),
-    ({"w": np.array([1, np.nan])}, {"w": np.ones(2)}, "finite"),
-    ({"w": np.ones(2)}, {"w": np.ones(2, complex)}, "float32 or float64, found complex128"),
-    ({"w": np.ones((0, 3))}, {"w": np.ones((0, 3))}, "found none"),
-])
+@pytest.mark.parametrize(
+    "params, grads, words",
+    [
+        ({"w": np.ones(2)}, {}, "only params has 'w'"),
+        ({"w": np.ones(2)}, {"w": np.ones(2), "b": 1.0}, "only grads has 'b'"),
+        ({"w": np.ones((2, 3))}, {"w": np.ones((3, 2))}, "transposed"),
+        ({"w": np.ones(2, int)}, {"w": np.ones(2)}, "floating-point"),
+        ({"w": np.array([1, np.nan])}, {"w": np.ones(2)}, "finite"),
+        ({"w": np.ones(2)}, {"w": np.ones(2, complex)}, "float32 or float64, found complex128"),
+        ({"w": np.ones((0, 3))}, {"w": np.ones((0, 3))}, "found none"),
+    ],
+)
 def test_names_shapes_and_values_are_refused_in_one_line(params, grads, words):
     with pytest.raises(ValueError, match=words) as caught:
         check(lambda p: p["w"].sum(), params, grads)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options, words", [
-    (dict(method="forward"), "method must be"), (dict(directions=0), "at least 1"), (dict(tolerance=0.0), "above 0"),
-    (dict(gates={"w": "abc"}), "divides by 3"), (dict(gates={"z": "ab"}), "must be a parameter"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (dict(method="forward"), "method must be"),
+        (dict(directions=0), "at least 1"),
+        (dict(tolerance=0.0), "above 0"),
+        (dict(gates={"w": "abc"}), "divides by 3"),
+        (dict(gates={"z": "ab"}), "must be a parameter"),
+    ],
+)
 def test_options_are_refused_in_one_line(options, words):
     with pytest.raises(ValueError, match=words):
         check(lambda p: p["w"].sum(), {"w": np.ones(2)}, {"w": np.ones(2)}, **options)
@@ -412,15 +453,16 @@ def test_the_report_is_a_table_json_and_csv_that_say_how_to_repeat_it():
 def test_scipy_agrees():
     from scipy.optimize import approx_fprime, check_grad
     from scipy.optimize._numdiff import approx_derivative
+
     f, params, backward = make_rnn()
-    flat = lambda u: f({**params, "U": u.reshape(H, H)}, lambda name, value: value)    # noqa: E731
+    flat = lambda u: f({**params, "U": u.reshape(H, H)}, lambda name, value: value)  # noqa: E731
     full = lambda u: backward({**params, "U": u.reshape(H, H)}, cut=100)["U"].ravel()  # noqa: E731
     U = params["U"].ravel()
     scale = np.abs(full(U)).max()
     assert check_grad(flat, full, U) < 1e-5 * scale
     np.testing.assert_allclose(approx_fprime(U, flat), full(U), atol=1e-5 * scale)
     np.testing.assert_allclose(approx_derivative(flat, U, method="cs"), full(U), rtol=1e-10)
-    open_f = lambda p: f(p, lambda name, value: value)                                 # noqa: E731
+    open_f = lambda p: f(p, lambda name, value: value)  # noqa: E731
     assert check(open_f, params, lambda p: backward(p, cut=100)).ok
     assert not check(open_f, params, backward).ok
     assert check_grad(flat, lambda u: backward(params)["U"].ravel(), U) > 1e-2

@@ -21,7 +21,7 @@ def layer(kind, z, name):
     """(output, backward) of one layer of a random network."""
     if kind == "tanh":
         out = np.tanh(z)
-        return out, lambda d: d * (1 - out ** 2)
+        return out, lambda d: d * (1 - out**2)
     if kind == "sigmoid":
         out = sigmoid(z)
         return out, lambda d: d * out * (1 - out)
@@ -38,7 +38,7 @@ def layer(kind, z, name):
         np.put_along_axis(mask, choose(name, np.argsort(-z.real, -1)[:, :2]), 1.0, -1)
         return z * mask, lambda d: d * mask
     assert kind == "cube"
-    return 0.1 * z ** 3, lambda d: 0.3 * d * z ** 2
+    return 0.1 * z**3, lambda d: 0.3 * d * z**2
 
 
 KINDS = ("tanh", "sigmoid", "relu", "softmax", "stopped", "top 2", "cube")
@@ -73,17 +73,25 @@ def random_network(rng):
 
 
 def verdicts(first, count, method):
-    return [check(*random_network(np.random.default_rng(seed)), method=method, seed=seed)
-            for seed in range(first, first + count)]
+    return [
+        check(*random_network(np.random.default_rng(seed)), method=method, seed=seed)
+        for seed in range(first, first + count)
+    ]
 
 
-@pytest.mark.parametrize("method, count", [
-    ("auto", 60), ("central", 20),
-    pytest.param("auto", 1000, marks=pytest.mark.slow), pytest.param("central", 1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method, count",
+    [
+        ("auto", 60),
+        ("central", 20),
+        pytest.param("auto", 1000, marks=pytest.mark.slow),
+        pytest.param("central", 1000, marks=pytest.mark.slow),
+    ],
+)
 def test_random_right_gradients_raise_no_false_alarm(method, count):
     reports = verdicts(1000, count, method)
     assert [report for report in reports if report.verdict == FAIL] == []
-    assert sum(report.verdict == PASS for report in reports) >= 0.98 * count       # the rest is UNRESOLVED
+    assert sum(report.verdict == PASS for report in reports) >= 0.98 * count  # the rest is UNRESOLVED
 
 
 @pytest.mark.parametrize("seed", range(30))

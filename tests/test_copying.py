@@ -11,7 +11,7 @@ def test_the_layout_is_the_papers(rng=np.random.default_rng(3)):
     x, targets = copying.sequences(7, 5, rng)
     assert x.shape == targets.shape == (27, 5)
     assert ((x[:10] >= 1) & (x[:10] <= 8)).all()
-    assert (x[10:16] == 0).all() and (x[16] == 9).all() and (x[17:] == 0).all()      # T - 1 blanks, marker, 10 blanks
+    assert (x[10:16] == 0).all() and (x[16] == 9).all() and (x[17:] == 0).all()  # T - 1 blanks, marker, 10 blanks
     assert (targets[:17] == 0).all() and (targets[17:] == x[:10]).all()
 
 
@@ -29,8 +29,11 @@ def test_purposes_share_no_random_numbers(one, other):
 
 
 def test_updates_and_seeds_draw_different_sequences():
-    draws = {copying.sequences(1, 1, stream(seed, "training", update))[0][:10].tobytes()
-             for seed in range(20) for update in range(20)}
+    draws = {
+        copying.sequences(1, 1, stream(seed, "training", update))[0][:10].tobytes()
+        for seed in range(20)
+        for update in range(20)
+    }
     assert len(draws) == 400
 
 
@@ -54,14 +57,14 @@ def test_metrics_are_those_of_the_last_ten_steps():
     y = np.where(np.arange(10) == targets[..., None], 2.0, -1.0) + np.random.default_rng(4).normal(0, 0.1, (26, 9, 10))
     perfect = copying.metrics(y, targets)
     assert perfect["accuracy"] == 1.0
-    y[-3, :4] = -y[-3, :4]                                     # four wrong answers of ninety
+    y[-3, :4] = -y[-3, :4]  # four wrong answers of ninety
     found = copying.metrics(y, targets)
     assert found["accuracy"] == pytest.approx(1 - 4 / 90)
     probabilities = np.exp(y) / np.exp(y).sum(axis=-1, keepdims=True)
     of_target = -np.log(np.take_along_axis(probabilities, targets[..., None], -1))[..., 0]
     assert found["ce10"] == pytest.approx(of_target[-10:].mean(), rel=1e-12)
     assert found["ce"] == pytest.approx(of_target.mean(), rel=1e-12)
-    y[0] = -y[0]                                               # before the answers: only CE notices
+    y[0] = -y[0]  # before the answers: only CE notices
     assert copying.metrics(y, targets)["accuracy"] == found["accuracy"]
     assert copying.metrics(y, targets)["ce"] > found["ce"]
 
@@ -77,12 +80,13 @@ def test_a_model_that_knows_nothing_is_at_chance():
 
 def test_recalls_tell_empty_slots_from_the_input():
     import sab_numpy as sab
-    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=2, k_att=3)       # 3 empty slots; then steps 2, 5, 8, 11, ...
+
+    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=2, k_att=3)  # 3 empty slots; then steps 2, 5, 8, 11, ...
     slots = np.zeros((24, 1, 2), dtype=int)
     slots[-10:, 0] = [[0, 3], [1, 4], [2, 5], [3, 4], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7]]
-    slots[:-10] = 3                                            # recalls before the answers do not count
+    slots[:-10] = 3  # recalls before the answers do not count
     assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 20, "recalls_input": 5 / 20}
-    slots[-4:, 0, 1] = -1                                      # nor does what was not there to recall
+    slots[-4:, 0, 1] = -1  # nor does what was not there to recall
     assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 16, "recalls_input": 5 / 16}
 
 
@@ -100,6 +104,7 @@ def test_an_unknown_task_is_refused():
 @pytest.mark.parametrize("chunk", [3, 20])
 def test_a_measurement_does_not_depend_on_its_chunks(chunk):
     import sab_numpy as sab
+
     cfg = sab.Config.sab(10, 8, 10, k_trunc=3, k_top=2, k_att=2)
     params = sab.init_params(cfg, np.random.default_rng(0))
     whole = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)

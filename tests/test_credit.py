@@ -35,11 +35,11 @@ def test_sab_walks_the_blocks_of_what_was_recalled_and_of_what_these_recalled():
     cfg = sab.Config.sab(2, 4, 2, k_trunc=5, k_top=2, k_att=5, score="mlp")
     rng = np.random.default_rng(1)
     params = sab.init_params(cfg, rng)
-    params["W_q"] = 3 * rng.standard_normal((4, 4))             # sharp scores: a few states are recalled often
+    params["W_q"] = 3 * rng.standard_normal((4, 4))  # sharp scores: a few states are recalled often
     y, tape = sab.forward(params, rng.standard_normal((203, 1, 2)), cfg)
     steps, _ = visited(late(y, 202), tape)
     expected, todo = set(), [202]
-    while todo:                                                 # as a child would: follow every edge
+    while todo:  # as a child would: follow every edge
         t = todo.pop()
         if t in expected:
             continue
@@ -52,13 +52,14 @@ def test_sab_walks_the_blocks_of_what_was_recalled_and_of_what_these_recalled():
 
 @pytest.mark.parametrize("read, score, normalise, mental", READS)
 @pytest.mark.parametrize("at", [(0,), (7,), (3, 20), (22,)])
-def test_walking_only_what_credit_reaches_gives_the_gradient_of_walking_everything(read, score, normalise, mental, at,
-                                                                                    monkeypatch):
+def test_walking_only_what_credit_reaches_gives_the_gradient_of_walking_everything(
+    read, score, normalise, mental, at, monkeypatch
+):
     p = draw(3, read, score, normalise, mental, True, steps=(23,), k_trunc=4)
     y, tape = sab.forward(p.params, p.x, p.cfg, state=p.state, checkpoint=p.checkpoint)
     sparse = sab.backward(late(y, *at), tape, inputs=True)
     walk = credit.walked(tape, late(y, *at))
-    assert walk[list(at)].all() and not walk[max(at) + 1:].any()
+    assert walk[list(at)].all() and not walk[max(at) + 1 :].any()
     monkeypatch.setattr(credit, "walked", lambda tape, dy: np.ones(len(dy), bool))
     full = sab.backward(late(y, *at), tape, inputs=True)
     for name in full:
@@ -79,10 +80,11 @@ def test_a_watcher_is_told_three_streams_that_add_up_and_changes_nothing():
 
     def watch(t, dh_loss, dh_local, dh_memory, edges):
         told[t] = dh_loss.copy(), dh_local.copy(), None if dh_memory is None else dh_memory.copy(), edges[0].shape
+
     watched = sab.backward(dy, tape, watch=watch)
     assert all(np.array_equal(value, watched[name]) for name, value in sab.backward(dy, tape).items())
     assert sorted(told, reverse=True) == list(told) == list(range(7, -1, -1))
     for t, (dh_loss, dh_local, dh_memory, _) in told.items():
         np.testing.assert_allclose(dh_loss, dy[t] @ p.params["V_h"].T, rtol=1e-12)
         assert (dh_memory is None) == (t % 2 == 0)
-        assert not dh_local.any() if t in (2, 5, 7) else dh_local.any()         # the last steps of the blocks
+        assert not dh_local.any() if t in (2, 5, 7) else dh_local.any()  # the last steps of the blocks

@@ -11,8 +11,15 @@ from sab_numpy import cli
 from sab_numpy.cli import demo
 from sab_numpy.training import checkpoints
 
-SMALL = {"T": 5, "min_length": 2, "updates": 60, "hidden": 16, "validate_every": 20, "validation_sequences": 20,
-         "batch": 8}
+SMALL = {
+    "T": 5,
+    "min_length": 2,
+    "updates": 60,
+    "hidden": 16,
+    "validate_every": 20,
+    "validation_sequences": 20,
+    "batch": 8,
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +54,7 @@ def test_it_says_when_a_seed_fails(shown):
     folder, said = shown
     assert "This seed failed" in said
     with open(folder / "demo.csv", newline="") as file:
-        row, = csv.DictReader(file)
+        (row,) = csv.DictReader(file)
     assert float(row["sab_accuracy"]) < demo.GOAL[True] and row["seed"] == "4"
 
 
@@ -68,5 +75,5 @@ def test_a_mistake_is_one_line(arguments, capsys):
 def test_the_tiny_demo_reaches_its_goal_in_under_half_a_minute(tmp_path, capsys):
     assert cli.main(["demo", "--tiny", "--out", str(tmp_path), "--csv", str(tmp_path / "demo.csv"), "--quiet"]) == 0
     with open(tmp_path / "demo.csv", newline="") as file:
-        row, = csv.DictReader(file)
-    assert float(row["sab_accuracy"]) >= demo.GOAL[True] and float(row["seconds"]) < 60      # a busy machine is slower
+        (row,) = csv.DictReader(file)
+    assert float(row["sab_accuracy"]) >= demo.GOAL[True] and float(row["seconds"]) < 60  # a busy machine is slower

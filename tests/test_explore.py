@@ -75,8 +75,17 @@ def test_recalls_on_the_page_add_up_to_one(text):
         assert sum(weight for _, weight in step) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("changes", [dict(k_top=0), dict(k_trunc=None, k_top=0), dict(k_trunc=None, k_top=None),
-                                     dict(normalise="relu"), dict(score="mlp"), dict(dense_forward=True)])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(k_top=0),
+        dict(k_trunc=None, k_top=0),
+        dict(k_trunc=None, k_top=None),
+        dict(normalise="relu"),
+        dict(score="mlp"),
+        dict(dense_forward=True),
+    ],
+)
 def test_every_kind_of_model_can_be_explored(changes, tmp_path):
     training.train(replace(TINY, **changes), tmp_path / "run")
     assert cli.main(["explore", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0
@@ -91,26 +100,36 @@ def test_the_controls_have_words_and_keys(text):
 
 def test_a_name_cannot_end_the_script(folder):
     model = trained(folder)._replace(name="</script><b>")
-    assert data_of(explorer.page(explorer.explore(model, 2)))["model"] == "script><b>"       # the name of a folder
+    assert data_of(explorer.page(explorer.explore(model, 2)))["model"] == "script><b>"  # the name of a folder
 
 
 def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
     cfg = sab.Config.sab(10, 8, 10, k_trunc=5, k_top=2, k_att=5)
     monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path))
-    files.save_arrays(tmp_path / "small.npz", sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32),
-                      {"config": vars(cfg), "T": 12, "seed": 3, "updates": 40})
+    files.save_arrays(
+        tmp_path / "small.npz",
+        sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32),
+        {"config": vars(cfg), "T": 12, "seed": 3, "updates": 40},
+    )
     assert cli.main(["walk", "small"]) == 0
     assert "small: 32 steps, k_trunc=5, k_top=2, k_att=5" in capsys.readouterr().out
     assert cli.main(["explore", "small", "--out", str(tmp_path / "page.html")]) == 0
     assert cli.main(["walk", "large"]) == 2
-    assert "large: expected the folder of a run (sab train --out), or a pretrained model: small" in capsys.readouterr()[1]
+    assert (
+        "large: expected the folder of a run (sab train --out), or a pretrained model: small" in capsys.readouterr()[1]
+    )
 
 
-@pytest.mark.parametrize("argv, message", [
-    (["nowhere"], "nowhere"), (["FOLDER", "--T", "0"], "--T must be at least 1, found 0"),
-    (["FOLDER", "--number", "-1"], "--number must be at least 0, found -1"),
-    (["FOLDER", "--out", "FOLDER"], "is a folder, expected the name of a file"),
-    (["FOLDER", "--T", "300"], "give a smaller --T")])
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["nowhere"], "nowhere"),
+        (["FOLDER", "--T", "0"], "--T must be at least 1, found 0"),
+        (["FOLDER", "--number", "-1"], "--number must be at least 0, found -1"),
+        (["FOLDER", "--out", "FOLDER"], "is a folder, expected the name of a file"),
+        (["FOLDER", "--T", "300"], "give a smaller --T"),
+    ],
+)
 def test_a_mistake_ends_in_one_line_and_writes_nothing(argv, message, folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(explorer, "LARGEST", 100_000)
@@ -142,7 +161,11 @@ def test_sab_walk_refuses_a_step_that_is_not_there(at, folder, capsys):
 def test_a_browser_draws_the_three_timelines(text, tmp_path):
     page = tmp_path / "page.html"
     page.write_text(text, encoding="utf-8")
-    dom = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{page}"],
-                         capture_output=True, text=True, timeout=120).stdout
+    dom = subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{page}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
     assert dom.count('font-weight="700"') >= 3
-    assert dom.count('<g data-step="') == 3 * 27 + 1 and "NaN" not in dom        # one in the script itself
+    assert dom.count('<g data-step="') == 3 * 27 + 1 and "NaN" not in dom  # one in the script itself

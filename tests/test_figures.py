@@ -40,23 +40,58 @@ def data(tmp_path_factory):
         for seed in range(2):
             run = table.cell(name, T, seed)
             key = results.name_of(run)
-            runs.append({"name": key} | results.spelled(asdict(run))
-                        | {"status": "finished", "accuracy": accuracy - seed / 100, "ce10": 0.1, "ce": 0.01,
-                           "command": f"sab {key}"})
+            runs.append(
+                {"name": key}
+                | results.spelled(asdict(run))
+                | {
+                    "status": "finished",
+                    "accuracy": accuracy - seed / 100,
+                    "ce10": 0.1,
+                    "ce": 0.01,
+                    "command": f"sab {key}",
+                }
+            )
             recalls = dict(zip(("recalls_input", "recalls_empty"), (0.3, 0.5) if run.k_top else ("", "")))
-            write(folder / "curves" / f"{key}.csv", [
-                {"update": update, "accuracy": accuracy * update / 1000, "max_abs_h": 2} | recalls
-                for update in (250, 500, 1000)])
+            write(
+                folder / "curves" / f"{key}.csv",
+                [
+                    {"update": update, "accuracy": accuracy * update / 1000, "max_abs_h": 2} | recalls
+                    for update in (250, 500, 1000)
+                ],
+            )
             tests += [{"name": key, "trained_at": T, "T": length, "accuracy": accuracy * 0.9} for length in (100, 2000)]
     write(folder / "copying.csv", runs)
     write(folder / "transfer.csv", tests)
-    write(folder / "moments.csv", [{"T": 200, "update": update, "accuracy": 0.5, "t": 215, "recalled": 4, "weight": 0.7}
-                                   for update in (500, 1000)])
-    write(folder / "cost.csv", [
-        {"what": "speed", "model": model, "T": T, "B": 64, "H": 128, "threads": 1, "backend": "numpy",
-         "checkpoint": "none", "machine": "m", "step_ms": T, "peak_mb": 50 + T, "steps_walked": T + 20,
-         "blocks_visited": 1, "skips": T if model == "SAB" else 0}
-        for model in ("LSTM", "TBPTT", "SAB", "self-attention") for T in (100, 300)])
+    write(
+        folder / "moments.csv",
+        [
+            {"T": 200, "update": update, "accuracy": 0.5, "t": 215, "recalled": 4, "weight": 0.7}
+            for update in (500, 1000)
+        ],
+    )
+    write(
+        folder / "cost.csv",
+        [
+            {
+                "what": "speed",
+                "model": model,
+                "T": T,
+                "B": 64,
+                "H": 128,
+                "threads": 1,
+                "backend": "numpy",
+                "checkpoint": "none",
+                "machine": "m",
+                "step_ms": T,
+                "peak_mb": 50 + T,
+                "steps_walked": T + 20,
+                "blocks_visited": 1,
+                "skips": T if model == "SAB" else 0,
+            }
+            for model in ("LSTM", "TBPTT", "SAB", "self-attention")
+            for T in (100, 300)
+        ],
+    )
     return folder
 
 
@@ -67,13 +102,17 @@ def shipped(tmp_path, monkeypatch):
     os.makedirs(pretrained.FOLDER)
     cfg = sab.Config.sab(10, 12, 10, k_trunc=5, k_top=5, k_att=5)
     params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
-    files.save_arrays(os.path.join(pretrained.FOLDER, f"{MODEL}.npz"), params,
-                      {"config": vars(cfg), "T": 100, "seed": 0, "updates": 40})
+    files.save_arrays(
+        os.path.join(pretrained.FOLDER, f"{MODEL}.npz"),
+        params,
+        {"config": vars(cfg), "T": 100, "seed": 0, "updates": 40},
+    )
     return params, cfg
 
 
-@pytest.mark.parametrize("name", ["forward_pass", "copying_table",
-                                  *(pytest.param(name, marks=pytest.mark.slow) for name in FIGURES)])
+@pytest.mark.parametrize(
+    "name", ["forward_pass", "copying_table", *(pytest.param(name, marks=pytest.mark.slow) for name in FIGURES)]
+)
 def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, shipped, tmp_path, capsys):
     for out in ("one", "two"):
         assert cli.main(["figures", name, "--data", str(data), "--out", str(tmp_path / out)]) == 0
@@ -125,7 +164,7 @@ def test_softmax_jumps_where_relu_has_a_kink(name, jumps):
     below, above, later = (derivatives.weight_of_first(score, name) for score in (0.5 - 1e-9, 0.5 + 1e-9, 0.5 + 2e-9))
     assert below == 0 and (above > 0.3) == jumps
     if not jumps:
-        assert later - above > 1e-9 and later > above > below          # a slope on one side alone
+        assert later - above > 1e-9 and later > above > below  # a slope on one side alone
 
 
 def test_the_loss_has_another_derivative_than_the_replay_at_every_step():

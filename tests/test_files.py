@@ -17,9 +17,14 @@ def refused(*names):
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), *names[:1])
 
 
-@pytest.mark.parametrize("what, fails, words", [
-    ("fsync", full, "No space left on device"), ("replace", refused, "Permission denied"),
-    ("open", refused, "Permission denied")])                   # os.open makes the temporary name
+@pytest.mark.parametrize(
+    "what, fails, words",
+    [
+        ("fsync", full, "No space left on device"),
+        ("replace", refused, "Permission denied"),
+        ("open", refused, "Permission denied"),
+    ],
+)  # os.open makes the temporary name
 def test_a_failure_names_the_users_file_and_leaves_the_old_one(what, fails, words, tmp_path, monkeypatch):
     (tmp_path / "table.csv").write_text("old")
     with monkeypatch.context() as patch:
@@ -32,8 +37,9 @@ def test_a_failure_names_the_users_file_and_leaves_the_old_one(what, fails, word
     assert (tmp_path / "table.csv").read_text() == "old"
 
 
-@pytest.mark.parametrize("path, words", [("nowhere/page.html", "there is no folder nowhere: make it first"),
-                                         ("here", "Is a directory")])
+@pytest.mark.parametrize(
+    "path, words", [("nowhere/page.html", "there is no folder nowhere: make it first"), ("here", "Is a directory")]
+)
 def test_a_command_says_it_in_one_line(path, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()

@@ -25,7 +25,7 @@ def test_forward_equals_the_equations_one_slot_at_a_time(read, score, normalise,
         np.testing.assert_allclose(final.c[row], steps[-1][1], rtol=0, atol=1e-12)
         if p.cfg.k_top != 0:
             np.testing.assert_allclose(final.memory[:, row], M, rtol=0, atol=1e-12)
-        if read in ("sparse", "dense"):                         # which empty slots are chosen makes no difference
+        if read in ("sparse", "dense"):  # which empty slots are chosen makes no difference
             for t, (*_, slots, _) in enumerate(steps):
                 assert [n for n in tape.slots[t, row] if n >= given] == [n for n in slots if n >= given]
 
@@ -36,8 +36,18 @@ def test_forward_with_and_without_k_trunc_has_identical_bits(read, score, normal
     rng = np.random.default_rng(B)
     x, found = rng.standard_normal((23, B, 5)).astype(np.float32), []
     for k_trunc in (None, 1, 4, 23):
-        cfg = sab.Config(5, 17, 3, k_trunc=k_trunc, k_att=2, score=score, normalise=normalise, mental_updates=mental,
-                         k_top={"none": 0, "all": None}.get(read, 3), dense_forward=read == "dense")
+        cfg = sab.Config(
+            5,
+            17,
+            3,
+            k_trunc=k_trunc,
+            k_att=2,
+            score=score,
+            normalise=normalise,
+            mental_updates=mental,
+            k_top={"none": 0, "all": None}.get(read, 3),
+            dense_forward=read == "dense",
+        )
         params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
         y, tape = sab.forward(params, x, cfg)
         found.append([y, *filter(lambda a: a is not None, tape.final_state), tape.slots])
@@ -98,7 +108,7 @@ def test_the_first_parameters_are_uniform_and_the_forget_bias_is_one():
 def test_equal_scores_select_the_lowest_slots_and_relu_forgets_nothing_of_them():
     cfg = sab.Config.sab(2, 3, 2, k_trunc=3, k_top=2, k_att=1, normalise="relu")
     params = sab.init_params(cfg, np.random.default_rng(0))
-    params["W_q"][:] = 0                                       # every dot score is exactly 0
+    params["W_q"][:] = 0  # every dot score is exactly 0
     y, tape = sab.forward(params, np.random.default_rng(1).standard_normal((6, 2, 2)), cfg)
     assert (tape.slots == [0, 1, 2]).all() and (tape.weights == 0).all() and np.isfinite(y).all()
 
@@ -112,7 +122,7 @@ def test_with_fewer_slots_than_needed_all_are_selected(normalise, empty_slots):
     K = 3 + (normalise == "relu")
     for t in range(9):
         n = empty_slots + t // 2
-        selected = np.sort(tape.slots[t][:, :min(n, K)], axis=1)
+        selected = np.sort(tape.slots[t][:, : min(n, K)], axis=1)
         assert (np.diff(selected, axis=1) > 0).all() and selected.min() >= 0 and selected.max() < n
         assert (tape.slots[t][:, n:] == -1).all() and (tape.weights[t][:, n:] == 0).all()
         total = tape.weights[t].sum(1)

@@ -12,8 +12,10 @@ from sab_numpy.core import backend
 from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.training import loop as training
 
-pytestmark = [pytest.mark.gpu,
-              pytest.mark.skipif("cupy" not in backend.available(), reason="no CuPy, or no GPU for it")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif("cupy" not in backend.available(), reason="no CuPy, or no GPU for it"),
+]
 TOLERANCE = 1e-10
 
 
@@ -50,9 +52,10 @@ def test_a_complex_step_of_the_replay_there_equals_the_gradient_there(setting):
 def test_nothing_inside_a_step_waits():
     """CuPy's own word for it: the step runs while waiting is forbidden."""
     import cupyx
+
     cfg = SETTINGS["sab-mlp-relu"]
     there = sab.to_backend(problem(cfg), "cupy")
-    step(*there, cfg)                                       # the first call compiles
+    step(*there, cfg)  # the first call compiles
     with cupyx.allow_synchronize(False):
         step(*there, cfg)
 
@@ -68,7 +71,21 @@ def test_the_loss_of_a_short_run_follows_numpys(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "advance", noted)
     for name in ("numpy", "cupy"):
         losses.append([])
-        training.train(dict(task="copying", T=10, hidden=32, batch=16, k_trunc=5, k_top=3, k_att=5, updates=40, seed=1,
-                            dtype="float64"), tmp_path / name, backend=name)
-    here, there = np.array(losses)                          # (40,) each, the loss summed since the last row
+        training.train(
+            dict(
+                task="copying",
+                T=10,
+                hidden=32,
+                batch=16,
+                k_trunc=5,
+                k_top=3,
+                k_att=5,
+                updates=40,
+                seed=1,
+                dtype="float64",
+            ),
+            tmp_path / name,
+            backend=name,
+        )
+    here, there = np.array(losses)  # (40,) each, the loss summed since the last row
     assert len(here) == 40 and np.abs(here - there).max() <= 1e-6 * here.max()

@@ -8,17 +8,21 @@ import pytest
 import sab_numpy as sab
 from sab_numpy.cli import main
 from sab_numpy.cli.gradcheck import SETTINGS
-from sab_numpy.gradcheck.report import FAIL, PASS
+from sab_numpy.gradcheck.report import FAIL
 
-ALL = [(setting, score, normalise) for setting in SETTINGS for score in ("dot", "mlp", "additive")
-       for normalise in ("softmax", "relu") if (setting, normalise) != ("attention", "relu")]
+ALL = [
+    (setting, score, normalise)
+    for setting in SETTINGS
+    for score in ("dot", "mlp", "additive")
+    for normalise in ("softmax", "relu")
+    if (setting, normalise) != ("attention", "relu")
+]
 
 
 def model(setting="sab", seed=0, T=7, B=2, **others):
     rng = np.random.default_rng(seed)
     cfg = sab.Config(2, 3, 2, **{**SETTINGS[setting], **others})
-    params = {name: value + 0.4 * rng.standard_normal(value.shape)
-              for name, value in sab.init_params(cfg, rng).items()}
+    params = {name: value + 0.4 * rng.standard_normal(value.shape) for name, value in sab.init_params(cfg, rng).items()}
     return params, rng.standard_normal((T, B, 2)), cfg, rng
 
 
@@ -39,8 +43,16 @@ def test_every_entry_passes_by_central_differences(setting, score, normalise):
     assert report.ok and report.worst < 1e-7, report
 
 
-@pytest.mark.parametrize("others", [dict(mental_updates=False), dict(dense_forward=True), dict(empty_slots=1),
-                                    dict(k_att=1, k_top=1), dict(k_trunc=1)])
+@pytest.mark.parametrize(
+    "others",
+    [
+        dict(mental_updates=False),
+        dict(dense_forward=True),
+        dict(empty_slots=1),
+        dict(k_att=1, k_top=1),
+        dict(k_trunc=1),
+    ],
+)
 def test_switches_pass_too(others):
     params, x, cfg, rng = model("sab", **others)
     assert sab.check_gradients(params, x, cfg, rng).ok
@@ -53,34 +65,41 @@ def test_symbols_as_input_pass():
 
 def gate(name, k, change):
     """A bug in gate k of a stacked gradient."""
+
     def bug(grads):
         wrong = grads[name].copy()
         H = wrong.shape[-1] // 4
-        wrong[..., k * H:(k + 1) * H] = change(wrong[..., k * H:(k + 1) * H])
+        wrong[..., k * H : (k + 1) * H] = change(wrong[..., k * H : (k + 1) * H])
         return {**grads, name: wrong}
+
     return bug
 
 
 def entry(name, index, change):
     """A bug in one entry."""
+
     def bug(grads):
         wrong = grads[name].copy()
         wrong[index] = change(wrong[index])
         return {**grads, name: wrong}
+
     return bug
 
 
-@pytest.mark.parametrize("bug, row, index", [
-    (gate("W_x", 0, np.negative), "W_x.i", None),
-    (gate("W_h", 1, lambda a: 2 * a), "W_h.f", None),
-    (gate("b", 2, np.zeros_like), "b.g", None),
-    (gate("W_h", 3, np.transpose), "W_h.o", None),
-    (entry("W_x", (1, 10), lambda a: a * (1 + 1e-6)), "W_x.o", (1, 10)),
-    (entry("b", (7,), lambda a: a + 1e-6), "b.g", (7,)),
-    (entry("V_s", (2, 1), lambda a: -a), "V_s", (2, 1)),
-    (entry("W_q", (0, 2), lambda a: np.nan), "W_q", (0, 2)),
-    (entry("b_y", (1,), lambda a: np.inf), "b_y", (1,)),
-])
+@pytest.mark.parametrize(
+    "bug, row, index",
+    [
+        (gate("W_x", 0, np.negative), "W_x.i", None),
+        (gate("W_h", 1, lambda a: 2 * a), "W_h.f", None),
+        (gate("b", 2, np.zeros_like), "b.g", None),
+        (gate("W_h", 3, np.transpose), "W_h.o", None),
+        (entry("W_x", (1, 10), lambda a: a * (1 + 1e-6)), "W_x.o", (1, 10)),
+        (entry("b", (7,), lambda a: a + 1e-6), "b.g", (7,)),
+        (entry("V_s", (2, 1), lambda a: -a), "V_s", (2, 1)),
+        (entry("W_q", (0, 2), lambda a: np.nan), "W_q", (0, 2)),
+        (entry("b_y", (1,), lambda a: np.inf), "b_y", (1,)),
+    ],
+)
 @pytest.mark.parametrize("method", ["complex", "central"])
 def test_a_planted_bug_is_caught_at_its_place_and_nowhere_else(bug, row, index, method):
     params, x, cfg, rng = model("sab")
@@ -90,14 +109,16 @@ def test_a_planted_bug_is_caught_at_its_place_and_nowhere_else(bug, row, index, 
     assert not report.ok
 
 
-@pytest.mark.parametrize("other", [dict(k_trunc=4), dict(k_trunc=None), dict(k_top=1), dict(mental_updates=False),
-                                   dict(k_att=3)])
+@pytest.mark.parametrize(
+    "other", [dict(k_trunc=4), dict(k_trunc=None), dict(k_top=1), dict(mental_updates=False), dict(k_att=3)]
+)
 def test_the_backward_of_another_configuration_is_caught(other):
     params, x, cfg, rng = model("sab")
     wrong = sab.Config(**{**cfg.__dict__, **other})
 
     def backward(dy, tape):
         return sab.backward(dy, sab.forward(params, x, wrong)[1])
+
     assert sab.check_gradients(params, x, cfg, rng, backward=backward).verdict == FAIL
 
 
@@ -114,6 +135,7 @@ def test_differences_of_the_unfrozen_loss_disagree_by_more_than_one_per_cent():
 def _unfrozen(p, x, cfg, cotangent):
     """The loss with nothing held: a forward that records for itself, whatever surrounds it."""
     from contextvars import Context
+
     return Context().run(lambda: (sab.forward(p, x, cfg)[0] * cotangent).sum())
 
 
@@ -127,20 +149,22 @@ def test_a_gradient_identically_zero_is_named():
 
 def test_a_gradient_that_is_zero_but_should_not_be_is_caught():
     params, x, cfg, rng = model("sab")
-    report = sab.check_gradients(params, x, cfg, rng, backward=lambda dy, tape: {
-        name: np.zeros_like(value) for name, value in params.items()})
+    report = sab.check_gradients(
+        params, x, cfg, rng, backward=lambda dy, tape: {name: np.zeros_like(value) for name, value in params.items()}
+    )
     assert all(row.verdict == FAIL for row in report.rows)
 
 
 def test_a_selection_that_changes_within_the_step_is_named_as_a_kink_and_still_right():
     params, x, cfg, rng = model("sab")
-    near, far = 0.0, 1.0                                       # W_q moves until a selection changes, to 1e-7
+    near, far = 0.0, 1.0  # W_q moves until a selection changes, to 1e-7
 
     def moved(step):
         return {**params, "W_q": params["W_q"] - 5 * step * np.eye(3)}
 
     def slots(step):
         return sab.forward(moved(step), x, cfg)[1].slots
+
     while far - near > 1e-7:
         middle = (near + far) / 2
         near, far = (middle, far) if (slots(middle) == slots(0.0)).all() else (near, middle)
@@ -150,11 +174,14 @@ def test_a_selection_that_changes_within_the_step_is_named_as_a_kink_and_still_r
     assert all("kink" not in row.note for row in sab.check_gradients(params, x, cfg, rng, method="central").rows)
 
 
-@pytest.mark.parametrize("method, grads, words", [
-    ("forward", None, "method must be complex or central"),
-    ("complex", lambda dy, tape: {}, "gradient of W_x must have shape"),
-    ("complex", lambda dy, tape: {n: v[..., :1] for n, v in sab.backward(dy, tape).items()}, "W_x must have shape"),
-])
+@pytest.mark.parametrize(
+    "method, grads, words",
+    [
+        ("forward", None, "method must be complex or central"),
+        ("complex", lambda dy, tape: {}, "gradient of W_x must have shape"),
+        ("complex", lambda dy, tape: {n: v[..., :1] for n, v in sab.backward(dy, tape).items()}, "W_x must have shape"),
+    ],
+)
 def test_bad_input_is_refused_in_one_line(method, grads, words):
     params, x, cfg, rng = model("sab")
     with pytest.raises(ValueError, match=words) as caught:
@@ -164,14 +191,19 @@ def test_bad_input_is_refused_in_one_line(method, grads, words):
 
 def test_the_full_model_is_checked_by_direction_in_under_ten_seconds():
     import time
+
     rng = np.random.default_rng(0)
     cfg = sab.Config.sab(10, 128, 10, k_trunc=5, k_top=5, k_att=2)
     params, x = sab.init_params(cfg, rng), rng.standard_normal((60, 4, 10))
     y, tape = sab.forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)
     grads, start = sab.backward(cotangent, tape), time.process_time()
-    report = sab.check(lambda p: (sab.forward(p, x, cfg)[0] * cotangent).sum(), params, grads,
-                       gates={"W_x": "ifgo", "W_h": "ifgo", "b": "ifgo"})
+    report = sab.check(
+        lambda p: (sab.forward(p, x, cfg)[0] * cotangent).sum(),
+        params,
+        grads,
+        gates={"W_x": "ifgo", "W_h": "ifgo", "b": "ifgo"},
+    )
     assert report.ok and len(report.rows) == 16 and report.method.startswith("complex"), report
     assert time.process_time() - start < 10
 
@@ -188,8 +220,26 @@ def test_the_command_prints_the_table_and_ends_with_0(setting, capsys):
 
 def test_the_command_writes_json_csv_and_the_picture(tmp_path, capsys):
     names = [str(tmp_path / name) for name in ("r.json", "r.csv", "r.png")]
-    assert main(["gradcheck", "--score", "mlp", "--normalise", "relu", "--seed", "3",
-                 "--json", names[0], "--csv", names[1], "--picture", names[2]]) == 0
+    assert (
+        main(
+            [
+                "gradcheck",
+                "--score",
+                "mlp",
+                "--normalise",
+                "relu",
+                "--seed",
+                "3",
+                "--json",
+                names[0],
+                "--csv",
+                names[1],
+                "--picture",
+                names[2],
+            ]
+        )
+        == 0
+    )
     command = "sab gradcheck --setting sab --score mlp --normalise relu --seed 3"
     assert json.loads((tmp_path / "r.json").read_text())["command"] == command
     assert f"# command: {command}" in (tmp_path / "r.csv").read_text()
@@ -215,13 +265,18 @@ def test_a_file_of_ones_own_is_checked(factor, status, words, tmp_path, capsys):
     assert words in capsys.readouterr().out and b"<svg" in (tmp_path / "p.svg").read_bytes()
 
 
-@pytest.mark.parametrize("text, words", [
-    (None, "no such file"), ("params = {}", "f, grads missing"), ("x = 1 +", "SyntaxError"),
-    ("\n\nimport nothing_of_this_name", "line 3: ModuleNotFoundError"),
-    ("params = {'w': 1}\nf = 2\ngrads = {}", "expected f to be a function"),
-    (MINE.replace("FACTOR", "1").replace("0.5", "np.nan"), "finite"),
-    (MINE.replace("FACTOR", "1").replace("* stop", "* undefined"), "line 6: NameError"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (None, "no such file"),
+        ("params = {}", "f, grads missing"),
+        ("x = 1 +", "SyntaxError"),
+        ("\n\nimport nothing_of_this_name", "line 3: ModuleNotFoundError"),
+        ("params = {'w': 1}\nf = 2\ngrads = {}", "expected f to be a function"),
+        (MINE.replace("FACTOR", "1").replace("0.5", "np.nan"), "finite"),
+        (MINE.replace("FACTOR", "1").replace("* stop", "* undefined"), "line 6: NameError"),
+    ],
+)
 def test_a_bad_file_is_one_line_and_status_2(text, words, tmp_path, capsys):
     if text is not None:
         (tmp_path / "mine.py").write_text(text)
@@ -231,23 +286,32 @@ def test_a_bad_file_is_one_line_and_status_2(text, words, tmp_path, capsys):
     assert not (tmp_path / "r.json").exists()
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--setting", "attention", "--normalise", "relu"], "threshold"), (["--seed", "-1"], "--seed"),
-    (["--json", "/no/such/folder/r.json"], "folder")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--setting", "attention", "--normalise", "relu"], "threshold"),
+        (["--seed", "-1"], "--seed"),
+        (["--json", "/no/such/folder/r.json"], "folder"),
+    ],
+)
 def test_refused_arguments_are_one_line_and_status_2(arguments, words, capsys):
     assert main(["gradcheck", *arguments]) == 2
     err = capsys.readouterr().err
     assert len(err.splitlines()) == 1 and words in err
 
 
-@pytest.mark.parametrize("extra, said", [({"dx": np.zeros(3)}, "gradients of dx"), ({"b_y": np.zeros(2) * 1j}, "real")],
-                         ids=["a name too many", "complex numbers"])
+@pytest.mark.parametrize(
+    "extra, said",
+    [({"dx": np.zeros(3)}, "gradients of dx"), ({"b_y": np.zeros(2) * 1j}, "real")],
+    ids=["a name too many", "complex numbers"],
+)
 def test_gradients_of_other_names_or_of_complex_numbers_are_refused(extra, said):
     cfg = sab.Config.full_bptt(3, 4, 2)
     params, x = sab.init_params(cfg, np.random.default_rng(0)), np.random.default_rng(1).standard_normal((4, 2, 3))
     with pytest.raises(ValueError, match=said):
-        sab.check_gradients(params, x, cfg, np.random.default_rng(2),
-                            backward=lambda dy, tape: sab.backward(dy, tape) | extra)
+        sab.check_gradients(
+            params, x, cfg, np.random.default_rng(2), backward=lambda dy, tape: sab.backward(dy, tape) | extra
+        )
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -64,8 +64,9 @@ def imported(name):
             elif parts[0] not in sys.stdlib_module_names:
                 yield parts[0]
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names
-                        if alias.name.partition(".")[0] not in sys.stdlib_module_names)
+            yield from (
+                alias.name for alias in node.names if alias.name.partition(".")[0] not in sys.stdlib_module_names
+            )
 
 
 def test_the_package_names_the_reading_order():
@@ -74,7 +75,7 @@ def test_the_package_names_the_reading_order():
 
 @pytest.mark.parametrize("name", ["backend", *CORE])
 def test_a_module_of_the_core_imports_only_numpy_and_what_is_read_before_it(name):
-    before = {"backend"} | set(CORE[:CORE.index(name)] if name in CORE else [])
+    before = {"backend"} | set(CORE[: CORE.index(name)] if name in CORE else [])
     assert set(imported(name)) - {"numpy"} <= before - {name}
 
 

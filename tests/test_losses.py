@@ -6,16 +6,19 @@ import pytest
 import sab_numpy as sab
 
 RNG = np.random.default_rng(0)
-Y, SQUARES = RNG.standard_normal((2, 5, 3, 4))                 # (T, B, O)
+Y, SQUARES = RNG.standard_normal((2, 5, 3, 4))  # (T, B, O)
 TARGETS = RNG.integers(0, 4, (5, 3))
-STEPS = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])      # 6 of 15 count
+STEPS = np.array([[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]])  # 6 of 15 count
 ENTRIES = RNG.random((5, 3, 4)) < 0.4
 A_LIST = "expected an array of NumPy or CuPy, found builtins.list"
 
-CASES = [(lambda y, mask: sab.softmax_cross_entropy(y, TARGETS, mask), mask)
-         for mask in (None, STEPS, STEPS > 0, 0.5 * STEPS)]
-CASES += [(lambda y, mask: sab.mean_squared_error(y, SQUARES, mask), mask)
-          for mask in (None, STEPS, STEPS > 0, ENTRIES)]
+CASES = [
+    (lambda y, mask: sab.softmax_cross_entropy(y, TARGETS, mask), mask)
+    for mask in (None, STEPS, STEPS > 0, 0.5 * STEPS)
+]
+CASES += [
+    (lambda y, mask: sab.mean_squared_error(y, SQUARES, mask), mask) for mask in (None, STEPS, STEPS > 0, ENTRIES)
+]
 
 
 def test_cross_entropy_is_the_mean_of_minus_log_softmax_over_the_counted_steps():
@@ -56,25 +59,37 @@ def test_the_outputs_decide_the_dtype(dtype):
         assert sab.mean_squared_error(y, SQUARES.astype(dtype), mask)[1].dtype == dtype
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: sab.softmax_cross_entropy(Y[0], TARGETS), r"y: expected \(T, B, n_out\), .* found shape \(3, 4\)"),
-    (lambda: sab.softmax_cross_entropy(Y[:0], TARGETS[:0]), r"y: expected \(T, B, n_out\), each at least 1, found"),
-    (lambda: sab.mean_squared_error(Y[:, :0], SQUARES[:, :0]), r"y: expected \(T, B, n_out\), each at least 1, found"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS[:4]), r"targets: expected shape \(5, 3\), found \(4, 3\)"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS * 1.0), "targets: expected integers, found float64"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS + 1), "targets: expected classes 0..3, found 1..4"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS - 1), "targets: expected classes 0..3, found -1..2"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS, STEPS[:, :2]), r"mask: expected shape \(5, 3\), found \(5, 2\)"),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS, 0 * STEPS), "mask: expected at least one counted step, found none"),
-    (lambda: sab.mean_squared_error(Y, SQUARES, 0 * STEPS), "mask: expected at least one counted step, found none"),
-    (lambda: sab.mean_squared_error(Y, SQUARES[..., :1]), r"targets: expected shape \(5, 3, 4\), found \(5, 3, 1\)"),
-    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS[:2]), r"mask: .* \(5, 3, 4\) or \(5, 3\), found \(2, 3\)"),
-    (lambda: sab.mean_squared_error(Y, SQUARES * np.nan), "targets: expected finite numbers, found NaN"),
-    (lambda: sab.mean_squared_error(Y, SQUARES + np.inf), "targets: expected finite numbers"),
-    (lambda: sab.softmax_cross_entropy(Y.tolist(), TARGETS), A_LIST),
-    (lambda: sab.softmax_cross_entropy(Y, TARGETS.tolist()), A_LIST),
-    (lambda: sab.mean_squared_error(Y, SQUARES, STEPS.tolist()), A_LIST),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: sab.softmax_cross_entropy(Y[0], TARGETS), r"y: expected \(T, B, n_out\), .* found shape \(3, 4\)"),
+        (lambda: sab.softmax_cross_entropy(Y[:0], TARGETS[:0]), r"y: expected \(T, B, n_out\), each at least 1, found"),
+        (
+            lambda: sab.mean_squared_error(Y[:, :0], SQUARES[:, :0]),
+            r"y: expected \(T, B, n_out\), each at least 1, found",
+        ),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS[:4]), r"targets: expected shape \(5, 3\), found \(4, 3\)"),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS * 1.0), "targets: expected integers, found float64"),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS + 1), "targets: expected classes 0..3, found 1..4"),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS - 1), "targets: expected classes 0..3, found -1..2"),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS, STEPS[:, :2]), r"mask: expected shape \(5, 3\), found \(5, 2\)"),
+        (
+            lambda: sab.softmax_cross_entropy(Y, TARGETS, 0 * STEPS),
+            "mask: expected at least one counted step, found none",
+        ),
+        (lambda: sab.mean_squared_error(Y, SQUARES, 0 * STEPS), "mask: expected at least one counted step, found none"),
+        (
+            lambda: sab.mean_squared_error(Y, SQUARES[..., :1]),
+            r"targets: expected shape \(5, 3, 4\), found \(5, 3, 1\)",
+        ),
+        (lambda: sab.mean_squared_error(Y, SQUARES, STEPS[:2]), r"mask: .* \(5, 3, 4\) or \(5, 3\), found \(2, 3\)"),
+        (lambda: sab.mean_squared_error(Y, SQUARES * np.nan), "targets: expected finite numbers, found NaN"),
+        (lambda: sab.mean_squared_error(Y, SQUARES + np.inf), "targets: expected finite numbers"),
+        (lambda: sab.softmax_cross_entropy(Y.tolist(), TARGETS), A_LIST),
+        (lambda: sab.softmax_cross_entropy(Y, TARGETS.tolist()), A_LIST),
+        (lambda: sab.mean_squared_error(Y, SQUARES, STEPS.tolist()), A_LIST),
+    ],
+)
 def test_bad_input_is_one_line_what_expected_found(call, words):
     with pytest.raises(ValueError, match=words) as caught:
         call()

@@ -16,8 +16,8 @@ import sab_numpy
 from sab_numpy import cli
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("sab_numpy.bench.torch_sab",)                     # needs PyTorch, which nothing else does
-tomllib = pytest.importorskip("tomllib")                       # Python 3.11
+PEERS = ("sab_numpy.bench.torch_sab",)  # needs PyTorch, which nothing else does
+tomllib = pytest.importorskip("tomllib")  # Python 3.11
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,11 @@ def modules():
 
 def without(*packages):
     """A program that refuses to import `packages`, then imports what its arguments name."""
-    return ("import importlib, sys\n"
-            f"for name in {packages!r}: sys.modules[name] = None\n"
-            "for name in sys.argv[1:]: importlib.import_module(name)")
+    return (
+        "import importlib, sys\n"
+        f"for name in {packages!r}: sys.modules[name] = None\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)"
+    )
 
 
 def test_it_needs_three_packages_and_the_extras_are_there(project):
@@ -72,8 +74,11 @@ def test_every_file_that_the_package_reads_is_installed_with_it(project):
     names = ["sab_numpy"] + [module.name for module in found if module.ispkg]
     packages = [Path(importlib.import_module(name).__file__).parent for name in names]
     matched = {path for package in packages for pattern in patterns for path in glob.glob(str(package / pattern))}
-    data = {str(path) for path in packages[0].rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")
-            and not path.name.startswith(".")}
+    data = {
+        str(path)
+        for path in packages[0].rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith(".")
+    }
     assert data <= matched and any(path.endswith("paper.csv") for path in data)
 
 
@@ -84,10 +89,15 @@ def test_the_licence_and_both_papers_are_named():
     assert f"version: {sab_numpy.__version__}" in citation
 
 
-@pytest.mark.parametrize("python, expected", [
-    ("#!/bin/sh\ncase \"$2\" in *venv*) exit 1;; esac\n", "python3-venv is missing: install it"),
-    ("#!/bin/sh\ncase \"$2\" in *version*) exit 1;; esac\n", "Python 3.10 or later is needed"),
-    (None, "is missing: install Python")], ids=["no venv", "old", "none"])
+@pytest.mark.parametrize(
+    "python, expected",
+    [
+        ('#!/bin/sh\ncase "$2" in *venv*) exit 1;; esac\n', "python3-venv is missing: install it"),
+        ('#!/bin/sh\ncase "$2" in *version*) exit 1;; esac\n', "Python 3.10 or later is needed"),
+        (None, "is missing: install Python"),
+    ],
+    ids=["no venv", "old", "none"],
+)
 @pytest.mark.skipif(not shutil.which("make"), reason="no make")
 def test_make_says_in_one_line_what_is_missing(tmp_path, python, expected):
     for name in ("Makefile", "pyproject.toml"):

@@ -29,7 +29,7 @@ def test_parts_of_the_batch_equal_the_whole(setting, size):
     rng = np.random.default_rng(7)
     cfg = sab.Config(3, 5, 4, **SETTINGS[setting])
     with Team(cfg, size) as team:
-        for mask in (None, rng.random((11, 7)) < 0.3, np.arange(7) + np.zeros((11, 1), int) > 4):   # new parameters each
+        for mask in (None, rng.random((11, 7)) < 0.3, np.arange(7) + np.zeros((11, 1), int) > 4):  # new parameters each
             params = sab.init_params(cfg, rng)
             x, targets = rng.standard_normal((11, 7, 3)), rng.integers(0, 4, (11, 7))
             assert_equal(team.loss_and_gradients(params, x, targets, mask), whole(params, x, targets, cfg, mask))
@@ -41,8 +41,10 @@ def test_another_loss_and_symbols():
     params, x, targets = sab.init_params(cfg, rng), rng.integers(0, 3, (9, 5)), rng.standard_normal((9, 5, 2))
     mask = rng.random((9, 5, 2)) < 0.5
     with Team(cfg, 2, sab.mean_squared_error) as team:
-        assert_equal(team.loss_and_gradients(params, x, targets, mask),
-                     whole(params, x, targets, cfg, mask, sab.mean_squared_error))
+        assert_equal(
+            team.loss_and_gradients(params, x, targets, mask),
+            whole(params, x, targets, cfg, mask, sab.mean_squared_error),
+        )
 
 
 def test_what_one_part_refuses_is_raised_and_the_team_goes_on():
@@ -50,7 +52,7 @@ def test_what_one_part_refuses_is_raised_and_the_team_goes_on():
     cfg = sab.Config.full_bptt(2, 3, 2)
     params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((4, 5, 2)), rng.integers(0, 2, (4, 5))
     with Team(cfg, 2) as team:
-        for column in (0, 4):                                   # of this process, of the other
+        for column in (0, 4):  # of this process, of the other
             wrong = x.copy()
             wrong[1, column] = np.nan
             with pytest.raises(ValueError, match="x: expected finite numbers"):

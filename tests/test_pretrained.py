@@ -67,6 +67,7 @@ def test_parameters_that_are_gone_are_one_clear_error(shipped, tmp_path, capsys)
 
 def test_a_model_too_large_for_the_package_is_refused(shipped, monkeypatch, capsys):
     from sab_numpy.paper import publish as ship
+
     _, folder = shipped
     monkeypatch.setattr(ship, "LARGEST", 11_000)
     with pytest.raises(ValueError, match="expected less than 11,000"):

@@ -32,7 +32,7 @@ def test_the_random_configurations_are_at_least_200_and_miss_nothing():
     assert {p.checkpoint for p in drawn} == {None, "blocks"} and {p.state is None for p in drawn} == {True, False}
     assert sum(t > p.chunk and p.checkpoint is not None for t, p in zip(T, drawn)) > 50
     assert sum(t % (p.cfg.k_trunc or 2) and t % p.cfg.k_att > 0 for t, p in zip(T, drawn)) > 50
-    assert sum((p.cotangent == 0).all((1, 2)).any() for p in drawn) > 50         # some steps have no loss
+    assert sum((p.cotangent == 0).all((1, 2)).any() for p in drawn) > 50  # some steps have no loss
     assert sum(p.cfg.n_empty < p.cfg.n_selected(99) and p.state is None for p in drawn if p.cfg.k_top) > 20
 
 
@@ -54,6 +54,6 @@ def away_from_ties(*setting):
         cache = sab.forward(p.params, p.x, p.cfg, state=p.state)[1].cache
         if p.cfg.normalise == "softmax" or p.cfg.k_top == 0:
             return p
-        total = 1 / cache.slope - EPSILON                                    # (T, B, 1), sum of r
+        total = 1 / cache.slope - EPSILON  # (T, B, 1), sum of r
         if ((total >= 1e-3) | (np.abs(cache.s).max(2, keepdims=True) == 0)).all():
             return p

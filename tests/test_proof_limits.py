@@ -15,8 +15,9 @@ def stacked(p, k_trunc):
     B, H = p.x.shape[1], p.cfg.n_hidden
     x = p.x if p.x.ndim == 3 else np.eye(p.cfg.n_in)[p.x]
     h, c = (np.zeros((B, H)), np.zeros((B, H))) if p.state is None else (p.state.h, p.state.c)
-    ys, grads = zip(*(plain_lstm.truncated(p.params, x[:, b], p.cotangent[:, b], k_trunc, h[b], c[b])
-                      for b in range(B)))
+    ys, grads = zip(
+        *(plain_lstm.truncated(p.params, x[:, b], p.cotangent[:, b], k_trunc, h[b], c[b]) for b in range(B))
+    )
     join = {"dx": lambda parts: np.stack(parts, 1), "dh0": np.array, "dc0": np.array}
     return np.stack(ys, 1), {name: join.get(name, sum)([g[name] for g in grads]) for name in grads[0]}
 
@@ -77,14 +78,23 @@ def frozen_and_free_differences(p, name, h=1e-6):
     by_hand = (grads[name] * direction).sum()
     found = []
     for frozen in (tape, None):
-        ends = [(sab.forward({**p.params, name: p.params[name] + step * direction}, p.x, p.cfg, frozen=frozen,
-                             state=p.state)[0] * p.cotangent).sum() for step in (h, -h)]
+        ends = [
+            (
+                sab.forward(
+                    {**p.params, name: p.params[name] + step * direction}, p.x, p.cfg, frozen=frozen, state=p.state
+                )[0]
+                * p.cotangent
+            ).sum()
+            for step in (h, -h)
+        ]
         found.append((ends[0] - ends[1]) / (2 * h))
     return by_hand, *found
 
 
-@pytest.mark.parametrize("read, others", [("none", dict(k_trunc=3)), ("sparse", dict(k_trunc=3)),
-                                          ("sparse", dict(k_trunc=None, mental_updates=False))])
+@pytest.mark.parametrize(
+    "read, others",
+    [("none", dict(k_trunc=3)), ("sparse", dict(k_trunc=3)), ("sparse", dict(k_trunc=None, mental_updates=False))],
+)
 @pytest.mark.parametrize("name", ["W_x", "W_h", "b"])
 def test_truncation_bites_differences_of_the_free_loss_disagree_by_more_than_one_per_cent(read, others, name):
     p = draw(5, read, "dot", "softmax", True, True, steps=(11,), k_att=2, **others)

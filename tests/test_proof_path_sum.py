@@ -43,6 +43,7 @@ class Graph:
                 read = [moved.get(n, M[n]) for n in range(len(a))]
                 made = plain_sab.step(moved, cfg, moved["dx"], moved["h"], moved["c"], read, slots, a)
                 return np.concatenate(made[:3])
+
             used = {name: value for name, value in p.params.items() if name not in ("V_h", "V_s", "b_y")}
             J = jacobian(f, used | inputs)
             self.direct.append({name: J[name] for name in (*used, "dx")})
@@ -52,8 +53,11 @@ class Graph:
             if t == 0:
                 self.direct[0] |= {"dh0": J["h"], "dc0": J["c"]}
             if cfg.mental_updates:
-                edges += [((n - given + 1) * cfg.k_att - 1, np.hstack([J[n], np.zeros((3 * H, 2 * H))]))
-                          for n in slots if n >= given]
+                edges += [
+                    ((n - given + 1) * cfg.k_att - 1, np.hstack([J[n], np.zeros((3 * H, 2 * H))]))
+                    for n in slots
+                    if n >= given
+                ]
             self.edges.append(edges)
             h, c = steps[t][:2]
         self.u = [np.concatenate(step[:3]) for step in steps]
@@ -69,12 +73,15 @@ class Graph:
 def path_sum(p):
     """(y, gradients, number of paths)."""
     H, total, ys, n_paths = p.cfg.n_hidden, {}, [], 0
-    from_u = np.vstack([p.params["V_h"], np.zeros((H, p.cfg.n_out)), p.params["V_s"]])      # (3H, O), u to y
+    from_u = np.vstack([p.params["V_h"], np.zeros((H, p.cfg.n_out)), p.params["V_s"]])  # (3H, O), u to y
     for row in range(p.x.shape[1]):
         graph = Graph(p, row)
         ys.append(graph.y)
         grads = {name: np.zeros(value.shape) for name, value in p.params.items()} | {
-            "dx": np.zeros((len(p.x), p.cfg.n_in)), "dh0": np.zeros(H), "dc0": np.zeros(H)}
+            "dx": np.zeros((len(p.x), p.cfg.n_in)),
+            "dh0": np.zeros(H),
+            "dc0": np.zeros(H),
+        }
         for t, dy in enumerate(p.cotangent[:, row]):
             h, _, s = np.split(graph.u[t], 3)
             for name, value in (("V_h", np.outer(h, dy)), ("V_s", np.outer(s, dy)), ("b_y", dy)):
@@ -91,8 +98,11 @@ def path_sum(p):
             total.setdefault(name, []).append(value)
     for name in p.params:
         total[name] = sum(total[name])
-    return np.stack(ys, 1), total | {"dx": np.stack(total["dx"], 1), "dh0": np.array(total["dh0"]),
-                                     "dc0": np.array(total["dc0"])}, n_paths
+    return (
+        np.stack(ys, 1),
+        total | {"dx": np.stack(total["dx"], 1), "dh0": np.array(total["dh0"]), "dc0": np.array(total["dc0"])},
+        n_paths,
+    )
 
 
 @pytest.mark.parametrize("read, score, normalise, mental, cut, seed", CASES)
@@ -105,17 +115,23 @@ def test_the_gradient_is_the_sum_over_all_paths_of_credit(read, score, normalise
     assert error <= 1e-11, (where, n_paths, p)
 
 
-@pytest.mark.parametrize("others, expected", [
-    (dict(k_top=0), 10),                                        # T = 4, one row: 1 + 2 + 3 + 4 chains
-    (dict(k_top=0, k_trunc=2), 6),                              # two blocks of 1 + 2
-    (dict(k_top=None), 33),                                     # n(t) = 1 + n(t-1) + n(0) + ... + n(t-1): 1 3 8 21
-    (dict(k_top=None, k_trunc=1), 15),                          # skips alone: 1 2 4 8
-    (dict(k_top=None, mental_updates=False), 10),
-])
+@pytest.mark.parametrize(
+    "others, expected",
+    [
+        (dict(k_top=0), 10),  # T = 4, one row: 1 + 2 + 3 + 4 chains
+        (dict(k_top=0, k_trunc=2), 6),  # two blocks of 1 + 2
+        (dict(k_top=None), 33),  # n(t) = 1 + n(t-1) + n(0) + ... + n(t-1): 1 3 8 21
+        (dict(k_top=None, k_trunc=1), 15),  # skips alone: 1 2 4 8
+        (dict(k_top=None, mental_updates=False), 10),
+    ],
+)
 def test_the_enumeration_finds_as_many_paths_as_can_be_counted_by_hand(others, expected):
     p = draw(0, "none", "dot", "softmax", True, False, steps=(4,), k_att=1, **others)
-    p = p._replace(x=p.x[:, :1], cotangent=p.cotangent[:, :1],
-                   state=p.state and p.state._replace(**{n: v[..., :1, :] for n, v in p.state._asdict().items()}))
+    p = p._replace(
+        x=p.x[:, :1],
+        cotangent=p.cotangent[:, :1],
+        state=p.state and p.state._replace(**{n: v[..., :1, :] for n, v in p.state._asdict().items()}),
+    )
     assert path_sum(p)[2] == expected
 
 
@@ -128,6 +144,7 @@ def test_one_path_less_is_noticed(lost, monkeypatch):
     def cripple(self, *args):
         init(self, *args)
         self.edges[5] = self.edges[5][1:] if lost == "a local edge" else self.edges[5][:1]
+
     monkeypatch.setattr(Graph, "__init__", cripple)
     expected = path_sum(p)[1]
     assert worst_error(analytic, {name: expected[name] for name in analytic})[0] > 1e-6

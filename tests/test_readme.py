@@ -37,7 +37,7 @@ def accepts(words):
     if words[:3] == ["python", "-m", "sab_numpy"] or words[:1] == ["sab"]:
         arguments = words[3:] if words[0] == "python" else words[1:]
         try:
-            with mock.patch(f"{cli.COMMANDS[arguments[0]][0]}.run", return_value=0):       # parsed, not run
+            with mock.patch(f"{cli.COMMANDS[arguments[0]][0]}.run", return_value=0):  # parsed, not run
                 return cli.main(arguments) == 0
         except (SystemExit, KeyError):
             return False

@@ -64,7 +64,7 @@ def test_a_row_tells_what_the_last_parameters_do_on_test_sequences(done):
     folder = done / "runs" / row["name"]
     last, best = (next(evaluation.evaluate(folder, n=1024, best=best)) for best in (False, True))
     assert [float(row[name]) for name in ("accuracy", "ce10", "ce")] == [last["accuracy"], last["ce10"], last["ce"]]
-    assert best["ce10"] != last["ce10"]                        # the two would be told apart
+    assert best["ce10"] != last["ce10"]  # the two would be told apart
 
 
 def test_what_was_run_is_not_run_again(done, capsys, monkeypatch):
@@ -101,8 +101,10 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, capsys):
 
 
 def test_two_processes_may_append_at_the_same_time(tmp_path):
-    writer = ("import sys\nfrom sab_numpy.support.files import append_row\n"
-              "for i in range(10): append_row(sys.argv[1], {'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i})")
+    writer = (
+        "import sys\nfrom sab_numpy.support.files import append_row\n"
+        "for i in range(10): append_row(sys.argv[1], {'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i})"
+    )
     path = tmp_path / "rows.csv"
     writers = [subprocess.Popen([sys.executable, "-c", writer, str(path), name]) for name in "ab"]
     assert [process.wait() for process in writers] == [0, 0]
@@ -116,7 +118,7 @@ def test_a_run_of_sab_train_is_taken_in_once(tmp_path, capsys):
     for expected in ("row other", "is in the table already"):
         assert sab_reproduce(tmp_path, "copying", "--add", str(folder)) == 0
         assert expected in capsys.readouterr().out
-    row, = rows_of(tmp_path)
+    (row,) = rows_of(tmp_path)
     assert row["seed"] == "7" and (tmp_path / "runs" / row["name"] / "last.npz").exists()
     assert (tmp_path / "data" / "curves" / f"{row['name']}.csv").exists()
 
@@ -150,8 +152,9 @@ def test_a_training_that_fails_is_told_and_is_no_row(tmp_path, capsys):
     assert "last.npz" in capsys.readouterr().err and not (tmp_path / "data" / "copying.csv").exists()
 
 
-@pytest.mark.parametrize("others", [{"lr": 2e-3}, {"updates": 41}, {"k_att": 2}, {"normalise": "relu"},
-                                    {"lengths": "log-uniform"}], ids=str)
+@pytest.mark.parametrize(
+    "others", [{"lr": 2e-3}, {"updates": 41}, {"k_att": 2}, {"normalise": "relu"}, {"lengths": "log-uniform"}], ids=str
+)
 def test_a_change_of_the_recipe_is_another_run(others):
     assert not results.same(quick(), quick(**others))
     assert results.name_of(quick()) != results.name_of(quick(**others))
@@ -183,6 +186,7 @@ def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
 @pytest.mark.parametrize("name", table.ROWS)
 def test_the_command_of_a_row_makes_that_run(name):
     import argparse
+
     run = table.cell(name, 200, 3)
     parser = argparse.ArgumentParser()
     training.add_arguments(parser)
@@ -192,19 +196,42 @@ def test_the_command_of_a_row_makes_that_run(name):
 
 
 def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
-    found = [(table.cell("sab-5-5", 100, seed), {
-        "accuracy": accuracy, "ce10": "0.1", "ce": "0.01", "status": "finished", "updates_to_999": reached,
-        "cpu_minutes_to_999": reached and "3.5"}) for seed, (accuracy, reached) in enumerate(
-            [("0.9995", "4000"), ("0.5", ""), ("1.0", "5000")])]
+    found = [
+        (
+            table.cell("sab-5-5", 100, seed),
+            {
+                "accuracy": accuracy,
+                "ce10": "0.1",
+                "ce": "0.01",
+                "status": "finished",
+                "updates_to_999": reached,
+                "cpu_minutes_to_999": reached and "3.5",
+            },
+        )
+        for seed, (accuracy, reached) in enumerate([("0.9995", "4000"), ("0.5", ""), ("1.0", "5000")])
+    ]
     names = ["sab-5-5", "tbptt-150", "sab-5-5-constant"]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.copying(found, names, [100, 300])]
-    assert cells[2] == ["SAB 5/5", "5", "100", "3", "99.95 (50.00 – 100.00)", "2 of 3", "0.1000", "4,500, 3.5",
-                        "100.0", "0.000"]
+    assert cells[2] == [
+        "SAB 5/5",
+        "5",
+        "100",
+        "3",
+        "99.95 (50.00 – 100.00)",
+        "2 of 3",
+        "0.1000",
+        "4,500, 3.5",
+        "100.0",
+        "0.000",
+    ]
     assert all(line[4] == "not run" for line in cells[3:])
     assert [line[-2:] for line in cells[3:]] == [
-        ["–", "–"],                                            # the paper has no TBPTT 150 at T=100,
-        ["–", "–"],                                            # and prints nothing without mental updates
-        ["99.9", "0.007"], ["24.4", "1.857"], ["–", "–"]]
+        ["–", "–"],  # the paper has no TBPTT 150 at T=100,
+        ["–", "–"],  # and prints nothing without mental updates
+        ["99.9", "0.007"],
+        ["24.4", "1.857"],
+        ["–", "–"],
+    ]
     assert len(tables.copying(found, names, [100, 300], all_cells=False)) == 3
     assert tables.others(found, ["sab-5-5"], [300]) == 3 and tables.others(found, ["sab-5-5"], [100]) == 0
 
@@ -221,8 +248,10 @@ def test_the_papers_numbers_agree_with_each_other_where_they_can():
 
 
 def test_updates_and_minutes_to_learn_come_from_the_first_validation_that_reached_it():
-    history = [{"update": str(u), "accuracy": str(a), "cpu_seconds": str(6 * u)}
-               for u, a in ((10, 0.5), (20, 0.9991), (30, 0.2), (40, 1.0))]
+    history = [
+        {"update": str(u), "accuracy": str(a), "cpu_seconds": str(6 * u)}
+        for u, a in ((10, 0.5), (20, 0.9991), (30, 0.2), (40, 1.0))
+    ]
     assert results.first_learned(history) == {"updates_to_999": 20, "cpu_minutes_to_999": 2.0}
     assert results.first_learned(history[:1]) == {"updates_to_999": "", "cpu_minutes_to_999": ""}
 
@@ -240,14 +269,19 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
 
 def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers():
     found = [(table.cell("sab-5-5", 100, seed), {"name": str(seed)}) for seed in range(3)]
-    tested = [{"name": name, "T": "300", "accuracy": accuracy} for name, accuracy in
-              (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))]
+    tested = [
+        {"name": name, "T": "300", "accuracy": accuracy}
+        for name, accuracy in (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))
+    ]
     names = ["sab-5-5", "sab-1-5", "attention"]
     lines = tables.transfer(found, tested, names, 100, [300, 400])[2:]
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
-        ["SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"], ["SAB 1/5, one empty slot", "0", "not run", "not run"],
+        ["SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"],
+        ["SAB 1/5, one empty slot", "0", "not run", "not run"],
         ["the paper's", "", "83", "75"],
-        ["LSTM + self-attention", "0", "not run", "not run"], ["the paper's", "", "28", "20"]]
+        ["LSTM + self-attention", "0", "not run", "not run"],
+        ["the paper's", "", "28", "20"],
+    ]
 
 
 def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
@@ -259,25 +293,41 @@ def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
 def test_a_read_of_every_microstate_of_a_long_sequence_takes_few_sequences_at_once(monkeypatch):
     chunks = []
     monkeypatch.setattr(evaluation, "measure", lambda *args: chunks.append(args[-1]))
-    for name, T in (("sab-5-5", 100), ("sab-5-5", 5000), ("attention", 100), ("attention", 5000),
-                    ("attention", 100_000)):
+    for name, T in (
+        ("sab-5-5", 100),
+        ("sab-5-5", 5000),
+        ("attention", 100),
+        ("attention", 5000),
+        ("attention", 100_000),
+    ):
         transfer.test(quick(name, k_att=1), {}, T, 1000)
     assert chunks == [200, 4, 200, 2, 1]
 
 
-@pytest.mark.parametrize("accuracies, seed, rank", [
-    ([0.2, 1.0, 0.9], 2, 2), ([0.7], 0, 1), ([1.0, 0.5], 1, 2), ([0.1, 0.4, 0.3, 0.2], 3, 3)], ids=str)
+@pytest.mark.parametrize(
+    "accuracies, seed, rank",
+    [([0.2, 1.0, 0.9], 2, 2), ([0.7], 0, 1), ([1.0, 0.5], 1, 2), ([0.1, 0.4, 0.3, 0.2], 3, 3)],
+    ids=str,
+)
 def test_the_median_seed_is_shipped_and_of_two_middle_ones_the_worse(accuracies, seed, rank):
     rows = [{"accuracy": str(accuracy), "ce10": "1", "seed": i} for i, accuracy in enumerate(accuracies)]
     row, found = ship.median_seed(rows)
     assert (row["seed"], found) == (seed, rank)
 
 
-@pytest.mark.parametrize("words, expected", [
-    (["copying", "--rows", "sab-9"], "no row 'sab-9'"), (["copying", "--T", "0"], "--T"),
-    (["copying", "--jobs", "0"], "--jobs"), (["copying", "--seeds", "0"], "--seeds"),
-    (["transfer", "--tested", "0"], "--tested"),
-    (["copying", "--add", "nowhere"], "nowhere: no such folder"), (["ship", "--rows", "sab-5-5"], "to ship")], ids=str)
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["copying", "--rows", "sab-9"], "no row 'sab-9'"),
+        (["copying", "--T", "0"], "--T"),
+        (["copying", "--jobs", "0"], "--jobs"),
+        (["copying", "--seeds", "0"], "--seeds"),
+        (["transfer", "--tested", "0"], "--tested"),
+        (["copying", "--add", "nowhere"], "nowhere: no such folder"),
+        (["ship", "--rows", "sab-5-5"], "to ship"),
+    ],
+    ids=str,
+)
 def test_a_users_mistake_is_one_line(tmp_path, capsys, words, expected):
     folders = ["--data", f"{tmp_path}/data", "--runs", f"{tmp_path}/runs"]
     assert cli.main(["reproduce", *words, *folders]) == 2
@@ -306,13 +356,15 @@ def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
 def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp_path):
     path = tmp_path / "page.md"
     path.write_text(f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n", encoding="utf-8")
-    for _ in range(2):                                          # the second time changes nothing
+    for _ in range(2):  # the second time changes nothing
         assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 0
         text = path.read_text(encoding="utf-8")
         assert text.startswith(f"before\n{tables.BEGIN}\n\n| method ") and "\nold\n" not in text
         assert text.endswith(f"|\n\n{tables.END}\nafter\n")
     path.write_text("no marks", encoding="utf-8")
-    assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"
+    assert (
+        cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"
+    )
 
 
 @pytest.mark.parametrize("rows, long", [([], 0), (["--rows", "sab-5-5-paper-16"], 1)])
@@ -325,4 +377,5 @@ def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_
 
 def test_every_row_has_a_line_of_its_own_in_the_figures():
     from sab_numpy.plots.reproduction import STYLES
+
     assert set(STYLES) == set(table.ROWS) and len(set(STYLES.values())) == len(STYLES)

@@ -16,10 +16,44 @@ from sab_numpy.training import checkpoints
 from sab_numpy.training import loop as training
 from sab_numpy.training.run import Run
 
-SMALL = Run(T=6, min_length=2, phase_in=10, updates=30, batch=8, hidden=12, k_trunc=3, k_top=2, k_att=2,
-            validate_every=8, checkpoint_every=3, validation_sequences=10, schedule="cosine", warmup=5)
-OPTIONS = ["--T", "20", "--min-length", "5", "--updates", "240", "--batch", "8", "--hidden", "16", "--k-att", "5",
-           "--validate-every", "20", "--checkpoint-every", "7", "--validation-sequences", "16", "--schedule", "cosine"]
+SMALL = Run(
+    T=6,
+    min_length=2,
+    phase_in=10,
+    updates=30,
+    batch=8,
+    hidden=12,
+    k_trunc=3,
+    k_top=2,
+    k_att=2,
+    validate_every=8,
+    checkpoint_every=3,
+    validation_sequences=10,
+    schedule="cosine",
+    warmup=5,
+)
+OPTIONS = [
+    "--T",
+    "20",
+    "--min-length",
+    "5",
+    "--updates",
+    "240",
+    "--batch",
+    "8",
+    "--hidden",
+    "16",
+    "--k-att",
+    "5",
+    "--validate-every",
+    "20",
+    "--checkpoint-every",
+    "7",
+    "--validation-sequences",
+    "16",
+    "--schedule",
+    "cosine",
+]
 TIMES = ("seconds", "cpu_seconds")
 
 
@@ -30,8 +64,11 @@ def contents(folder):
         run, state = checkpoints.load_run(folder, name)
         rest = state._asdict()
         kept[name] = (run, {key: rest[key] for key in rest if key not in ("params", "adam", *TIMES)})
-        kept |= {f"{name}.{group}.{key}": np.asarray(value).tobytes()
-                 for group in ("params", "adam") for key, value in rest[group].items()}
+        kept |= {
+            f"{name}.{group}.{key}": np.asarray(value).tobytes()
+            for group in ("params", "adam")
+            for key, value in rest[group].items()
+        }
     rows = files.read_rows(os.path.join(folder, "history.csv"))
     return kept | {"history": [{key: row[key] for key in row if key not in TIMES} for row in rows]}
 
@@ -76,14 +113,19 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypa
         replace_file(source, target)
         if len(calls) == call:
             raise KeyboardInterrupt
+
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         training.train(SMALL, tmp_path / "parts")
     monkeypatch.undo()
     training.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") == whole
-    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == ["best.npz", "history.csv", "last.npz",
-                                                                          "last.npz.lock"]
+    assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
+        "best.npz",
+        "history.csv",
+        "last.npz",
+        "last.npz.lock",
+    ]
 
 
 def test_a_forgotten_moment_of_adam_would_be_seen(tmp_path, whole):
@@ -109,8 +151,11 @@ def test_more_updates_at_a_constant_rate_go_on_and_other_changes_are_refused(tmp
 
 def command(folder, *more):
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "sab_numpy", "train", "copying", *OPTIONS, "--quiet", "--out",
-                             str(folder), *more], env=os.environ | threads, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-m", "sab_numpy", "train", "copying", *OPTIONS, "--quiet", "--out", str(folder), *more],
+        env=os.environ | threads,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def killed(folder, kills, rng, longest):
@@ -123,7 +168,7 @@ def killed(folder, kills, rng, longest):
         met += process.poll() is None
         process.send_signal(signal.SIGKILL) if process.poll() is None else None
         process.wait()
-        for name in ("last", "best"):                          # no kill leaves a file that cannot be read
+        for name in ("last", "best"):  # no kill leaves a file that cannot be read
             if (folder / f"{name}.npz").exists():
                 checkpoints.load_run(folder, name)
     assert command(folder, "--resume").wait() == 0

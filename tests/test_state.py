@@ -37,7 +37,7 @@ def test_going_on_from_the_final_state_equals_one_long_run(read, score, normalis
     p = draw(31, read, score, normalise, mental, True, steps=(23,), k_trunc=3, k_att=2)
     expected, tape = sab.forward(p.params, p.x, p.cfg, state=p.state)
     parts, state = [], p.state
-    for start, end in ((0, 6), (6, 12), (12, 18), (18, 23)):    # 6 is a multiple of k_trunc and of k_att
+    for start, end in ((0, 6), (6, 12), (12, 18), (18, 23)):  # 6 is a multiple of k_trunc and of k_att
         y, part = sab.forward(p.params, p.x[start:end], p.cfg, state=state, checkpoint=checkpoint)
         state = part.final_state
         parts.append(y)
@@ -51,7 +51,7 @@ def test_without_mental_updates_the_gradient_of_the_parts_adds_up_to_that_of_the
     """Blocks end at the cuts and no credit flows into microstates, so nothing crosses the border of two parts."""
     p = draw(5, read, "mlp", "softmax", read == "none", True, steps=(17,), k_trunc=4, k_att=2)
     whole = sab.backward(p.cotangent, sab.forward(p.params, p.x, p.cfg, state=p.state)[1])
-    state, total = p.state, {name: 0 for name in whole}
+    state, total = p.state, dict.fromkeys(whole, 0)
     for start, end in ((0, 8), (8, 17)):
         _, tape = sab.forward(p.params, p.x[start:end], p.cfg, state=state)
         grads, state = sab.backward(p.cotangent[start:end], tape), tape.final_state
@@ -75,8 +75,11 @@ def test_reused_buffers_change_no_bit_whatever_they_held(read, score, normalise,
     a = draw(41, read, score, normalise, mental, True, steps=(8,))
     y, tape = sab.forward(a.params, a.x, a.cfg, state=a.state)
     expected = sab.backward(a.cotangent, tape, inputs=True)
-    for b in (draw(42, "sparse", "mlp", "relu", True, True, steps=(11,)),
-              draw(43, "none", "dot", "softmax", True, False), draw(44, "all", "additive", "softmax", True, True)):
+    for b in (
+        draw(42, "sparse", "mlp", "relu", True, True, steps=(11,)),
+        draw(43, "none", "dot", "softmax", True, False),
+        draw(44, "all", "additive", "softmax", True, True),
+    ):
         y_old, old = sab.forward(b.params, b.x, b.cfg, state=b.state, checkpoint=b.checkpoint)
         sab.backward(b.cotangent, old)
         y_again, again = sab.forward(a.params, a.x, a.cfg, state=a.state, reuse=old)
@@ -89,6 +92,7 @@ def test_reused_buffers_change_no_bit_whatever_they_held(read, score, normalise,
 
 def test_reuse_makes_no_new_large_arrays():
     import tracemalloc
+
     cfg = sab.Config.sab(4, 32, 3, k_trunc=5, k_top=3, k_att=2)
     rng = np.random.default_rng(0)
     params, x = sab.init_params(cfg, rng), rng.standard_normal((100, 8, 4))

@@ -50,15 +50,19 @@ def test_the_derivative_of_the_replay_is_the_truncated_gradient():
     assert abs(derivative - truncated) < 1e-15 < 1e-2 < abs(derivative - full)
 
 
-@pytest.mark.parametrize("recorded, replayed, words", [
-    (lambda: sab.stop("a", W), lambda: sab.stop("b", W), "'b' was not recorded"),
-    (lambda: (sab.stop("a", W), sab.stop("b", W)), lambda: sab.stop("a", W), "'b' was recorded but not met"),
-    (lambda: sab.stop("a", W), lambda: (sab.stop("a", W), sab.stop("a", W)), "'a' was met twice"),
-    (lambda: sab.stop("a", W), lambda: None, "'a' was recorded but not met"),
-    (lambda: None, lambda: sab.choose("a", W), "'a' was not recorded"),
-    (lambda: sab.stop(("h", 3), W), lambda: sab.stop(("h", 3), W[:2]), r"\('h', 3\).*shape \(3,\), found \(2,\)"),
-    (lambda: (sab.stop("a", W), sab.stop("a", W)), lambda: None, "'a' was recorded twice"),
-], ids=["extra", "missing", "doubled", "nothing met", "nothing recorded", "another shape", "recorded twice"])
+@pytest.mark.parametrize(
+    "recorded, replayed, words",
+    [
+        (lambda: sab.stop("a", W), lambda: sab.stop("b", W), "'b' was not recorded"),
+        (lambda: (sab.stop("a", W), sab.stop("b", W)), lambda: sab.stop("a", W), "'b' was recorded but not met"),
+        (lambda: sab.stop("a", W), lambda: (sab.stop("a", W), sab.stop("a", W)), "'a' was met twice"),
+        (lambda: sab.stop("a", W), lambda: None, "'a' was recorded but not met"),
+        (lambda: None, lambda: sab.choose("a", W), "'a' was not recorded"),
+        (lambda: sab.stop(("h", 3), W), lambda: sab.stop(("h", 3), W[:2]), r"\('h', 3\).*shape \(3,\), found \(2,\)"),
+        (lambda: (sab.stop("a", W), sab.stop("a", W)), lambda: None, "'a' was recorded twice"),
+    ],
+    ids=["extra", "missing", "doubled", "nothing met", "nothing recorded", "another shape", "recorded twice"],
+)
 def test_another_function_than_the_recorded_is_one_clear_error(recorded, replayed, words):
     with pytest.raises(ValueError, match=words) as caught:
         with sab.record() as tape:
@@ -122,7 +126,7 @@ def test_a_tape_of_another_shape_or_configuration_is_one_clear_error(change):
 def test_a_tape_that_gave_its_buffers_away_is_refused():
     p = draw(0, "dense", "mlp", "softmax", True, True)
     _, tape = sab.forward(p.params, p.x, p.cfg, state=p.state)
-    for _ in range(2):                                          # lends them to its own replay, then has none
+    for _ in range(2):  # lends them to its own replay, then has none
         with pytest.raises(ValueError, match="frozen: expected a tape with its buffers, found"):
             sab.forward(p.params, p.x, p.cfg, frozen=tape, state=p.state, reuse=tape)
         sab.forward(p.params, p.x, p.cfg, state=p.state, reuse=tape if tape.buffers else None)
@@ -134,6 +138,7 @@ def test_forward_inside_a_function_of_ones_own_records_and_replays_with_it():
     def loss(params):
         y, tape = sab.forward(params, p.x, p.cfg, state=p.state)
         return (y * p.cotangent).sum() + sab.stop("extra", params["b_y"] ** 2).sum(), tape
+
     with sab.record() as recording:
         value, tape = loss(p.params)
         grads = sab.backward(p.cotangent, tape)
@@ -190,12 +195,13 @@ def test_a_tape_that_gave_its_buffers_back_shows_nothing_of_the_later_run():
 
 def test_what_is_overwritten_after_a_stop_was_kept_before():
     """A loop that reuses its arrays: recording and replays see the value that passed, whatever is written later."""
+
     def f(p):
         h, total = np.zeros(4, p["w"].dtype), 0.0
         for t in range(6):
             if t and t % 2 == 0:
                 h = sab.stop(("h", t), h)
-            h *= p["w"]                                        # in place, on what stop gave back
+            h *= p["w"]  # in place, on what stop gave back
             h += 1 + t
             total = total + (h * h).sum()
         return total
@@ -208,8 +214,11 @@ def test_what_is_overwritten_after_a_stop_was_kept_before():
             assert f(params) == value
 
 
-@pytest.mark.parametrize("pick", [int, lambda i: [int(i)], lambda i: (np.array([i]), int(i)), lambda i: np.array([i])],
-                         ids=["int", "list", "tuple", "array"])
+@pytest.mark.parametrize(
+    "pick",
+    [int, lambda i: [int(i)], lambda i: (np.array([i]), int(i)), lambda i: np.array([i])],
+    ids=["int", "list", "tuple", "array"],
+)
 def test_a_choice_may_be_numbers_lists_or_tuples(pick):
     def f(values):
         return sab.choose("k", pick(np.argmax(values)))

@@ -18,10 +18,34 @@ from sab_numpy.training import checkpoints, evaluation, schedule
 from sab_numpy.training import loop as training
 from sab_numpy.training.run import Run
 
-TINY = Run(T=4, min_length=2, updates=24, batch=8, hidden=12, k_trunc=3, k_top=2, k_att=2, validate_every=8,
-           validation_sequences=10, seed=3)
-OPTIONS = ["--T", "4", "--updates", "6", "--batch", "4", "--hidden", "8", "--validate-every", "3",
-           "--validation-sequences", "5", "--quiet"]
+TINY = Run(
+    T=4,
+    min_length=2,
+    updates=24,
+    batch=8,
+    hidden=12,
+    k_trunc=3,
+    k_top=2,
+    k_att=2,
+    validate_every=8,
+    validation_sequences=10,
+    seed=3,
+)
+OPTIONS = [
+    "--T",
+    "4",
+    "--updates",
+    "6",
+    "--batch",
+    "4",
+    "--hidden",
+    "8",
+    "--validate-every",
+    "3",
+    "--validation-sequences",
+    "5",
+    "--quiet",
+]
 
 
 def rows(folder):
@@ -30,9 +54,20 @@ def rows(folder):
 
 
 def test_training_learns_to_copy_over_a_short_wait(tmp_path):
-    easy = Run(T=1, updates=400, batch=32, hidden=32, k_trunc=10, k_top=2, k_att=5, empty_slots=1, lr=1e-2,
-               validate_every=200, validation_sequences=64)
-    assert training.train(easy, tmp_path / "run").best > 0.25      # chance is 0.125
+    easy = Run(
+        T=1,
+        updates=400,
+        batch=32,
+        hidden=32,
+        k_trunc=10,
+        k_top=2,
+        k_att=5,
+        empty_slots=1,
+        lr=1e-2,
+        validate_every=200,
+        validation_sequences=64,
+    )
+    assert training.train(easy, tmp_path / "run").best > 0.25  # chance is 0.125
 
 
 def test_history_has_a_row_for_every_validation(tmp_path):
@@ -40,8 +75,20 @@ def test_history_has_a_row_for_every_validation(tmp_path):
     history = rows(tmp_path / "run")
     assert [row["update"] for row in history] == ["8", "16", "24"]
     for row in history:
-        for name in ("seconds", "cpu_seconds", "loss", "gradient_norm", "gradient_norm_max", "lr", "accuracy", "ce10",
-                     "ce", "max_abs_h", "recalls_empty", "recalls_input"):
+        for name in (
+            "seconds",
+            "cpu_seconds",
+            "loss",
+            "gradient_norm",
+            "gradient_norm_max",
+            "lr",
+            "accuracy",
+            "ce10",
+            "ce",
+            "max_abs_h",
+            "recalls_empty",
+            "recalls_input",
+        ):
             assert np.isfinite(float(row[name])), name
         assert float(row["gradient_norm"]) <= float(row["gradient_norm_max"])
 
@@ -49,10 +96,10 @@ def test_history_has_a_row_for_every_validation(tmp_path):
 def test_a_row_holds_the_means_of_its_window(tmp_path):
     seen = []
     training.train(TINY, tmp_path / "run", progress=lambda state, row: seen.append(state.window["loss"]))
-    losses = np.diff([0.0, *seen[8:15]])                       # updates 9 to 15; the 16th ends the window
+    losses = np.diff([0.0, *seen[8:15]])  # updates 9 to 15; the 16th ends the window
     mean = float(rows(tmp_path / "run")[1]["loss"])
     assert seen[7] == seen[15] == 0.0 and (losses > 0).all()
-    assert 0 < 8 * mean - losses.sum() < 2 * losses.max()      # what is left is the loss of the 16th
+    assert 0 < 8 * mean - losses.sum() < 2 * losses.max()  # what is left is the loss of the 16th
 
 
 def test_a_last_row_is_written_when_the_updates_are_no_multiple(tmp_path):
@@ -90,10 +137,10 @@ def test_an_update_is_forward_loss_backward_and_adam(tmp_path):
     y, tape = sab.forward(params, x, run.config())
     _, dy = sab.softmax_cross_entropy(y, targets)
     grads = sab.backward(dy, tape)
-    norm = np.sqrt(sum((grad ** 2).sum() for grad in grads.values()))
+    norm = np.sqrt(sum((grad**2).sum() for grad in grads.values()))
     for name, grad in grads.items():
         grad = grad * 0.01 / norm
-        step = 1e-3 * grad / (np.abs(grad) + 1e-8)             # Adam's first step
+        step = 1e-3 * grad / (np.abs(grad) + 1e-8)  # Adam's first step
         np.testing.assert_allclose(params[name] - step, state.params[name], rtol=1e-6, atol=1e-12)
 
 
@@ -104,7 +151,7 @@ def test_the_learning_rate_rises_stays_and_falls(kind):
     assert rates[0] == pytest.approx(0.005) and rates[99] == pytest.approx(0.5)
     assert (rates[99:401] == 0.5).all()
     assert (np.diff(rates[400:]) < 0).all() and rates[-1] == pytest.approx(0.05)
-    assert rates[700] == pytest.approx(0.275, abs=1e-3)        # half way down in both shapes
+    assert rates[700] == pytest.approx(0.275, abs=1e-3)  # half way down in both shapes
 
 
 def test_a_constant_learning_rate_is_constant():
@@ -124,7 +171,7 @@ def test_lengths_are_uniform_and_phased_in():
 def test_two_trainings_cannot_write_one_folder(tmp_path, capsys):
     training.train(TINY, tmp_path / "run")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with files.lock(tmp_path / "run" / "last.npz"):            # as another process would
+    with files.lock(tmp_path / "run" / "last.npz"):  # as another process would
         for option in (["--resume"], ["copying", "--force", *OPTIONS]):
             assert cli.main(["train", "--out", str(tmp_path / "run"), *option, "--quiet"]) == 2
             said = capsys.readouterr().err
@@ -142,13 +189,14 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_state_before_it(tm
         value, dy = sab.softmax_cross_entropy(y, targets)
         calls.append(value)
         return (float("nan"), dy * np.nan) if len(calls) == 6 else (value, dy)
+
     calls = []
     monkeypatch.setattr(copying, "loss", loss)
     with pytest.raises(training.Diverged, match="update 6 has loss nan"):
         training.train(TINY, tmp_path / "run")
     _, state = checkpoints.load_run(tmp_path / "run")
     assert state.update == 5 and all(np.isfinite(value).all() for value in state.params.values())
-    whole = training.train(TINY, tmp_path / "run", resume=True)     # the sixth call is over: it can go on
+    whole = training.train(TINY, tmp_path / "run", resume=True)  # the sixth call is over: it can go on
     assert whole.update == 24
 
 
@@ -158,8 +206,9 @@ def test_a_diverged_run_is_one_line_and_exit_status_1(tmp_path, monkeypatch, cap
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("algorithm, expected", [("sab", (5, 5)), ("bptt", (None, 0)), ("tbptt", (5, 0)),
-                                                 ("attention", (None, None))])
+@pytest.mark.parametrize(
+    "algorithm, expected", [("sab", (5, 5)), ("bptt", (None, 0)), ("tbptt", (5, 0)), ("attention", (None, None))]
+)
 def test_an_algorithm_is_two_numbers(tmp_path, algorithm, expected):
     assert cli.main(["train", "copying", *OPTIONS, "--algorithm", algorithm, "--out", str(tmp_path / "run")]) == 0
     run, _ = checkpoints.load_run(tmp_path / "run")
@@ -168,8 +217,24 @@ def test_an_algorithm_is_two_numbers(tmp_path, algorithm, expected):
 
 
 def test_switches_and_numbers_reach_the_run(tmp_path):
-    options = ["--k-trunc", "none", "--k-top", "3", "--no-mental-updates", "--dense-forward", "--empty-slots", "2",
-               "--lr", "0.01", "--dtype", "float64", "--stop-at", "0.9", "--beta2", "0.99"]
+    options = [
+        "--k-trunc",
+        "none",
+        "--k-top",
+        "3",
+        "--no-mental-updates",
+        "--dense-forward",
+        "--empty-slots",
+        "2",
+        "--lr",
+        "0.01",
+        "--dtype",
+        "float64",
+        "--stop-at",
+        "0.9",
+        "--beta2",
+        "0.99",
+    ]
     assert cli.main(["train", "copying", *OPTIONS, *options, "--out", str(tmp_path / "run")]) == 0
     run, state = checkpoints.load_run(tmp_path / "run")
     assert (run.k_trunc, run.k_top, run.mental_updates, run.dense_forward, run.empty_slots) == (None, 3, False, True, 2)
@@ -179,7 +244,8 @@ def test_switches_and_numbers_reach_the_run(tmp_path):
 def test_ctrl_c_is_one_line_and_saves(tmp_path, monkeypatch, capsys):
     def interrupted(run, cfg, problem, state):
         raise KeyboardInterrupt
-    monkeypatch.setattr(training, "validate", interrupted)     # after the third update
+
+    monkeypatch.setattr(training, "validate", interrupted)  # after the third update
     assert cli.main(["train", "copying", *OPTIONS, "--out", str(tmp_path)]) == 130
     assert "--resume goes on" in capsys.readouterr().err
     assert checkpoints.load_run(tmp_path)[1].update == 3
@@ -188,6 +254,7 @@ def test_ctrl_c_is_one_line_and_saves(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("asked, expected", [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
 def test_one_thread_unless_the_environment_says_otherwise(monkeypatch, asked, expected):
     import ctypes
+
     libraries = glob(os.path.dirname(np.__file__) + ".libs/*openblas64*")
     if not libraries or not hasattr(ctypes.CDLL(libraries[0]), "scipy_openblas_get_num_threads64_"):
         pytest.skip("another BLAS")
@@ -225,9 +292,10 @@ def test_sample_says_what_it_reads_and_what_it_recalls(trained, capsys):
 
 
 def test_recalls_in_words_are_steps_by_weight():
-    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=4, k_att=3, empty_slots=2)      # slots 2, 3, 4: steps 2, 5, 8
+    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=4, k_att=3, empty_slots=2)  # slots 2, 3, 4: steps 2, 5, 8
     assert sample_command.say([0, 4, 1, 2, -1], [0.1, 0.5, 0.15, 0.25, 0.0], cfg) == (
-        "8 (0.50), empty (0.25), 2 (0.25)")
+        "8 (0.50), empty (0.25), 2 (0.25)"
+    )
 
 
 def cut_short(folder):
@@ -255,6 +323,7 @@ def of_another_shape(folder):
 
 def of_another_version(folder):
     from sab_numpy.support import files
+
     arrays, meta = files.load_arrays(folder / "last.npz")
     meta["run"]["unheard_of"] = 1
     files.save_arrays(folder / "last.npz", arrays, meta)
@@ -273,21 +342,23 @@ def test_a_spoilt_checkpoint_is_one_line_and_status_2(tmp_path, harm, command, c
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
-BAD = {"T must be a whole number of at least 1, found 0": ["copying", "--T", "0"],
-       "task must be one of copying": ["sorting"],
-       "which task?": [],
-       "updates must be": ["copying", "--updates", "0"],
-       "min_length must be at most T=4, found 9": ["copying", "--T", "4", "--min-length", "9"],
-       "lr must be above 0": ["copying", "--lr", "-1"],
-       "schedule must be one of": ["copying", "--schedule", "steps"],
-       "score must be one of": ["copying", "--score", "cosine"],
-       "relu": ["copying", "--normalise", "relu", "--k-top", "none"],
-       "dtype must be one of": ["copying", "--dtype", "float16"],
-       "decides k_top: expected one of the two": ["copying", "--algorithm", "bptt", "--k-top", "3"],
-       "algorithm must be one of": ["copying", "--algorithm", "rtrl"],
-       "backend must be one of": ["copying", "--backend", "tpu"],
-       "is not the folder of a run": ["copying", "--resume"],
-       "stop_at is an accuracy": ["copying", "--stop-at", "99"]}
+BAD = {
+    "T must be a whole number of at least 1, found 0": ["copying", "--T", "0"],
+    "task must be one of copying": ["sorting"],
+    "which task?": [],
+    "updates must be": ["copying", "--updates", "0"],
+    "min_length must be at most T=4, found 9": ["copying", "--T", "4", "--min-length", "9"],
+    "lr must be above 0": ["copying", "--lr", "-1"],
+    "schedule must be one of": ["copying", "--schedule", "steps"],
+    "score must be one of": ["copying", "--score", "cosine"],
+    "relu": ["copying", "--normalise", "relu", "--k-top", "none"],
+    "dtype must be one of": ["copying", "--dtype", "float16"],
+    "decides k_top: expected one of the two": ["copying", "--algorithm", "bptt", "--k-top", "3"],
+    "algorithm must be one of": ["copying", "--algorithm", "rtrl"],
+    "backend must be one of": ["copying", "--backend", "tpu"],
+    "is not the folder of a run": ["copying", "--resume"],
+    "stop_at is an accuracy": ["copying", "--stop-at", "99"],
+}
 
 
 @pytest.mark.parametrize("message", BAD)
@@ -311,7 +382,7 @@ def test_a_gradient_whose_squares_overflow_is_clipped_all_the_same():
     rng = np.random.default_rng(0)
     small = {"a": rng.standard_normal((3, 4)).astype(np.float32), "b": rng.standard_normal(5).astype(np.float32)}
     exact = np.sqrt(sum((g.astype(float) ** 2).sum() for g in small.values()))
-    assert optim.global_norm(small) == np.sqrt(sum((g * g).sum() for g in small.values()))       # to the last bit
+    assert optim.global_norm(small) == np.sqrt(sum((g * g).sum() for g in small.values()))  # to the last bit
     with np.errstate(over="ignore", invalid="ignore"):
         assert not np.isfinite(optim.global_norm({"a": np.inf + small["a"]}))
         clipped, norm = optim.clip_gradients({name: np.float32(1e25) * g for name, g in small.items()}, 0.5)
@@ -321,12 +392,17 @@ def test_a_gradient_whose_squares_overflow_is_clipped_all_the_same():
     assert optim.clip_gradients({name: 0 * g for name, g in small.items()}, 0.5)[1] == 0
 
 
-@pytest.mark.parametrize("arguments, message", [(["evaluate", "nowhere"], "expected the folder of a run"),
-                                                (["sample", "nowhere"], "expected the folder of a run"),
-                                                (["evaluate", "{run}", "--T", "0"], "--T must be at least 1, found 0"),
-                                                (["evaluate", "{run}", "--sequences", "0"], "at least 1, found 0"),
-                                                (["sample", "{run}", "--T", "-1"], "--T must be at least 1"),
-                                                (["sample", "{run}", "--number", "-1"], "at least 0, found -1")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["evaluate", "nowhere"], "expected the folder of a run"),
+        (["sample", "nowhere"], "expected the folder of a run"),
+        (["evaluate", "{run}", "--T", "0"], "--T must be at least 1, found 0"),
+        (["evaluate", "{run}", "--sequences", "0"], "at least 1, found 0"),
+        (["sample", "{run}", "--T", "-1"], "--T must be at least 1"),
+        (["sample", "{run}", "--number", "-1"], "at least 0, found -1"),
+    ],
+)
 def test_a_mistake_in_other_commands_is_one_line(trained, arguments, message, capsys):
     assert cli.main([argument.format(run=trained) for argument in arguments]) == 2
     said = capsys.readouterr().err
@@ -358,6 +434,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_files(tmp_path, monkeypatch, 
 
     def full(handle):
         raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(os, "fsync", full)
     assert cli.main([*command, "--updates", "9", "--resume"]) == 2
     said = capsys.readouterr().err

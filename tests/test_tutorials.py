@@ -22,10 +22,16 @@ build = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
 
 def run(path, folder, quick=True):
     """What the tutorial prints; run in `folder`, where its picture goes."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1",
-                                "SAB_QUICK": "1" if quick else "0", "PYTHONWARNINGS": "error::UserWarning"}
-    done = subprocess.run([sys.executable, str(path)], cwd=folder, env=environment, capture_output=True, text=True,
-                          timeout=600)
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "Agg",
+        "OPENBLAS_NUM_THREADS": "1",
+        "SAB_QUICK": "1" if quick else "0",
+        "PYTHONWARNINGS": "error::UserWarning",
+    }
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -33,10 +39,12 @@ def run(path, folder, quick=True):
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
     """printed(path): the output and the pictures of a tutorial in quick mode, run once."""
+
     @cache
     def once(path):
         folder = tmp_path_factory.mktemp(path.stem)
         return run(path, folder), sorted(folder.glob("tutorials/out/*.png"))
+
     return once
 
 
@@ -75,16 +83,24 @@ def test_a_tutorial_keeps_the_rules(path):
 
 # The glossary.
 
+
 def glossary():
     """{term in lower case: anchor}."""
-    return {term.lower(): anchor for anchor, term in
-            re.findall(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', (ROOT / "GLOSSARY.md").read_text(encoding="utf-8"))}
+    return {
+        term.lower(): anchor
+        for anchor, term in re.findall(
+            r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
+        )
+    }
 
 
 def unlinked(text, terms):
     """Terms that the prose of a tutorial uses before it links them."""
-    prose = "\n".join("\n".join(line for line in source.splitlines() if not line.startswith(("#", "    ")))
-                      for kind, source in build["cells"](text) if kind == "markdown")
+    prose = "\n".join(
+        "\n".join(line for line in source.splitlines() if not line.startswith(("#", "    ")))
+        for kind, source in build["cells"](text)
+        if kind == "markdown"
+    )
     prose = re.sub(r"`[^`\n]*`", "", prose)
     # a link to the glossary, a link elsewhere (skipped), or a bare word; the longest term first
     words = "|".join(sorted(map(re.escape, terms), key=len, reverse=True)).replace(r"\ ", r"\s+")
@@ -127,6 +143,7 @@ def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(p
 
 # The index and the notebooks.
 
+
 def test_the_index_names_every_tutorial_with_its_minutes():
     index = (ROOT / "tutorials" / "README.md").read_text(encoding="utf-8")
     for path in TUTORIALS:
@@ -161,8 +178,10 @@ def gradients(k_trunc, k_top, k_att, seed=0):
     loss, dy = sab.softmax_cross_entropy(y, targets)
     theirs_y, theirs_tape = one["forward"](params, x, k_top, k_att)
     theirs_loss, theirs_dy = one["cross_entropy"](theirs_y, targets)
-    return ({"y": y, "loss": loss, **sab.backward(dy, tape)},
-            {"y": theirs_y, "loss": theirs_loss, **one["backward"](params, x, theirs_dy, theirs_tape, k_trunc, k_att)})
+    return (
+        {"y": y, "loss": loss, **sab.backward(dy, tape)},
+        {"y": theirs_y, "loss": theirs_loss, **one["backward"](params, x, theirs_dy, theirs_tape, k_trunc, k_att)},
+    )
 
 
 @pytest.mark.parametrize("setting", [(3, 2, 2), (None, 0, 1), (4, 0, 1), (5, 3, 3), (None, 2, 1), (1, 1, 4)])

@@ -53,7 +53,7 @@ def full_credit(dy, tape):
 def test_the_last_total_at_every_step_is_the_credit_that_backward_had_there(name, last):
     dy, tape = subject(name, last=last)
     totals = {event.end: event.total for event in sab.walk(dy, tape) if event.kind in CREDIT}
-    real = {t: np.sqrt((dh ** 2).sum()) for t, dh in full_credit(dy, tape).items()}
+    real = {t: np.sqrt((dh**2).sum()) for t, dh in full_credit(dy, tape).items()}
     assert totals.keys() == real.keys()
     assert [totals[t] for t in real] == pytest.approx(list(real.values()), rel=1e-12)
 
@@ -62,8 +62,13 @@ def test_the_last_total_at_every_step_is_the_credit_that_backward_had_there(name
 def test_what_skips_gave_is_what_the_memory_received(name):
     dy, tape = subject(name)
     received = {}
-    sab.backward(dy, tape, watch=lambda t, loss, local, memory, edges: received.update(
-        {} if memory is None else {t: np.sqrt((memory ** 2).sum())}))
+    sab.backward(
+        dy,
+        tape,
+        watch=lambda t, loss, local, memory, edges: received.update(
+            {} if memory is None else {t: np.sqrt((memory**2).sum())}
+        ),
+    )
     given = {event.end: event.total for event in sab.walk(dy, tape) if event.kind == "skip"}
     assert (len(given) > 2) == ("SAB" in name or name == "self-attention")
     assert [given.get(t, 0.0) for t in received] == pytest.approx(list(received.values()), rel=1e-12)
@@ -103,7 +108,10 @@ def test_blocks_that_no_credit_reaches_are_told_as_skipped():
     dy, tape = subject("truncated BPTT", last=True)
     events = list(sab.walk(dy, tape))
     assert [(e.kind, e.start, e.end) for e in events] == [
-        ("loss", 16, 16), ("cut", 16, 15), *(("skipped block", first + 3, first) for first in (12, 8, 4, 0))]
+        ("loss", 16, 16),
+        ("cut", 16, 15),
+        *(("skipped block", first + 3, first) for first in (12, 8, 4, 0)),
+    ]
 
 
 def test_one_row_of_a_batch_is_told_as_if_it_were_alone():

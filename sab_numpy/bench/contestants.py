@@ -48,12 +48,13 @@ def ours(model, spec, name):
     cfg, *arrays = problem(model, spec)
     params, x, targets = backend.to_backend(arrays, name)
     if spec["threads"] > 1:
-        loss = TimedLoss(time.perf_counter)                                   # of the part that this process takes
+        loss = TimedLoss(time.perf_counter)  # of the part that this process takes
         team = Team(cfg, spec["threads"], loss, pin=True)
 
         def step(now):
             team.loss_and_gradients(params, x, targets)
             return loss.moment
+
         return step
     tape = None
 
@@ -63,19 +64,25 @@ def ours(model, spec, name):
         y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
         sab.backward(loss(y, targets)[1], tape)
         return loss.moment
+
     return step
 
 
 def products(model, spec):
     """The floor of the same model: its matrix products alone; of several processes, one part of the batch."""
-    floor = Floor(MODELS[model](spec["H"]), spec["T"] + 2 * copying.WIDTH, -(-spec["B"] // spec["threads"]),
-                  np.random.default_rng(0))
+    floor = Floor(
+        MODELS[model](spec["H"]),
+        spec["T"] + 2 * copying.WIDTH,
+        -(-spec["B"] // spec["threads"]),
+        np.random.default_rng(0),
+    )
 
     def step(now):
         floor.forward()
         middle = now()
         floor.backward()
         return middle
+
     return step
 
 
@@ -84,6 +91,7 @@ def peer(name, spec):
     import torch
 
     from sab_numpy.bench import torch_sab
+
     torch.set_num_threads(spec["threads"])
     device = "cuda" if spec["backend"] == "cupy" else "cpu"
     cfg, params, x, targets = problem(PEERS[name], spec)
@@ -105,6 +113,7 @@ def peer(name, spec):
         middle = now()
         loss.backward()
         return middle
+
     return step
 
 
@@ -117,8 +126,8 @@ def remind_of_the_input(params, H):
     params["W_h"].reshape(H, 4, H)[:, :, :2] = 0
     gates_x, gates_b = params["W_x"].reshape(-1, 4, H), params["b"].reshape(4, H)
     gates_x[:, :, :2] = 0
-    gates_b[:, :2] = np.array([[9], [-9], [9], [9]])       # i open, f shut, g = 1, o open: 0.76
-    gates_x[:, 2, 0] = -18                                 # g = -1
-    gates_x[1:copying.MARKER, 2, 0] = -9 + 0.3             # g = 0.3
+    gates_b[:, :2] = np.array([[9], [-9], [9], [9]])  # i open, f shut, g = 1, o open: 0.76
+    gates_x[:, 2, 0] = -18  # g = -1
+    gates_x[1 : copying.MARKER, 2, 0] = -9 + 0.3  # g = 0.3
     params["W_q"][:] = 0
     params["W_q"][1, 0] = np.sqrt(H)

@@ -10,14 +10,25 @@ from importlib import metadata
 from sab_numpy.core import backend
 from sab_numpy.support import files
 
-KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")     # a new row replaces one of equal key
+KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")  # a new row replaces one of equal key
 COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
-    ("step ms", "step_ms", ".1f"), ("backward", "backward_ms", ".1f"), ("floor ms", "floor_ms", ".1f"),
-    ("step/floor", "step_over_floor", ".2f"), ("backward/floor", "backward_over_floor", ".2f"),
-    ("CPU ms", "cpu_ms", ".1f"), ("GPU/CPU", "step_over_cpu", ".3f"), ("sequences/s", "sequences_per_second", ".0f"),
-    ("one step ms", "once_ms", ".0f"), ("accuracy", "accuracy", ".3f"), ("peak MB", "peak_mb", ".0f"),
-    ("blocks", "blocks", "d"), ("visited", "blocks_visited", "d"), ("steps walked", "steps_walked", "d"),
-    ("skips", "skips", "d"), ("x faster peer", "times_its_speed", ".2f"))
+    ("step ms", "step_ms", ".1f"),
+    ("backward", "backward_ms", ".1f"),
+    ("floor ms", "floor_ms", ".1f"),
+    ("step/floor", "step_over_floor", ".2f"),
+    ("backward/floor", "backward_over_floor", ".2f"),
+    ("CPU ms", "cpu_ms", ".1f"),
+    ("GPU/CPU", "step_over_cpu", ".3f"),
+    ("sequences/s", "sequences_per_second", ".0f"),
+    ("one step ms", "once_ms", ".0f"),
+    ("accuracy", "accuracy", ".3f"),
+    ("peak MB", "peak_mb", ".0f"),
+    ("blocks", "blocks", "d"),
+    ("visited", "blocks_visited", "d"),
+    ("steps walked", "steps_walked", "d"),
+    ("skips", "skips", "d"),
+    ("x faster peer", "times_its_speed", ".2f"),
+)
 
 
 def table(heading, rows):
@@ -27,8 +38,10 @@ def table(heading, rows):
     lines = [heading, " " * width + "".join(f"  {name:>7}" for name, _, _ in columns)]
     for row in rows:
         cells = (format(row[key], form) if row.get(key) is not None else "" for _, key, form in columns)
-        lines.append(f"{row['model']:<{width}}" + "".join(
-            f"  {cell:>{max(len(name), 7)}}" for cell, (name, _, _) in zip(cells, columns)).rstrip())
+        lines.append(
+            f"{row['model']:<{width}}"
+            + "".join(f"  {cell:>{max(len(name), 7)}}" for cell, (name, _, _) in zip(cells, columns)).rstrip()
+        )
         if row.get("faster_peer"):
             lines[-1] += f"  ({row['faster_peer']})"
     return "\n".join(lines) + "\n"
@@ -45,8 +58,16 @@ def growth(rows):
         for part, key in (("step", "step_ms"), ("backward", "backward_ms")):
             if first.get(key) and last.get(key):
                 times = last[key] / first[key]
-                found.append({"model": model, "part": part, "from": first["T"], "to": last["T"], "times": times,
-                              "exponent": math.log(times) / math.log(last["steps"] / first["steps"])})
+                found.append(
+                    {
+                        "model": model,
+                        "part": part,
+                        "from": first["T"],
+                        "to": last["T"],
+                        "times": times,
+                        "exponent": math.log(times) / math.log(last["steps"] / first["steps"]),
+                    }
+                )
     return found
 
 
@@ -56,9 +77,12 @@ def machine():
     if os.path.exists("/proc/cpuinfo"):
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    made_by = metadata.packages_distributions()                               # cupy comes as cupy-cuda12x, ...
-    versions = [f"{package} {metadata.version(made_by[package][0])}" for package in ("numpy", "torch", "cupy")
-                if package in made_by]
+    made_by = metadata.packages_distributions()  # cupy comes as cupy-cuda12x, ...
+    versions = [
+        f"{package} {metadata.version(made_by[package][0])}"
+        for package in ("numpy", "torch", "cupy")
+        if package in made_by
+    ]
     if "cupy" in backend.available():
         versions.append(backend.require("cupy").cuda.runtime.getDeviceProperties(0)["name"].decode())
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}"
@@ -66,14 +90,21 @@ def machine():
 
 def update_csv(path, rows):
     """Put rows into the CSV at `path`: each replaces the one that has the same KEY and notes how it was made."""
-    made = {"command": " ".join(["sab", *sys.argv[1:]]), "date": datetime.date.today().isoformat(),
-            "machine": machine()}
+    made = {
+        "command": " ".join(["sab", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+    }
     with files.lock(path):
         old = files.read_rows(path) if os.path.exists(path) else []
         table = {tuple(str(row.get(name)) for name in KEY): row for row in [*old, *(row | made for row in rows)]}
-        head = ("# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
-                "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
-                "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n")
-        rounded = [{name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-                   for row in table.values()]
+        head = (
+            "# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
+            "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
+            "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n"
+        )
+        rounded = [
+            {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+            for row in table.values()
+        ]
         files.write_rows(path, rounded, head=head)

@@ -23,8 +23,10 @@ class Floor:
         D, H, O = cfg.n_in, cfg.n_hidden, cfg.n_out
         self.cfg, self.steps, self.B = cfg, steps, B
         self.chunks = [(lo, min(lo + CHUNK, steps)) for lo in range(0, steps, CHUNK)]
-        self.W = {name: self._random(rng, *shape) for name, shape in
-                  {"x": (D, 4 * H), "h": (H, 4 * H), "q": (H, H), "V": (H, O)}.items()}
+        self.W = {
+            name: self._random(rng, *shape)
+            for name, shape in {"x": (D, 4 * H), "h": (H, 4 * H), "q": (H, H), "V": (H, O)}.items()
+        }
         self.W_T = {name: np.ascontiguousarray(value.T) for name, value in self.W.items()}
         rows = min(CHUNK, steps) * B
         self.x, self.z, self.h, self.y = (self._random(rng, rows, width) for width in (D, 4 * H, H, O))
@@ -35,8 +37,8 @@ class Floor:
         widest = self.slots if cfg.k_top is None else min(cfg.k_top, self.slots)
         self.recalled = self._random(rng, B, widest, H)
         self.scores = np.empty((B, max(self.slots, 1), 1), np.float32)
-        self.weights = self._random(rng, B, 2, widest)                    # w and da
-        self.pair = self._random(rng, B, 2, H)                            # ds and the query
+        self.weights = self._random(rng, B, 2, widest)  # w and da
+        self.pair = self._random(rng, B, 2, H)  # ds and the query
         self.drecalled = np.empty((B, widest, H), np.float32)
 
     @staticmethod

@@ -47,10 +47,10 @@ def take_turns(steps, clock, rounds, seconds):
     began = time.perf_counter()
     for turn in range(rounds + 2):
         for name, step in steps.items():
-            time.sleep(0.02)                               # idle threads of the one before still spin for a while
+            time.sleep(0.02)  # idle threads of the one before still spin for a while
             start = clock.now()
             middle = step(clock.now)
-            end = clock.now()                              # what the step allocated has been freed by now
+            end = clock.now()  # what the step allocated has been freed by now
             if turn >= 2:
                 times[name].append((clock.between(start, end), clock.between(middle, end)))
         if turn >= 4 and time.perf_counter() - began > seconds:
@@ -67,18 +67,33 @@ def speed(spec):
     """Rows of medians for every model, its floor (on a GPU: the CPU) and its peers at one T, B and H."""
     name, other = spec["backend"], "cpu" if spec["backend"] == "cupy" else "floor"
     steps = {model: ours(model, spec, name) for model in spec["models"]}
-    steps |= {(other, model): ours(model, spec, "numpy") if other == "cpu" else products(model, spec)
-              for model in spec["models"]}
+    steps |= {
+        (other, model): ours(model, spec, "numpy") if other == "cpu" else products(model, spec)
+        for model in spec["models"]
+    }
     steps |= {rival: peer(rival, spec) for rival, model in PEERS.items() if spec["peers"] and model in spec["models"]}
     times = take_turns(steps, Clock(name), spec["rounds"], spec["seconds"])
     median = {key: [1e3 * statistics.median(part) for part in zip(*values)] for key, values in times.items()}
-    rows = [{"model": key, "step_ms": median[key][0], "backward_ms": median[key][1], "rounds": len(times[key]),
-             "sequences_per_second": 1e3 * spec["B"] / median[key][0]} for key in steps if isinstance(key, str)]
-    for row in rows[:len(spec["models"])]:
+    rows = [
+        {
+            "model": key,
+            "step_ms": median[key][0],
+            "backward_ms": median[key][1],
+            "rounds": len(times[key]),
+            "sequences_per_second": 1e3 * spec["B"] / median[key][0],
+        }
+        for key in steps
+        if isinstance(key, str)
+    ]
+    for row in rows[: len(spec["models"])]:
         model, own = row["model"], times[row["model"]]
         beside, beside_ms = times[other, model], median[other, model]
-        row |= {f"{other}_ms": beside_ms[0], f"{other}_backward_ms": beside_ms[1],
-                f"step_over_{other}": ratio(own, beside), f"backward_over_{other}": ratio(own, beside, 1)}
+        row |= {
+            f"{other}_ms": beside_ms[0],
+            f"{other}_backward_ms": beside_ms[1],
+            f"step_over_{other}": ratio(own, beside),
+            f"backward_over_{other}": ratio(own, beside, 1),
+        }
         rivals = [rival for rival in PEERS if PEERS[rival] == model and rival in times]
         if rivals:
             rival = min(rivals, key=lambda name: median[name][0])
@@ -99,13 +114,17 @@ def walk(tape, dy):
     """What the backward pass walks, in whole numbers: blocks, steps, and recalls that carry credit (all rows)."""
     count, k = credit.count(tape, dy), tape.cfg.k_trunc or len(dy)
     starts = np.arange(0, len(dy), k)
-    return {"steps_walked": count.steps, "skips": count.skips, "blocks": len(starts),
-            "blocks_visited": int(np.logical_or.reduceat(credit.walked(tape, dy), starts).sum())}
+    return {
+        "steps_walked": count.steps,
+        "skips": count.skips,
+        "blocks": len(starts),
+        "blocks_visited": int(np.logical_or.reduceat(credit.walked(tape, dy), starts).sum()),
+    }
 
 
 def memory(spec):
     """Peak memory, the time of the only step, and what the backward pass walked: one model, nothing else."""
-    model, = spec["models"]
+    (model,) = spec["models"]
     cfg, params, x, targets = problem(model, spec)
     before, start = resident_mb("VmRSS"), time.perf_counter()
     y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"])
@@ -113,8 +132,16 @@ def memory(spec):
     middle = time.perf_counter()
     sab.backward(dy, tape)
     end = time.perf_counter()
-    return [{"model": model, "start_mb": before, "peak_mb": resident_mb("VmHWM"), "once_ms": 1e3 * (end - start),
-             "once_backward_ms": 1e3 * (end - middle), **walk(tape, dy)}]
+    return [
+        {
+            "model": model,
+            "start_mb": before,
+            "peak_mb": resident_mb("VmHWM"),
+            "once_ms": 1e3 * (end - start),
+            "once_backward_ms": 1e3 * (end - middle),
+            **walk(tape, dy),
+        }
+    ]
 
 
 def last_step(x):
@@ -133,8 +160,15 @@ def sparse(spec):
         start = time.perf_counter()
         sab.backward(dy, tape)
         seconds.append(time.perf_counter() - start)
-    return [{"model": "SAB", "backward_ms": 1e3 * statistics.median(seconds[2:]), "rounds": spec["rounds"],
-             "peak_mb": resident_mb("VmHWM"), **walk(tape, dy)}]
+    return [
+        {
+            "model": "SAB",
+            "backward_ms": 1e3 * statistics.median(seconds[2:]),
+            "rounds": spec["rounds"],
+            "peak_mb": resident_mb("VmHWM"),
+            **walk(tape, dy),
+        }
+    ]
 
 
 def visits(spec):
@@ -146,8 +180,14 @@ def visits(spec):
     x, targets = copying.sequences(spec["T"], spec["B"], rng)
     y, tape = sab.forward(state.params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets, mask=last_step(x))
-    return [{"model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))), "H": cfg.n_hidden,
-             "accuracy": float(copying.right(y, targets).mean()), **walk(tape, dy)}]
+    return [
+        {
+            "model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))),
+            "H": cfg.n_hidden,
+            "accuracy": float(copying.right(y, targets).mean()),
+            **walk(tape, dy),
+        }
+    ]
 
 
 if __name__ == "__main__":

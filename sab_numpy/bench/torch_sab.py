@@ -26,7 +26,7 @@ class KeepRow(torch.autograd.Function):
     @staticmethod
     def forward(ctx, h, token, memory, dmemory, lo, hi):
         memory[lo:hi] = h
-        ctx.rows = dmemory[lo:hi]                          # (B, H), a view
+        ctx.rows = dmemory[lo:hi]  # (B, H), a view
         return token.clone()
 
     @staticmethod
@@ -40,7 +40,7 @@ class ReadRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx, token, rows, memory, dmemory):
         ctx.dmemory, ctx.rows = dmemory, rows.reshape(-1)
-        return F.embedding(rows, memory)                   # (B, K, H)
+        return F.embedding(rows, memory)  # (B, K, H)
 
     @staticmethod
     def backward(ctx, dM):
@@ -55,15 +55,17 @@ def forward(params, x, cfg, own_reads=False):
     as large as the whole memory at every read. Raises ValueError for scores other than "dot" and for dense reads.
     """
     if cfg.score != "dot" or cfg.k_top is None or cfg.dense_forward:
-        raise ValueError("the PyTorch comparison knows sparse reads with score='dot', found "
-                         f"score={cfg.score!r}, k_top={cfg.k_top}, dense_forward={cfg.dense_forward}")
+        raise ValueError(
+            "the PyTorch comparison knows sparse reads with score='dot', found "
+            f"score={cfg.score!r}, k_top={cfg.k_top}, dense_forward={cfg.dense_forward}"
+        )
     T, B, _ = x.shape
     H, K, W_h = cfg.n_hidden, cfg.k_top, params["W_h"]
     h = c = x.new_zeros(B, H)
     xW = (x.flatten(0, 1) @ params["W_x"] + params["b"]).view(T, B, 4 * H).unbind()
-    n = cfg.n_empty if K else 0                            # slots in use
-    memory = x.new_zeros((n + T // cfg.k_att) * B if K else 0, H)       # slot n, batch row b: row n*B + b
-    searched = memory.detach()                             # the same numbers, unseen by autograd
+    n = cfg.n_empty if K else 0  # slots in use
+    memory = x.new_zeros((n + T // cfg.k_att) * B if K else 0, H)  # slot n, batch row b: row n*B + b
+    searched = memory.detach()  # the same numbers, unseen by autograd
     dmemory, token = torch.zeros_like(memory), x.new_zeros((), requires_grad=True)
     row = torch.arange(B, device=x.device)[:, None]
     states, summaries = [], []
@@ -74,16 +76,16 @@ def forward(params, x, cfg, own_reads=False):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         if K:
-            query = h @ params["W_q"]                      # (B, H)
+            query = h @ params["W_q"]  # (B, H)
             with torch.no_grad():
-                scores = torch.bmm(query[:, None], searched[:n * B].view(n, B, H).permute(1, 2, 0))[:, 0]   # (B, n)
+                scores = torch.bmm(query[:, None], searched[: n * B].view(n, B, H).permute(1, 2, 0))[:, 0]  # (B, n)
                 slots = scores.topk(cfg.n_selected(n), sorted=True).indices
             if not cfg.mental_updates:
                 M = F.embedding(slots * B + row, searched)
             elif own_reads:
                 M = ReadRows.apply(token, slots * B + row, memory, dmemory)
             else:
-                M = F.embedding(slots * B + row, memory)   # (B, K, H)
+                M = F.embedding(slots * B + row, memory)  # (B, K, H)
             s = recall(query, M, cfg)
             h = h + s
             summaries.append(s)
@@ -91,7 +93,7 @@ def forward(params, x, cfg, own_reads=False):
                 if own_reads:
                     token = KeepRow.apply(h, token, memory, dmemory, n * B, n * B + B)
                 else:
-                    memory[n * B:n * B + B] = h if cfg.mental_updates else h.detach()
+                    memory[n * B : n * B + B] = h if cfg.mental_updates else h.detach()
                 n += 1
         states.append(h)
     y = torch.addmm(params["b_y"], torch.cat(states), params["V_h"])
@@ -104,7 +106,7 @@ def recall(query, M, cfg):
     """s (B,H) from the selected microstates M (B,K,H), K+1 of them for relu: the last is the threshold."""
     if cfg.normalise == "softmax":
         return F.scaled_dot_product_attention(query[:, None, None], M[:, None], M[:, None])[:, 0, 0]
-    scores = torch.bmm(query[:, None], M.transpose(1, 2)) / math.sqrt(cfg.n_hidden)       # (B, 1, K+1)
+    scores = torch.bmm(query[:, None], M.transpose(1, 2)) / math.sqrt(cfg.n_hidden)  # (B, 1, K+1)
     above = scores - scores[:, :, -1:]
     return torch.bmm(above / (above.sum(2, keepdim=True) + 1e-6), M)[:, 0]
 
@@ -121,8 +123,13 @@ class PlainLSTM:
         leaves = to_torch(params, device)
         D, H, O = len(leaves["W_x"]), len(leaves["V_h"]), len(leaves["b_y"])
         self.lstm, self.linear = torch.nn.LSTM(D, H), torch.nn.Linear(H, O)
-        self.names = {"W_x": self.lstm.weight_ih_l0, "W_h": self.lstm.weight_hh_l0, "b": self.lstm.bias_ih_l0,
-                      "V_h": self.linear.weight, "b_y": self.linear.bias}
+        self.names = {
+            "W_x": self.lstm.weight_ih_l0,
+            "W_h": self.lstm.weight_hh_l0,
+            "b": self.lstm.bias_ih_l0,
+            "V_h": self.linear.weight,
+            "b_y": self.linear.bias,
+        }
         for module in (self.lstm, self.linear):
             module.to(device, leaves["b"].dtype)
         with torch.no_grad():

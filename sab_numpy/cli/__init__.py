@@ -29,20 +29,25 @@ COMMANDS = {  # name: (module, one line of help)
 def main(argv=None):
     """Run one command; returns its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = argparse.ArgumentParser(prog="sab", description="Sparse Attentive Backtracking in NumPy, by hand.",
-                                     epilog="example: sab demo --tiny")
+    parser = argparse.ArgumentParser(
+        prog="sab", description="Sparse Attentive Backtracking in NumPy, by hand.", epilog="example: sab demo --tiny"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, line) in COMMANDS.items():
-        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".",
-                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-        if argv[:1] == [name]:                                 # import only what is run
+        command = commands.add_parser(
+            name,
+            help=line,
+            description=line[0].upper() + line[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if argv[:1] == [name]:  # import only what is run
             importlib.import_module(module).add_arguments(command)
     args = parser.parse_args(argv)
     try:
         status = importlib.import_module(COMMANDS[args.command][0]).run(args) or 0
         sys.stdout.flush()
         return status
-    except BrokenPipeError:                                    # `sab ... | head`: the reader has had enough
+    except BrokenPipeError:  # `sab ... | head`: the reader has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

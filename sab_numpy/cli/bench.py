@@ -23,7 +23,9 @@ QUICK = {"speed": [20], "growth": [20, 60], "long": [100], "sparse": [60, 200], 
 
 
 def add_arguments(parser):
-    parser.description = __doc__ + """
+    parser.description = (
+        __doc__
+        + """
 
 speed    train step (forward, loss, backward) of every model beside its floor, the same matrix products alone
 growth   the same over T, and the exponent of its growth
@@ -33,6 +35,7 @@ visits   which blocks a trained model (--trained FILE) visits on new sequences w
 
 SAB is k_trunc=5, k_top=5, k_att=2; TBPTT k_trunc=5; self-attention k_att=2. Times are medians. A measurement runs in
 a process of its own, pinned to its cores; what is compared is timed in turns."""
+    )
     parser.epilog = """examples: sab bench --quick
           sab bench --peers --threads 2          (PyTorch has to be installed)
           sab bench long --T 20000 --B 8
@@ -92,19 +95,29 @@ def plan(args):
     if args.csv and not os.path.isdir(os.path.dirname(args.csv) or "."):
         raise ValueError(f"--csv {args.csv}: no such folder")
     if args.peers and (args.what not in ("speed", "growth") or not importlib.util.find_spec("torch")):
-        raise ValueError("--peers compares speed with PyTorch: expected `sab bench` or `sab bench growth`, and PyTorch "
-                         "installed (https://pytorch.org)")
+        raise ValueError(
+            "--peers compares speed with PyTorch: expected `sab bench` or `sab bench growth`, and PyTorch "
+            "installed (https://pytorch.org)"
+        )
     gpu = args.backend != "numpy" and backend.require(args.backend).__name__ == "cupy"
     if gpu and args.what not in ("speed", "growth"):
         raise ValueError(f"--backend cupy measures speed, found {args.what}")
     checkpoint = args.checkpoint or defaults.get("checkpoint") or "none"
-    common = dict(measure=defaults["measure"], threads=args.threads, backend="cupy" if gpu else "numpy",
-                  checkpoint=None if checkpoint == "none" else checkpoint, peers=args.peers,
-                  rounds=min(args.rounds, 3) if args.quick else args.rounds, seconds=args.seconds,
-                  models=args.models or defaults["models"], trained=args.trained)
+    common = dict(
+        measure=defaults["measure"],
+        threads=args.threads,
+        backend="cupy" if gpu else "numpy",
+        checkpoint=None if checkpoint == "none" else checkpoint,
+        peers=args.peers,
+        rounds=min(args.rounds, 3) if args.quick else args.rounds,
+        seconds=args.seconds,
+        models=args.models or defaults["models"],
+        trained=args.trained,
+    )
     alone = [common["models"]] if common["measure"] == "speed" else [[model] for model in common["models"]]
-    return [dict(common, T=T, B=B, H=H, models=models) for T in waits for B in args.B for H in args.H
-            for models in alone]
+    return [
+        dict(common, T=T, B=B, H=H, models=models) for T in waits for B in args.B for H in args.H for models in alone
+    ]
 
 
 def measure(spec):
@@ -112,7 +125,7 @@ def measure(spec):
     rows = start(spec)
     if spec["measure"] == "speed" and spec["backend"] == "numpy":
         for model in spec["models"]:
-            alone, = start(dict(spec, measure="memory", models=[model]))
+            (alone,) = start(dict(spec, measure="memory", models=[model]))
             row = next(row for row in rows if row["model"] == model)
             row |= {key: value for key, value in alone.items() if not key.startswith("once")}
     return rows
@@ -120,23 +133,32 @@ def measure(spec):
 
 def start(spec):
     """Run `sab_numpy.bench.measure` in a new process with `spec["threads"]` threads on as many cores."""
-    env = os.environ | {f"{name}_NUM_THREADS": str(spec["threads"]) for name in ("OMP", "MKL")}        # PyTorch's
-    env |= {f"{name}_THREADS": "1" for name in ("OPENBLAS_NUM", "BLIS_NUM", "VECLIB_MAXIMUM")}      # ours: see parallel
-    if spec["measure"] == "speed":     # glibc keeps freed memory: new pages cost everybody time, PyTorch the most
+    env = os.environ | {f"{name}_NUM_THREADS": str(spec["threads"]) for name in ("OMP", "MKL")}  # PyTorch's
+    env |= {f"{name}_THREADS": "1" for name in ("OPENBLAS_NUM", "BLIS_NUM", "VECLIB_MAXIMUM")}  # ours: see parallel
+    if spec["measure"] == "speed":  # glibc keeps freed memory: new pages cost everybody time, PyTorch the most
         env |= {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH")]))
     pin = None
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))[-spec["threads"]:]
+        cores = sorted(os.sched_getaffinity(0))[-spec["threads"] :]
 
         def pin():
             os.sched_setaffinity(0, cores)
-    child = subprocess.run([sys.executable, "-m", "sab_numpy.bench.measure"], input=json.dumps(spec), env=env,
-                          capture_output=True, text=True, preexec_fn=pin)
+
+    child = subprocess.run(
+        [sys.executable, "-m", "sab_numpy.bench.measure"],
+        input=json.dumps(spec),
+        env=env,
+        capture_output=True,
+        text=True,
+        preexec_fn=pin,
+    )
     if child.returncode < 0:
-        raise ValueError(f"{title(spec)}: stopped by signal {-child.returncode}; not enough memory? Try a smaller T or "
-                         "B, or --checkpoint blocks")
+        raise ValueError(
+            f"{title(spec)}: stopped by signal {-child.returncode}; not enough memory? Try a smaller T or "
+            "B, or --checkpoint blocks"
+        )
     if child.returncode:
         last = (child.stderr.strip() or "it failed without a word").splitlines()[-1]
         raise ValueError(f"{title(spec)}: {last.removeprefix('ValueError: ')}")
@@ -145,11 +167,15 @@ def start(spec):
 
 def sizes(spec):
     return {name: spec[name] for name in ("T", "B", "H", "threads", "backend")} | {
-        "steps": spec["T"] + 20, "checkpoint": spec["checkpoint"] or "none"}
+        "steps": spec["T"] + 20,
+        "checkpoint": spec["checkpoint"] or "none",
+    }
 
 
 def title(spec):
     model = spec.get("trained") or f"H={spec['H']}, float32"
     plural = "" if spec["threads"] == 1 else "s"
-    return (f"copy T={spec['T']}, {spec['T'] + 20} steps, B={spec['B']}, {model}, {spec['backend']}, "
-            f"{spec['threads']} thread{plural}" + (f", checkpoint={spec['checkpoint']}" if spec["checkpoint"] else ""))
+    return (
+        f"copy T={spec['T']}, {spec['T'] + 20} steps, B={spec['B']}, {model}, {spec['backend']}, "
+        f"{spec['threads']} thread{plural}" + (f", checkpoint={spec['checkpoint']}" if spec["checkpoint"] else "")
+    )

@@ -17,7 +17,7 @@ from sab_numpy.support.threads import VARIABLES
 from sab_numpy.training import checkpoints
 from sab_numpy.training.evaluation import evaluate
 
-GOAL = {False: 0.99, True: 0.9}              # of --tiny, which is too short for more
+GOAL = {False: 0.99, True: 0.9}  # of --tiny, which is too short for more
 FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
 TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
 BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
@@ -26,13 +26,32 @@ SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algor
 
 def start(side, settings, seed, out, force, backend):
     """One training in a process of its own."""
-    command = [sys.executable, "-m", "sab_numpy", "train", "copying", "--quiet", "--seed", str(seed), "--out",
-               os.path.join(out, side), "--force" if force else "--resume", "--backend", backend, *SIDES[side][1]]
+    command = [
+        sys.executable,
+        "-m",
+        "sab_numpy",
+        "train",
+        "copying",
+        "--quiet",
+        "--seed",
+        str(seed),
+        "--out",
+        os.path.join(out, side),
+        "--force" if force else "--resume",
+        "--backend",
+        backend,
+        *SIDES[side][1],
+    ]
     for name, value in settings.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     os.makedirs(os.path.join(out, side), exist_ok=True)
-    return subprocess.Popen(command, env=os.environ | dict.fromkeys(VARIABLES, "1"), stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=os.environ | dict.fromkeys(VARIABLES, "1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def history(out, side):
@@ -81,8 +100,13 @@ def draw(out, settings, seed):
     title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
     learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
     sample = sample_command.one(os.path.join(out, "sab"))
-    attention_map(sample.slots, sample.weights, sample.model.cfg, maps,
-                  title=f"What SAB recalled in one test sequence (seed {seed})")
+    attention_map(
+        sample.slots,
+        sample.weights,
+        sample.model.cfg,
+        maps,
+        title=f"What SAB recalled in one test sequence (seed {seed})",
+    )
     return curves, maps
 
 
@@ -91,7 +115,7 @@ def one_seed(args, settings, seed, out):
     trainings = {side: start(side, settings, seed, out, args.force, args.backend) for side in SIDES}
     try:
         seconds = watch(trainings, settings, out, args.quiet)
-    except KeyboardInterrupt:                                  # it reached them too: let them save
+    except KeyboardInterrupt:  # it reached them too: let them save
         for training in trainings.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 training.wait(timeout=10)
@@ -105,14 +129,24 @@ def one_seed(args, settings, seed, out):
     for side, (name, _) in SIDES.items():
         found = next(evaluate(os.path.join(out, side), backend_name=args.backend))
         _, state = checkpoints.load_run(os.path.join(out, side))
-        row |= {f"{side}_accuracy": found["accuracy"], f"{side}_ce10": found["ce10"],
-                f"{side}_cpu_seconds": round(state.cpu_seconds, 1)}
-        print(f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
-              f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)")
-    return row | {"seconds": round(seconds, 1), "version": __version__, "python": platform.python_version(),
-                  "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-                  "command": f"sab demo --seed {seed}" + " --tiny" * args.tiny
-                             + f" --backend {args.backend}" * (args.backend != "numpy")}
+        row |= {
+            f"{side}_accuracy": found["accuracy"],
+            f"{side}_ce10": found["ce10"],
+            f"{side}_cpu_seconds": round(state.cpu_seconds, 1),
+        }
+        print(
+            f"  {name:15s} {100 * found['accuracy']:6.2f} % of the answers right   (95 % interval "
+            f"{100 * found['low']:.1f} - {100 * found['high']:.1f}; {found['sequences']} sequences never trained on)"
+        )
+    return row | {
+        "seconds": round(seconds, 1),
+        "version": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "command": f"sab demo --seed {seed}"
+        + " --tiny" * args.tiny
+        + f" --backend {args.backend}" * (args.backend != "numpy"),
+    }
 
 
 def recorded(path, row):
@@ -131,8 +165,10 @@ def add_arguments(parser):
     parser.add_argument("--force", action="store_true", help="train again although it was done")
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quiet", action="store_true", help="no live line")
-    parser.epilog = ("example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
-                     "Ctrl-C saves; the same command goes on.")
+    parser.epilog = (
+        "example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
+        "Ctrl-C saves; the same command goes on."
+    )
 
 
 def run(args):
@@ -142,9 +178,12 @@ def run(args):
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "1 to 3 minutes"
-    print(f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
-          f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT may not. "
-          f"The same data, one core each.\nExpect {minutes} a seed. Chance is 12.5 %.", flush=True)
+    print(
+        f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
+        f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT may not. "
+        f"The same data, one core each.\nExpect {minutes} a seed. Chance is 12.5 %.",
+        flush=True,
+    )
     good = 0
     for seed in range(args.seed, args.seed + args.seeds):
         folder = os.path.join(out, f"seed{seed}")
@@ -156,8 +195,10 @@ def run(args):
         if args.csv and not recorded(args.csv, row):
             files.append_row(args.csv, row)
         curves, maps = draw(folder, settings, seed)
-        print(f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
-              f"  which past state each step recalled: {maps}")
+        print(
+            f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
+            f"  which past state each step recalled: {maps}"
+        )
     if args.seeds > 1:
         print(f"SAB reached {100 * goal:.0f} % in {good} of {args.seeds} seeds.")
     return 0

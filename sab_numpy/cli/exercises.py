@@ -7,8 +7,9 @@ from sab_numpy.support.files import write_atomic
 
 
 def add_arguments(parser):
-    parser.epilog = ("examples: sab exercises --out exercises\n"
-                     "          sab exercises --out exercises --exercise 3 --exercise 4")
+    parser.epilog = (
+        "examples: sab exercises --out exercises\n          sab exercises --out exercises --exercise 3 --exercise 4"
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for the copies (without it: list the exercises)")
     parser.add_argument("--exercise", type=int, action="append", metavar="N", help="only this one (can be repeated)")
 
@@ -29,8 +30,10 @@ def run(args):
     for number in numbers:
         module = catalogue.exercise(number)
         if not args.out:
-            print(f"{number:2}  {catalogue.title(number)}: about {module.MINUTES} minutes, {module.POINTS} points, "
-                  f"tutorial {module.TUTORIAL[:2]}")
+            print(
+                f"{number:2}  {catalogue.title(number)}: about {module.MINUTES} minutes, {module.POINTS} points, "
+                f"tutorial {module.TUTORIAL[:2]}"
+            )
     if args.out:
         make_copies(Path(args.out), copies(numbers))
     return 0
@@ -38,11 +41,16 @@ def run(args):
 
 def make_copies(folder, texts):
     """Write what is not there yet. A file that differs is a student's work: then nothing is written at all."""
-    edited = [name for name, text in texts.items() if (folder / name).exists()
-              and (folder / name).read_text(encoding="utf-8", errors="replace") != text]
+    edited = [
+        name
+        for name, text in texts.items()
+        if (folder / name).exists() and (folder / name).read_text(encoding="utf-8", errors="replace") != text
+    ]
     if edited:
-        raise ValueError(f"{folder / edited[0]} was edited ({len(edited)} such): nothing was written; choose another "
-                         "folder, or rename the files that you want anew")
+        raise ValueError(
+            f"{folder / edited[0]} was edited ({len(edited)} such): nothing was written; choose another "
+            "folder, or rename the files that you want anew"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomic(folder / name, text)

@@ -14,8 +14,11 @@ from sab_numpy.training import pretrained
 
 def missing(figure, data):
     """What the figure needs and does not find."""
-    return [name for name in figure.needs if not (os.path.exists(os.path.join(data, name)) if name.endswith(".csv")
-                                                  else name in pretrained.names())]
+    return [
+        name
+        for name in figure.needs
+        if not (os.path.exists(os.path.join(data, name)) if name.endswith(".csv") else name in pretrained.names())
+    ]
 
 
 def draw(names, data, out):
@@ -31,7 +34,7 @@ def draw(names, data, out):
                 FIGURES[name].draw(data, os.path.join(out, f"{name}.png"))
         except style.Missing as error:
             yield name, f"not run: {error}"
-        except (ValueError, KeyError, IndexError) as error:    # a CSV that was cut short, or has other columns
+        except (ValueError, KeyError, IndexError) as error:  # a CSV that was cut short, or has other columns
             yield name, f"not drawn: {type(error).__name__} {error}; is {' or '.join(FIGURES[name].needs)} damaged?"
         else:
             yield name, None
@@ -39,22 +42,33 @@ def draw(names, data, out):
 
 def readme(out):
     """The text of figures/README.md."""
-    lines = ["# Figures", "", "All are drawn again by `sab figures`, from the CSV files in `data/` and the trained",
-             "parameters that come with the package; drawing never trains. One alone: `sab figures NAME`.", ""]
+    lines = [
+        "# Figures",
+        "",
+        "All are drawn again by `sab figures`, from the CSV files in `data/` and the trained",
+        "parameters that come with the package; drawing never trains. One alone: `sab figures NAME`.",
+        "",
+    ]
     for name, figure in FIGURES.items():
         lines += [f"## {name}", ""]
         if os.path.exists(os.path.join(out, f"{name}.png")):
             lines += [f"![{figure.alternative}]({name}.png)", ""]
         source = " and ".join(f"`{need}`" for need in figure.needs) or "nothing but the package"
-        lines += [figure.alternative, "", f"Command: `sab figures {name}`. Drawn from {source}"
-                  + (f" (`{figure.made_by}`)." if figure.made_by else "."), ""]
+        lines += [
+            figure.alternative,
+            "",
+            f"Command: `sab figures {name}`. Drawn from {source}"
+            + (f" (`{figure.made_by}`)." if figure.made_by else "."),
+            "",
+        ]
     return "\n".join(lines)
 
 
 def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all): " + ", ".join(FIGURES))
-    parser.add_argument("--data", default=os.path.join("figures", "data"), metavar="DIR",
-                        help="the CSV files (figures/data)")
+    parser.add_argument(
+        "--data", default=os.path.join("figures", "data"), metavar="DIR", help="the CSV files (figures/data)"
+    )
     parser.add_argument("--out", default="figures", metavar="DIR", help="where the pictures and README.md go (figures)")
     parser.epilog = "example: sab figures\n         sab figures kink_of_selection --out lecture"
 
@@ -72,6 +86,9 @@ def run(args):
         files.write_atomic(os.path.join(args.out, "README.md"), readme(args.out))
     print(f"{len(wanted) - len(left)} of {len(wanted)} figures drawn")
     if left:
-        print(f"sab figures: not drawn, for the reasons above: {', '.join(left)}; the CSV files were looked for in "
-              f"{args.data}: run it in a clone, or give --data DIR", file=sys.stderr)
+        print(
+            f"sab figures: not drawn, for the reasons above: {', '.join(left)}; the CSV files were looked for in "
+            f"{args.data}: run it in a clone, or give --data DIR",
+            file=sys.stderr,
+        )
     return 2 if left else 0

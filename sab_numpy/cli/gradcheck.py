@@ -19,7 +19,7 @@ from sab_numpy.gradcheck.step_sizes import draw_step_sizes, step_sizes
 from sab_numpy.support.files import write_atomic
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
-STEPS, ROWS = 11, 2                                            # T is a multiple of nothing
+STEPS, ROWS = 11, 2  # T is a multiple of nothing
 DRAWS = 20
 SETTINGS = {
     "sab": dict(k_trunc=3, k_top=2, k_att=2),
@@ -50,8 +50,12 @@ def add_arguments(parser):
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
     parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto: where the gradient under test is "
-                        "made; the numbers beside it are NumPy's (default: numpy)")
+    parser.add_argument(
+        "--backend",
+        default="numpy",
+        help="numpy, cupy or auto: where the gradient under test is "
+        "made; the numbers beside it are NumPy's (default: numpy)",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
     parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
@@ -65,10 +69,15 @@ def run(args):
     if on_gpu and args.module:
         raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")
     command = "sab gradcheck " + " ".join(
-        f"--{name} {value}" for name, value in (
-            [("module", args.module)] if args.module else
-            [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)])
-        + [("method", args.method), ("seed", args.seed), ("backend", "cupy" if on_gpu else None)] if value is not None)
+        f"--{name} {value}"
+        for name, value in (
+            [("module", args.module)]
+            if args.module
+            else [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)]
+        )
+        + [("method", args.method), ("seed", args.seed), ("backend", "cupy" if on_gpu else None)]
+        if value is not None
+    )
     report, subject = _check_file(args) if args.module else _check_model(args)
     report.command, report.seed = command, args.seed
     print(report)
@@ -95,7 +104,7 @@ def _check_model(args):
 
     report = check_gradients(params, x, cfg, rng, method=args.method or "complex", backward=made_there)
     y, tape = forward(params, x, cfg)
-    cotangent = rng.standard_normal(y.shape)                                          # (T, B, O)
+    cotangent = rng.standard_normal(y.shape)  # (T, B, O)
     grads = backward(cotangent, tape)
     return report, (lambda p: (forward(p, x, cfg, frozen=tape)[0] * cotangent).sum(), params, grads)
 
@@ -108,7 +117,7 @@ def _live_point(cfg, rng):
     points = []
     for _ in range(DRAWS):
         params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
-        x = rng.standard_normal((STEPS, ROWS, cfg.n_in))                              # (T, B, D)
+        x = rng.standard_normal((STEPS, ROWS, cfg.n_in))  # (T, B, D)
         y, tape = forward(params, x, cfg)
         grads = backward(rng.standard_normal(y.shape), tape)
         points.append((sum(not grad.any() for grad in grads.values()), params, x))

@@ -8,26 +8,41 @@ from sab_numpy.support.files import write_atomic
 
 
 def add_arguments(parser):
-    parser.description = ("Grade exercises. Each one runs in a process of its own, where only numpy can be imported: a "
-                          "fence against mistakes and mischief, not a sandbox for hostile code.\nExit status: 0 all "
-                          "points, 1 not all, 2 nothing to grade.")
-    parser.epilog = ("examples: sab grade exercises/exercise_03_lstm_step_backward.py\n"
-                     "          sab grade exercises --format gradescope --out results.json\n"
-                     "          sab grade --class submissions --csv grades.csv --jobs 2 --resume")
+    parser.description = (
+        "Grade exercises. Each one runs in a process of its own, where only numpy can be imported: a "
+        "fence against mistakes and mischief, not a sandbox for hostile code.\nExit status: 0 all "
+        "points, 1 not all, 2 nothing to grade."
+    )
+    parser.epilog = (
+        "examples: sab grade exercises/exercise_03_lstm_step_backward.py\n"
+        "          sab grade exercises --format gradescope --out results.json\n"
+        "          sab grade --class submissions --csv grades.csv --jobs 2 --resume"
+    )
     parser.add_argument("path", nargs="?", metavar="FILE_OR_FOLDER", help="a student's file, or the folder of all ten")
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")
     parser.add_argument("--seed", type=int, default=0, help="draws the numbers of the checks (default 0)")
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
-    parser.add_argument("--time-limit", type=int, default=10, metavar="SECONDS",
-                        help="processor time for each exercise (default 10); on the clock, six times as long")
-    parser.add_argument("--memory", type=int, default=1024, metavar="MB",
-                        help="for each exercise, on Linux (default 1024; elsewhere there is no limit)")
+    parser.add_argument(
+        "--time-limit",
+        type=int,
+        default=10,
+        metavar="SECONDS",
+        help="processor time for each exercise (default 10); on the clock, six times as long",
+    )
+    parser.add_argument(
+        "--memory",
+        type=int,
+        default=1024,
+        metavar="MB",
+        help="for each exercise, on Linux (default 1024; elsewhere there is no limit)",
+    )
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")
     parser.add_argument("--csv", metavar="CSV", help="with --class: one row a student")
     parser.add_argument("--jobs", type=int, default=1, help="with --class: how many students at a time (default 1)")
-    parser.add_argument("--resume", action="store_true",
-                        help="with --class: go on with the table; grade what is new or changed")
+    parser.add_argument(
+        "--resume", action="store_true", help="with --class: go on with the table; grade what is new or changed"
+    )
 
 
 def run(args):
@@ -39,6 +54,7 @@ def run(args):
     limits = isolate.Limits(args.time_limit, args.memory)
     if args.students:
         from sab_numpy.coursework.classroom import grade_class
+
         return grade_class(args, limits)
     if args.csv or args.resume or args.jobs != 1:
         raise ValueError("--csv, --jobs and --resume go with --class DIR")

@@ -14,9 +14,12 @@ from sab_numpy.training.checkpoints import load_run
 
 
 def add_arguments(parser):
-    parser.add_argument("what", choices=("copying", "ablation", "transfer", "ship"),
-                        help="copying and ablation train; transfer tests at longer lengths what copying trained; ship "
-                             "stores the median seeds with the package")
+    parser.add_argument(
+        "what",
+        choices=("copying", "ablation", "transfer", "ship"),
+        help="copying and ablation train; transfer tests at longer lengths what copying trained; ship "
+        "stores the median seeds with the package",
+    )
     parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths to train at (default: the table's)")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
@@ -24,22 +27,33 @@ def add_arguments(parser):
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
-    parser.add_argument("--write", nargs="+", metavar="FILE", help="run nothing, put the tables of copying and "
-                        "transfer between the marks of these Markdown files")
+    parser.add_argument(
+        "--write",
+        nargs="+",
+        metavar="FILE",
+        help="run nothing, put the tables of copying and transfer between the marks of these Markdown files",
+    )
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
     parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
     parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
     parser.add_argument("--data", metavar="DIR", help="the CSV files (default: figures/data; --quick: runs/quick/data)")
     parser.add_argument("--runs", metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)")
-    parser.epilog = ("example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
-                     "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce ship\n"
-                     "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
-                     f"200,000 updates ({', '.join(table.BY_NAME)}) are trained where --rows names them.")
+    parser.epilog = (
+        "example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
+        "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce ship\n"
+        "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
+        f"200,000 updates ({', '.join(table.BY_NAME)}) are trained where --rows names them."
+    )
 
 
 def run(args):
-    for name, value in (("--seeds", args.seeds), ("--jobs", args.jobs), ("--sequences", args.sequences),
-                        *(("--T", T) for T in args.T or []), *(("--tested", T) for T in args.tested or [])):
+    for name, value in (
+        ("--seeds", args.seeds),
+        ("--jobs", args.jobs),
+        ("--sequences", args.sequences),
+        *(("--T", T) for T in args.T or []),
+        *(("--tested", T) for T in args.tested or []),
+    ):
         check_count(name, value, 1)
     args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
     args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
@@ -59,7 +73,7 @@ def wanted(args, default):
     names = args.rows or default
     for name in names:
         for T in lengths:
-            table.cell(name, T, 0, args.quick)                 # ValueError when there is no such cell
+            table.cell(name, T, 0, args.quick)  # ValueError when there is no such cell
     return names, lengths
 
 
@@ -69,22 +83,28 @@ def train(args):
     for folder in args.add or []:
         run, _ = load_run(folder)
         row = add(run, folder, args)
-        print(f"{folder}:", f"row {results.row_name(run)}, {100 * row['accuracy']:.2f} %" if row else
-              "is in the table already")
+        print(
+            f"{folder}:",
+            f"row {results.row_name(run)}, {100 * row['accuracy']:.2f} %" if row else "is in the table already",
+        )
     if not (args.table or args.add):
         trained = [name for name in names if args.rows or args.quick or name not in table.BY_NAME]
-        runs = [table.cell(name, T, seed, args.quick)
-                for seed in range(args.seeds) for T in lengths for name in trained]
-        runs = {results.name_of(run): run for run in runs}     # two rows may be one recipe at some length
+        runs = [
+            table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained
+        ]
+        runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
         missing = [run for name, run in runs.items() if name not in have]
         updates = sum(run.updates for run in missing)
         print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)
     found = results.read(path)
-    print("the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, "
-          "in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
-          *tables.copying(found, names, lengths, args.quick), sep="\n")
+    print(
+        "the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, "
+        "in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
+        *tables.copying(found, names, lengths, args.quick),
+        sep="\n",
+    )
     if count := tables.others(found, names, lengths, args.quick):
         print(f"{count} more runs in {path} belong to other rows, lengths or recipes")
     return 1 if failed else 0
@@ -102,15 +122,25 @@ def test(args):
     found = results.read(os.path.join(args.data, "copying.csv"))
     tested = args.tested or ((5, 10) if args.quick else table.TRANSFER)
     for T in lengths:
-        chosen = {row["name"]: (run, row) for name in names for run, row in found
-                  if results.same(run, table.cell(name, T, 0, args.quick))}
-        missing = 0 if args.table else transfer.fill(chosen.values(), args.data, args.runs, tested, args.sequences,
-                                                      args.backend)
+        chosen = {
+            row["name"]: (run, row)
+            for name in names
+            for run, row in found
+            if results.same(run, table.cell(name, T, 0, args.quick))
+        }
+        missing = (
+            0
+            if args.table
+            else transfer.fill(chosen.values(), args.data, args.runs, tested, args.sequences, args.backend)
+        )
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
         rows = read_rows(path) if os.path.exists(path) else []
-        print("right answers (%): mean of all seeds (worst – best)\n",
-              *tables.transfer(found, rows, names, T, tested, args.quick), sep="\n")
+        print(
+            "right answers (%): mean of all seeds (worst – best)\n",
+            *tables.transfer(found, rows, names, T, tested, args.quick),
+            sep="\n",
+        )
     return 0
 
 

@@ -30,8 +30,10 @@ def say(event):
     if kind == "local":
         return f"  local: credit {norm:.3g} from step {start}"
     if kind == "skip":
-        return (f"  skip: {norm:.3g} to the state of step {end} (slot {slot}, weight {weight:.2f}), "
-                f"which now has {total:.3g}")
+        return (
+            f"  skip: {norm:.3g} to the state of step {end} (slot {slot}, weight {weight:.2f}), "
+            f"which now has {total:.3g}"
+        )
     if kind == "cut":
         return f"--- cut: nothing passes from step {start} to step {end} ---"
     return f"--- skipped block: no credit reaches steps {end} to {start}; they are not visited ---"
@@ -39,6 +41,7 @@ def say(event):
 
 def tell(events, x, answers, targets):
     """Lines of text: a heading a step, then what happens there. x, answers, targets (T,)."""
+
     def heading(t):
         right = "right" if answers[t] == targets[t] else f"should say {targets[t]}"
         return f"step {t}: reads {x[t]}, says {answers[t]} ({right})"
@@ -47,7 +50,7 @@ def tell(events, x, answers, targets):
     for event in events:
         if event.kind == "skip":
             given[event.end] = event.total
-        if event.kind == "local" and event.start != told:      # nothing but skips brought the walk here
+        if event.kind == "local" and event.start != told:  # nothing but skips brought the walk here
             yield f"{heading(event.start)}\n  recalled later: credit {given[event.start]:.3g} from skips"
         here = event.end if event.kind in ("local", "loss") else event.start
         if event.kind not in ("cut", "skipped block") and here != told:
@@ -62,8 +65,10 @@ def summary(events, T):
     skips = [event for event in events if event.kind == "skip"]
     count = {kind: sum(event.kind == kind for event in events) for kind in ("cut", "skipped block")}
     far = max((event.start - event.end for event in skips), default=0)
-    return (f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
-            f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}")
+    return (
+        f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
+        f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}"
+    )
 
 
 def table(events, T, k):
@@ -84,8 +89,12 @@ def add_arguments(parser):
     parser.add_argument("--text", action="store_true", help="tell every event (without it: one line a block)")
     parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
     parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
-    parser.add_argument("--at", metavar="N", default="last", help="the step whose loss gives credit: a number, or all "
-                        "(default: the last)")
+    parser.add_argument(
+        "--at",
+        metavar="N",
+        default="last",
+        help="the step whose loss gives credit: a number, or all (default: the last)",
+    )
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
     parser.epilog = "example: sab walk runs/copy --T 10 --text"
 
@@ -116,8 +125,10 @@ def run(args):
     _, dy = task(model.task).loss(y, targets)
     at = "every step" if args.at == "all" else f"step {steps_of(args.at, T)} alone"
     events = list(sab.walk(loss_at(dy, steps_of(args.at, T)), tape))
-    print(f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
-          "credit is the norm of dL/dh")
+    print(
+        f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
+        "credit is the norm of dL/dh"
+    )
     lines = table(events, T, cfg.k_trunc or T)
     if args.text:
         lines = tell(events, x[:, 0], y[:, 0].argmax(-1), targets[:, 0])

@@ -13,16 +13,18 @@ from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import task
 from sab_numpy.training.checkpoints import trained
 
-LARGEST = 3_000_000                        # bytes of a page
+LARGEST = 3_000_000  # bytes of a page
 
 
 def lanes(cfg):
     """The algorithms that the page shows side by side: (name, Config). Their parameters are the same."""
     k = cfg.k_trunc or 5
     recalling = replace(cfg, k_trunc=k, k_top=cfg.k_top or 5)
-    return [("SAB", recalling),
-            ("TBPTT", replace(cfg, k_trunc=k, k_top=0, normalise="softmax", dense_forward=False)),
-            ("BPTT", replace(cfg, k_trunc=None, k_top=0, normalise="softmax", dense_forward=False))]
+    return [
+        ("SAB", recalling),
+        ("TBPTT", replace(cfg, k_trunc=k, k_top=0, normalise="softmax", dense_forward=False)),
+        ("BPTT", replace(cfg, k_trunc=None, k_top=0, normalise="softmax", dense_forward=False)),
+    ]
 
 
 def short(number):
@@ -34,8 +36,11 @@ def recalls_of(tape, t):
     """What step t of the first sequence read: [[slot, weight], ...]."""
     if tape.slots is None:
         return []
-    return [[int(slot), short(weight)] for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0])
-            if slot >= 0 and weight > 0]
+    return [
+        [int(slot), short(weight)]
+        for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0])
+        if slot >= 0 and weight > 0
+    ]
 
 
 def lane(name, params, cfg, x, targets, losses, problem):
@@ -43,35 +48,57 @@ def lane(name, params, cfg, x, targets, losses, problem):
     y, tape = sab.forward(params, x, cfg)
     _, dy = problem.loss(y, targets)
     T = len(x)
-    walks = {label: [[KINDS.index(kind), start, end, slot, short(weight), short(norm), short(total)]
-                     for kind, start, end, slot, weight, norm, total in sab.walk(loss_at(dy, steps), tape)]
-             for label, steps in losses.items()}
-    return {"name": name, "k_trunc": cfg.k_trunc, "k_top": cfg.k_top, "k_att": cfg.k_att, "n_empty": tape.n_given,
-            "says": y[:, 0].argmax(-1).tolist(), "recalls": [recalls_of(tape, t) for t in range(T)],
-            "slots": [[tape.slot_of(t), t] for t in range(T) if tape.slot_of(t) is not None], "walks": walks}
+    walks = {
+        label: [
+            [KINDS.index(kind), start, end, slot, short(weight), short(norm), short(total)]
+            for kind, start, end, slot, weight, norm, total in sab.walk(loss_at(dy, steps), tape)
+        ]
+        for label, steps in losses.items()
+    }
+    return {
+        "name": name,
+        "k_trunc": cfg.k_trunc,
+        "k_top": cfg.k_top,
+        "k_att": cfg.k_att,
+        "n_empty": tape.n_given,
+        "says": y[:, 0].argmax(-1).tolist(),
+        "recalls": [recalls_of(tape, t) for t in range(T)],
+        "slots": [[tape.slot_of(t), t] for t in range(T) if tape.slot_of(t) is not None],
+        "walks": walks,
+    }
 
 
 def explore(model, T=None, number=0):
     """All that the page shows, ready for JSON."""
     x, targets = sequence(model, T, number)
     problem, steps = task(model.task), len(x)
-    losses = {"the ten answers": slice(steps - problem.WIDTH, steps), "the last step": steps - 1,
-              "every step": slice(None)}
-    return {"model": os.path.basename(os.path.normpath(model.name)), "x": x[:, 0].tolist(),
-            "targets": targets[:, 0].tolist(), "kinds": KINDS, "losses": list(losses),
-            "trained": {"k_trunc": model.cfg.k_trunc, "k_top": model.cfg.k_top},
-            "lanes": [lane(name, model.params, cfg, x, targets, losses, problem) for name, cfg in lanes(model.cfg)]}
+    losses = {
+        "the ten answers": slice(steps - problem.WIDTH, steps),
+        "the last step": steps - 1,
+        "every step": slice(None),
+    }
+    return {
+        "model": os.path.basename(os.path.normpath(model.name)),
+        "x": x[:, 0].tolist(),
+        "targets": targets[:, 0].tolist(),
+        "kinds": KINDS,
+        "losses": list(losses),
+        "trained": {"k_trunc": model.cfg.k_trunc, "k_top": model.cfg.k_top},
+        "lanes": [lane(name, model.params, cfg, x, targets, losses, problem) for name, cfg in lanes(model.cfg)],
+    }
 
 
 def page(data):
     """The page as text: the template with its script and these numbers inside. ValueError when it grows too large."""
     here = resources.files("sab_numpy.explore")
     text = here.joinpath("page.html").read_text(encoding="utf-8")
-    numbers = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")    # a name cannot end the script
+    numbers = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # a name cannot end the script
     text = text.replace("/*SCRIPT*/", here.joinpath("page.js").read_text(encoding="utf-8")).replace("/*DATA*/", numbers)
     if len(text.encode()) > LARGEST:
-        raise ValueError(f"the page would have {len(text.encode()) / 1e6:.1f} MB, expected at most {LARGEST / 1e6:.0f}:"
-                         " give a smaller --T")
+        raise ValueError(
+            f"the page would have {len(text.encode()) / 1e6:.1f} MB, expected at most {LARGEST / 1e6:.0f}:"
+            " give a smaller --T"
+        )
     return text
 
 
@@ -81,8 +108,10 @@ def add_arguments(parser):
     parser.add_argument("--T", type=int, metavar="N", help="length (default: 30, or that of the training if shorter)")
     parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
-    parser.epilog = ("example: sab explore runs/copy --out page.html\n"
-                     "Open the file in a browser. Space plays, the arrow keys step, Home and End jump.")
+    parser.epilog = (
+        "example: sab explore runs/copy --out page.html\n"
+        "Open the file in a browser. Space plays, the arrow keys step, Home and End jump."
+    )
 
 
 def run(args):

@@ -44,8 +44,8 @@ def walk(dy, tape, row=None):
     if row is not None and not 0 <= row < B:
         raise ValueError(f"row must be one of 0..{B - 1}, found {row}")
     rows = np.arange(B) if row is None else np.array([row])
-    arrivals = {}                                              # step: its events, for every step that backward walks
-    given = {}                                                 # slot: what skips gave to it so far, (B, H)
+    arrivals = {}  # step: its events, for every step that backward walks
+    given = {}  # slot: what skips gave to it so far, (B, H)
 
     def watch(t, dh_loss, dh_local, dh_memory, edges):
         inside = t + 1 in arrivals and (tape.cfg.k_trunc is None or (t + 1) % tape.cfg.k_trunc)
@@ -68,7 +68,7 @@ def walk(dy, tape, row=None):
 
 def _arrive(t, dh_loss, dh_local, dh_memory, rows):
     """What reaches h_t besides skips: from step t+1 where it is walked and in the same block, and from y_t."""
-    loss = to_numpy(dh_loss)[rows]                             # (R, H)
+    loss = to_numpy(dh_loss)[rows]  # (R, H)
     total = np.zeros_like(loss) if dh_memory is None else to_numpy(dh_memory)[rows]
     if dh_local is not None:
         local = to_numpy(dh_local)[rows]
@@ -80,17 +80,24 @@ def _arrive(t, dh_loss, dh_local, dh_memory, rows):
 
 def _skips(t, slots, w, dM_sel, dkeys_sel, rows, tape, given):
     """The recall of step t: an event for every slot that holds a state of this sequence, the youngest first."""
-    if dkeys_sel is not None:                                  # keys are not the microstates themselves
+    if dkeys_sel is not None:  # keys are not the microstates themselves
         M_sel = gather(tape.memory, slots, dM_sel.shape[1])
         dM_sel = dM_sel + scores.key_backward(namespace(dM_sel), dkeys_sel, M_sel, tape.params, tape.cfg)
-    dM_sel, w = to_numpy(dM_sel)[rows], to_numpy(w)[rows]      # (R, K', H), (R, K')
+    dM_sel, w = to_numpy(dM_sel)[rows], to_numpy(w)[rows]  # (R, K', H), (R, K')
     slots = np.broadcast_to(np.arange(w.shape[1]) if slots is None else to_numpy(slots)[rows], w.shape)
     for slot in np.unique(slots[slots >= tape.n_given])[::-1]:
-        here = slots == slot                                   # (R, K'): at most once a row
-        part = (dM_sel * here[:, :, None]).sum(1)              # (R, H)
+        here = slots == slot  # (R, K'): at most once a row
+        part = (dM_sel * here[:, :, None]).sum(1)  # (R, H)
         given[slot] = given.get(slot, 0) + part
-        yield Event("skip", t, int(tape.step_of(slot)), int(slot), float((w * here).sum() / len(rows)),
-                    norm(part), norm(given[slot]))
+        yield Event(
+            "skip",
+            t,
+            int(tape.step_of(slot)),
+            int(slot),
+            float((w * here).sum() / len(rows)),
+            norm(part),
+            norm(given[slot]),
+        )
 
 
 def norm(a):

@@ -26,10 +26,15 @@ FAMILIES = {
     "summary to output": "the recalled sum, through V_s",
 }
 GROUPS = (("local h", "local c"), ("skip values", "skip scores"), ("skip scores", "query"))
-MISTAKES = {0.0: "is missing", 1.0: "is let through", 2.0: "is counted twice", -1.0: "has the wrong sign",
-            0.5: "is halved"}
-CLOSE, CLOSE_SINGLE = 1e-8, 1e-4                               # relative: for gradients in float64, and in float32
-SINGLES = 400                                                  # so many single skips are tried
+MISTAKES = {
+    0.0: "is missing",
+    1.0: "is let through",
+    2.0: "is counted twice",
+    -1.0: "has the wrong sign",
+    0.5: "is halved",
+}
+CLOSE, CLOSE_SINGLE = 1e-8, 1e-4  # relative: for gradients in float64, and in float32
+SINGLES = 400  # so many single skips are tried
 
 
 class Attribution(NamedTuple):
@@ -40,8 +45,9 @@ class Attribution(NamedTuple):
     shares: dict
 
     def __str__(self):
-        return "\n".join([f"{name:<18}{share:8.1%}  {FAMILIES[name]}" for name, share in self.shares.items()]
-                         + [self.sentence])
+        return "\n".join(
+            [f"{name:<18}{share:8.1%}  {FAMILIES[name]}" for name, share in self.shares.items()] + [self.sentence]
+        )
 
 
 def right_weights(cfg):
@@ -65,10 +71,10 @@ def forward_by_edges(params, x, cfg, weights, cut_shift=0, skips=None):
         cut = cfg.k_trunc and t > 0 and (t + cut_shift) % cfg.k_trunc == 0
         h = edge(f"h {t}", h, weights["across cuts" if cut else "local h"])
         c = edge(f"c {t}", c, weights["across cuts" if cut else "local c"])
-        inputs = p["W_x"][x[t]] if np.ndim(x) == 2 else x[t] @ p["W_x"]                # (B, 4H)
+        inputs = p["W_x"][x[t]] if np.ndim(x) == 2 else x[t] @ p["W_x"]  # (B, 4H)
         i, f, g, o = np.split(inputs + h @ p["W_h"] + p["b"], 4, axis=1)
         c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(c)                                                  # provisional
+        h = _sigmoid(o) * np.tanh(c)  # provisional
         s = np.zeros_like(h)
         if cfg.k_top != 0:
             s = _recall(p, h, np.stack(memory, 1), cfg, weights, t, skips)
@@ -86,24 +92,24 @@ def _sigmoid(z):
 def _recall(p, h_hat, M, cfg, weights, t, skips):
     """s (B, H) from the microstates M (B, N, H)."""
     N = M.shape[1]
-    skip = 1.0 if skips is None else skips[t, :N, None]                               # (N, 1)
+    skip = 1.0 if skips is None else skips[t, :N, None]  # (N, 1)
     query = edge(f"query {t}", h_hat, weights["query"])
     keys = edge(f"keys {t}", M, weights["skip scores"] * skip)
     values = edge(f"values {t}", M, weights["skip values"] * skip)
-    a = _scores(p, query, keys, cfg)                                                  # (B, N)
-    chosen = choose(f"selected {t}", np.argsort(-a.real, 1, kind="stable")[:, :cfg.n_selected(N)])
-    if cfg.dense_forward:                                      # reads all, credit only through the chosen
+    a = _scores(p, query, keys, cfg)  # (B, N)
+    chosen = choose(f"selected {t}", np.argsort(-a.real, 1, kind="stable")[:, : cfg.n_selected(N)])
+    if cfg.dense_forward:  # reads all, credit only through the chosen
         free = np.zeros(a.shape)
         np.put_along_axis(free, chosen, 1.0, 1)
         a, values = edge(f"scores {t}", a, free), edge(f"read {t}", values, free[:, :, None])
     else:
-        a = np.take_along_axis(a, chosen, 1)                                          # (B, K)
-        values = np.take_along_axis(values, chosen[:, :, None], 1)                    # (B, K, H)
+        a = np.take_along_axis(a, chosen, 1)  # (B, K)
+        values = np.take_along_axis(values, chosen[:, :, None], 1)  # (B, K, H)
     if cfg.normalise == "softmax":
         e = np.exp(a - a.real.max(1, keepdims=True))
         w = e / e.sum(1, keepdims=True)
     else:
-        r = a[:, :-1] - edge(f"threshold {t}", a[:, -1:], weights["threshold"])       # (B, K)
+        r = a[:, :-1] - edge(f"threshold {t}", a[:, -1:], weights["threshold"])  # (B, K)
         values = values[:, :-1]
         w = r / (r.sum(1, keepdims=True) + 1e-6)
     return (w[:, :, None] * values).sum(1)
@@ -130,8 +136,10 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
     if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
         raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
     if np.shape(cotangent) != (*np.shape(x)[:2], cfg.n_out) or not np.any(cotangent):
-        raise ValueError(f"cotangent: expected shape {(*np.shape(x)[:2], cfg.n_out)}, not all zero, found "
-                         f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}")
+        raise ValueError(
+            f"cotangent: expected shape {(*np.shape(x)[:2], cfg.n_out)}, not all zero, found "
+            f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}"
+        )
     params, cotangent = {name: np.asarray(value, float) for name, value in params.items()}, np.asarray(cotangent, float)
     close = CLOSE if all(np.asarray(value).dtype == float for value in grads.values()) else CLOSE_SINGLE
     rng = np.random.default_rng(seed)
@@ -145,6 +153,7 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
             with replay(tape):
                 moved = {name: value + step * v[name] for name, value in params.items()}
                 return (forward_by_edges(moved, x, cfg, weights, **options) * cotangent).sum()
+
         return complex_step(phi)
 
     def equals(weights=right, **options):
@@ -153,8 +162,10 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
     analytic = [sum(float((v[name] * grads[name]).sum()) for name in params) for v in lines]
     numeric = [along(v) for v in lines]
     scale = max(abs(n) for n in numeric)
-    shares = {name: max(abs(along(v, {**right, name: 1 - right[name]}) - n) for v, n in zip(lines, numeric)) / scale
-              for name in FAMILIES}
+    shares = {
+        name: max(abs(along(v, {**right, name: 1 - right[name]}) - n) for v, n in zip(lines, numeric)) / scale
+        for name in FAMILIES
+    }
     if equals():
         return Attribution(True, "every family of credit is right", shares)
     for sentence, weights, options in _hypotheses(cfg, right, len(x), shares):

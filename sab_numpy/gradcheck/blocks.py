@@ -26,14 +26,15 @@ def split(point, gates):
             blocks.append(Block(name, name))
             continue
         width = value.shape[-1] // len(gates[name])
-        blocks += [Block(f"{name}.{gate}", name, gate, k * width, (k + 1) * width)
-                   for k, gate in enumerate(gates[name])]
+        blocks += [
+            Block(f"{name}.{gate}", name, gate, k * width, (k + 1) * width) for k, gate in enumerate(gates[name])
+        ]
     return blocks
 
 
 def part(value, block):
     """The view of an array that a block stands for."""
-    return value if block.gate is None else value[..., block.start:block.stop]
+    return value if block.gate is None else value[..., block.start : block.stop]
 
 
 def whole_index(block, index):

@@ -18,13 +18,25 @@ from sab_numpy.gradcheck.frozen import Subject
 from sab_numpy.gradcheck.report import FAIL, UNRESOLVED, Report, judge
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
-SINGLE = 1e-4                                                  # for float32 gradients, against float64 numbers
-FLOOR = 1e-3                                                   # a tensor is not held to less than this of the largest
-EXPLAINED = 4                                                  # so many of the failing rows are searched
+SINGLE = 1e-4  # for float32 gradients, against float64 numbers
+FLOOR = 1e-3  # a tensor is not held to less than this of the largest
+EXPLAINED = 4  # so many of the failing rows are searched
 
 
-def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, tolerance=None, gates=None, sizes=None,
-          command=""):
+def check(
+    f,
+    params,
+    grads,
+    tape=None,
+    *,
+    method="auto",
+    seed=0,
+    directions=3,
+    tolerance=None,
+    gates=None,
+    sizes=None,
+    command="",
+):
     """Compare `grads` with the derivative of f at `params`; returns a Report.
 
     f           f(dict of float64 arrays) -> number; it may use stop and choose
@@ -51,8 +63,10 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
     report = Report([], method, tolerance, seed, command, problems=problems)
     rng = np.random.default_rng(seed)
     if not problems and subject.is_coarse(rng):
-        problems.append("f computes in float32 on its way, so no number here is good enough: give it float64 arrays "
-                        "throughout (the gradients may be float32)")
+        problems.append(
+            "f computes in float32 on its way, so no number here is good enough: give it float64 arrays "
+            "throughout (the gradients may be float32)"
+        )
     if problems:
         return report
     blocks = split(point, gates or {})
@@ -60,11 +74,14 @@ def check(f, params, grads, tape=None, *, method="auto", seed=0, directions=3, t
     method, note = subject.choose_method(method, lines)
     report.notes += [note] if note else []
     report.method = f"{method}{' step' if method == 'complex' else ' differences'}, {directions} directions"
-    allowed = {name: tolerance or (SINGLE if value.dtype == np.float32 else TOLERANCE[method])
-               for name, value in grads.items()}
+    allowed = {
+        name: tolerance or (SINGLE if value.dtype == np.float32 else TOLERANCE[method]) for name, value in grads.items()
+    }
     report.tolerance = max(allowed.values())
-    tests = [[(v, subject.derivative(moves(point, block, v), method))
-              for v in directions_of(block, point, rng, directions)] for block in blocks]
+    tests = [
+        [(v, subject.derivative(moves(point, block, v), method)) for v in directions_of(block, point, rng, directions)]
+        for block in blocks
+    ]
     largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
 
     def judge_again(block, group):
@@ -108,37 +125,45 @@ def _gradients(grads, point):
         if not isinstance(first, dict):
             raise ValueError(f"grads(params) must give a dict like params, found {type(first).__name__}")
         first = {name: np.array(value) for name, value in first.items()}
-        problems += [f"the backward changes params[{name!r}]" for name in point
-                     if not np.array_equal(given[name], point[name])]
+        problems += [
+            f"the backward changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
+        ]
         second = grads({name: value.copy() for name, value in point.items()})
-        problems += [f"backward twice gives two values of {name!r}: something is kept between the calls"
-                     for name in first if not np.array_equal(first[name], second[name], equal_nan=True)]
+        problems += [
+            f"backward twice gives two values of {name!r}: something is kept between the calls"
+            for name in first
+            if not np.array_equal(first[name], second[name], equal_nan=True)
+        ]
         grads = first
     if not isinstance(grads, dict):
-        raise ValueError("grads must be a dict like params, or a function that gives one, found "
-                         f"{type(grads).__name__}")
+        raise ValueError(
+            f"grads must be a dict like params, or a function that gives one, found {type(grads).__name__}"
+        )
     grads = {name: np.asarray(value) for name, value in grads.items()}
     if set(grads) != set(point):
         odd = sorted(set(grads) ^ set(point))[0]
-        raise ValueError(f"params and grads must have the same names; only {'params' if odd in point else 'grads'} "
-                         f"has {odd!r}")
+        raise ValueError(
+            f"params and grads must have the same names; only {'params' if odd in point else 'grads'} has {odd!r}"
+        )
     for name, value in grads.items():
         if value.dtype not in (np.float32, np.float64):
             raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
         if value.shape != point[name].shape:
-            raise ValueError(f"grads[{name!r}] must have the shape of params[{name!r}], {point[name].shape}, found "
-                             f"{value.shape}{' (transposed?)' if value.shape == point[name].shape[::-1] else ''}")
+            raise ValueError(
+                f"grads[{name!r}] must have the shape of params[{name!r}], {point[name].shape}, found "
+                f"{value.shape}{' (transposed?)' if value.shape == point[name].shape[::-1] else ''}"
+            )
     return grads, problems
 
 
 def judge_block(subject, block, group, grads, largest, tolerance):
     """The Row of one block from its directions: pairs (v, Difference)."""
-    with np.errstate(invalid="ignore"):                        # an infinite gradient is judged, not warned about
+    with np.errstate(invalid="ignore"):  # an infinite gradient is judged, not warned about
         a = np.array([float((v * part(grads[block.name], block)).sum()) for v, _ in group])
     n = np.array([d.value for _, d in group])
     u = np.array([d.uncertainty for _, d in group])
     scale = max(float(np.abs(n).max()), FLOOR * largest)
-    rounding = 1e3 * EPS * abs(subject.value_0)                # no gradient of f is known better than this
+    rounding = 1e3 * EPS * abs(subject.value_0)  # no gradient of f is known better than this
     lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a - n) < rounding)
     row = judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
     if row.verdict == UNRESOLVED and lost.any():

@@ -1,7 +1,7 @@
 """Derivatives along a line, from values of a function alone.
 
-    complex step        Im phi(i h) / h, h = 1e-30: no subtraction, so no loss of digits (Squire and Trapp 1998)
-    central difference  (phi(h) - phi(-h)) / 2h, extrapolated to h = 0 over a ladder of steps (Ridders 1982)
+complex step        Im phi(i h) / h, h = 1e-30: no subtraction, so no loss of digits (Squire and Trapp 1998)
+central difference  (phi(h) - phi(-h)) / 2h, extrapolated to h = 0 over a ladder of steps (Ridders 1982)
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ import numpy as np
 
 EPS = np.finfo(np.float64).eps
 COMPLEX_H = 1e-30
-RATIO, RUNGS = 4.0, 16                                         # the ladder: h, h/4, h/16, ...
+RATIO, RUNGS = 4.0, 16  # the ladder: h, h/4, h/16, ...
 
 
 class Difference(NamedTuple):
@@ -54,10 +54,10 @@ def central(phi, h, phi_0):
             table.append(row)
             sides.append(((phi_0 - minus) / h, (plus - phi_0) / h, rounding))
             if len(table) > best[3] + 2 and rounding > best[1]:
-                break                                          # confirmed twice, and rounding has taken over
+                break  # confirmed twice, and rounding has taken over
         h /= RATIO
     value, error, h, k = best
-    for n in range(k + 1, len(table)):                         # what smaller steps say, beyond their own errors
+    for n in range(k + 1, len(table)):  # what smaller steps say, beyond their own errors
         allowed = 4 * abs(table[k][0] - value) / RATIO ** (2 * (n - k)) + 4 * sides[n][2]
         error = max(error, abs(table[n][0] - value) - allowed)
     return Difference(value, error, h, *_kink(sides))
@@ -72,5 +72,5 @@ def _kink(sides):
     clear = [k for k in range(1, len(sides)) if abs(gaps[k]) > 1e-6 * slopes + 50 * sides[k][2]]
     if not clear:
         return *sides[-1][:2], False
-    k = clear[-1]                                              # the smallest step at which the gap is not rounding
+    k = clear[-1]  # the smallest step at which the gap is not rounding
     return *sides[k][:2], bool(abs(gaps[k]) > 0.6 * abs(gaps[k - 1]))

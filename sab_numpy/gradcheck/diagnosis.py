@@ -26,8 +26,11 @@ def diagnose(analytic, numeric, sizes=None, others=None, indices=None, tolerance
     if a.size == 0 or close(a, n, tolerance):
         return ""
     indices = [np.arange(length) for length in a.shape] if indices is None else indices
-    found = (_constant_ratio(a, n, sizes or {}, tolerance) or _moved(a, n, others or {}, tolerance)
-             or _confined(a, n, sizes or {}, indices, tolerance))
+    found = (
+        _constant_ratio(a, n, sizes or {}, tolerance)
+        or _moved(a, n, others or {}, tolerance)
+        or _confined(a, n, sizes or {}, indices, tolerance)
+    )
     if found:
         return found
     share = np.abs(a - n).max() / np.abs(n).max()
@@ -47,8 +50,12 @@ def _constant_ratio(a, n, sizes, tolerance):
 
 def name_ratio(ratio, sizes=None, tolerance=1e-6):
     """analytic / numeric in words: sign, a factor 2, or a forgotten 1/B or 1/T."""
-    known = {-1.0: "the sign is flipped", 2.0: "twice too large: counted twice", 0.5: "half of what it should be",
-             -2.0: "the sign is flipped and it is twice too large"}
+    known = {
+        -1.0: "the sign is flipped",
+        2.0: "twice too large: counted twice",
+        0.5: "half of what it should be",
+        -2.0: "the sign is flipped and it is twice too large",
+    }
     names = [list(pair) for length in (1, 2) for pair in itertools.combinations(sizes or {}, length)]
     for group in names:
         product = float(np.prod([sizes[name] for name in group]))
@@ -106,7 +113,7 @@ def common_cause(rows):
     stacked = [row for row in rows if "." in row.name]
     if failing and len(gates) == 1 and all("." in row.name for row in failing) and len(stacked) > len(failing):
         return f"only gate {gates.pop()} is wrong"
-    causes = {row.note for row in failing if row.note}         # only the worst rows have one
+    causes = {row.note for row in failing if row.note}  # only the worst rows have one
     if len(failing) > 1 and len(causes) == 1:
         return f"{', '.join(row.name for row in failing)}: {causes.pop()}"
     return ""

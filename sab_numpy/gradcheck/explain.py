@@ -6,8 +6,8 @@ from sab_numpy.gradcheck.blocks import moves, part, whole_index
 from sab_numpy.gradcheck.diagnosis import diagnose
 from sab_numpy.gradcheck.report import FAIL, UNRESOLVED
 
-KINKS = 8                                                      # so many are set aside before giving up
-SAMPLED = {1: (16,), 2: (6, 6), 3: (12, 2, 2)}                 # entries along each axis that a diagnosis looks at
+KINKS = 8  # so many are set aside before giving up
+SAMPLED = {1: (16,), 2: (6, 6), 3: (12, 2, 2)}  # entries along each axis that a diagnosis looks at
 
 
 def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, rng):
@@ -25,8 +25,10 @@ def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, r
         if not excused(a, kink):
             break
         aside.append(worst)
-        slopes = (f"kink at {list(whole_index(block, worst))}: slopes {kink.left:.4g} and {kink.right:.4g}, "
-                  f"given {a + 0.0:.4g}")
+        slopes = (
+            f"kink at {list(whole_index(block, worst))}: slopes {kink.left:.4g} and {kink.right:.4g}, "
+            f"given {a + 0.0:.4g}"
+        )
         group = [without(subject, block, v, aside, method) for v, _ in group]
         again = judge_again(block, group)
         if again.verdict != FAIL:
@@ -52,7 +54,7 @@ def bisect(subject, block, analytic, v, numeric, method):
     excess = float((v * analytic).sum()) - numeric
     while len(places) > 1:
         half = np.zeros(v.size)
-        left = places[:len(places) // 2]
+        left = places[: len(places) // 2]
         half[left] = v.ravel()[left]
         half = half.reshape(v.shape)
         numeric_left = subject.derivative(moves(subject.point, block, half), method).value
@@ -60,7 +62,7 @@ def bisect(subject, block, analytic, v, numeric, method):
         if abs(excess_left) >= abs(excess - excess_left):
             places, excess = left, excess_left
         else:
-            places, excess = places[len(left):], excess - excess_left
+            places, excess = places[len(left) :], excess - excess_left
     return tuple(int(i) for i in np.unravel_index(places[0], v.shape))
 
 
@@ -84,10 +86,16 @@ def cause(subject, blocks, k, grads, worst, method, sizes, rng):
     block = blocks[k]
     shape = part(subject.point[block.name], block).shape
     indices = sample(shape, worst, rng)
-    sampled = {other: part(grads[other.name], other)[np.ix_(*indices)] if indices else part(grads[other.name], other)
-               for other in blocks if part(subject.point[other.name], other).shape == shape}
-    others = {f"gate {other.gate}" if other.gate and other.name == block.name else other.label: value
-              for other, value in sampled.items() if other != block}
+    sampled = {
+        other: part(grads[other.name], other)[np.ix_(*indices)] if indices else part(grads[other.name], other)
+        for other in blocks
+        if part(subject.point[other.name], other).shape == shape
+    }
+    others = {
+        f"gate {other.gate}" if other.gate and other.name == block.name else other.label: value
+        for other, value in sampled.items()
+        if other != block
+    }
     numeric = np.empty([len(axis) for axis in indices])
     for place in np.ndindex(numeric.shape):
         index = tuple(int(axis[i]) for axis, i in zip(indices, place))
@@ -104,9 +112,9 @@ def sample(shape, worst, rng):
     square = len(shape) == 2 and shape[0] == shape[1]
     indices = []
     for axis, (length, limit) in enumerate(zip(shape, limits)):
-        wanted = list(dict.fromkeys(worst if square else worst[axis:axis + 1]))
+        wanted = list(dict.fromkeys(worst if square else worst[axis : axis + 1]))
         others = [i for i in rng.permutation(length) if i not in wanted]
-        indices.append(np.sort(np.array(wanted + others[:max(0, limit - len(wanted))])))
+        indices.append(np.sort(np.array(wanted + others[: max(0, limit - len(wanted))])))
     return [indices[0]] * 2 if square else indices
 
 

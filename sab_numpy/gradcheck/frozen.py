@@ -32,15 +32,17 @@ class Subject:
         if tape is None:
             with record() as tape:
                 f(given)
-        self.tape = getattr(tape, "recording", tape)           # the tape of sab.forward has one
+        self.tape = getattr(tape, "recording", tape)  # the tape of sab.forward has one
         self.value_0 = self.value(given)
-        self.problems += [f"f changes params[{name!r}]" for name in point
-                          if not np.array_equal(given[name], point[name])]
+        self.problems += [
+            f"f changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
+        ]
         if not np.isfinite(self.value_0):
             raise ValueError(f"f(params) must be finite, found {self.value_0}")
         if self.value({name: value.copy() for name, value in point.items()}) != self.value_0:
-            self.problems.append("f gives two values for the same params: draw its random numbers before, or pass "
-                                 "them through stop()")
+            self.problems.append(
+                "f gives two values for the same params: draw its random numbers before, or pass them through stop()"
+            )
 
     def value(self, params, thaw=()):
         """f in the replay, a number."""
@@ -58,8 +60,10 @@ class Subject:
 
     def is_coarse(self, rng):
         """Whether f rounds to float32 on its way: it stays the same over a small step, though a large one moves it."""
-        moves = {name: np.sqrt(np.mean(value ** 2)) * rng.choice((-1.0, 1.0), value.shape)
-                 for name, value in self.point.items()}
+        moves = {
+            name: np.sqrt(np.mean(value**2)) * rng.choice((-1.0, 1.0), value.shape)
+            for name, value in self.point.items()
+        }
         phi, _ = self.line(moves)
         near, far = (abs(phi(step) - self.value_0) for step in (1e-12, 1e-4))
         return self.coarse or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
@@ -93,7 +97,7 @@ class Subject:
         return central(phi, first, self.value_0)
 
     def choose_method(self, method, lines):
-        """"complex" or "central", and a note that says why complex numbers cannot be used.
+        """ "complex" or "central", and a note that says why complex numbers cannot be used.
 
         lines: {label: moves}. The two are compared along each, so that no tensor hides behind a larger one.
         """
@@ -108,7 +112,7 @@ class Subject:
         """Why the complex step cannot be used along `moves`, or "". (A plain difference decides where it agrees.)"""
         try:
             exact = self.derivative(moves, "complex").value
-        except Exception as error:                             # whatever f does with complex numbers
+        except Exception as error:  # whatever f does with complex numbers
             return f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
         phi, first = self.line(moves)
         h = 1e-4 * first
@@ -119,5 +123,6 @@ class Subject:
         allowed = 1e-6 * max(abs(exact), abs(numeric.value)) + 10 * numeric.uncertainty + EPS * abs(self.value_0)
         if abs(exact - numeric.value) <= allowed:
             return ""
-        return (f"along {label} complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; "
-                + ("there is a kink at this point" if numeric.kink else SUSPECTS))
+        return f"along {label} complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; " + (
+            "there is a kink at this point" if numeric.kink else SUSPECTS
+        )

@@ -34,7 +34,7 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     rng = np.random.default_rng(rng)
     params = {name: np.asarray(value, np.float64) for name, value in params.items()}
     y, tape = forward(params, x, cfg)
-    cotangent = rng.standard_normal(y.shape)                   # (T, B, O)
+    cotangent = rng.standard_normal(y.shape)  # (T, B, O)
     analytic = backward(cotangent, tape)
     check_names_and_shapes(params, analytic)
 

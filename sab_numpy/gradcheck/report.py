@@ -16,12 +16,12 @@ class Row(NamedTuple):
     """One tensor, or one gate of a stacked tensor ("W_x.f"), at its worst entry or direction."""
 
     name: str
-    verdict: str              # PASS, FAIL, or UNRESOLVED: the numbers are not good enough to tell
-    error: float              # largest |analytic - numeric| / scale
-    index: tuple | None       # where, in the whole tensor; None: along a random direction
+    verdict: str  # PASS, FAIL, or UNRESOLVED: the numbers are not good enough to tell
+    error: float  # largest |analytic - numeric| / scale
+    index: tuple | None  # where, in the whole tensor; None: along a random direction
     analytic: float
     numeric: float
-    uncertainty: float        # of the numeric value, in the units of error
+    uncertainty: float  # of the numeric value, in the units of error
     note: str = ""
 
     @property
@@ -43,8 +43,16 @@ def judge(name, analytic, numeric, uncertainty, scale, tolerance, places=None):
     if not a.any() and (np.abs(n) <= u).all() and (u <= tolerance * scale).all():
         k = int(np.argmax(np.abs(n)))
         where = None if places is None else tuple(int(i) for i in places[k])
-        return Row(name, PASS, float(abs(n[k]) / scale), where, 0.0, float(n[k]), float(u[k] / scale),
-                   "zero on both sides, the numeric one up to rounding")
+        return Row(
+            name,
+            PASS,
+            float(abs(n[k]) / scale),
+            where,
+            0.0,
+            float(n[k]),
+            float(u[k] / scale),
+            "zero on both sides, the numeric one up to rounding",
+        )
     bad = ~np.isfinite(a)
     unknown = ~(np.isfinite(n) & np.isfinite(u))
     noise = np.where(bad, 0, np.where(unknown, np.inf, u / scale))
@@ -80,8 +88,8 @@ class Report:
     tolerance: float | None
     seed: object = None
     command: str = ""
-    notes: list = field(default_factory=list)         # worth knowing
-    problems: list = field(default_factory=list)      # wrong, though no row says so
+    notes: list = field(default_factory=list)  # worth knowing
+    problems: list = field(default_factory=list)  # wrong, though no row says so
     evaluations: int = 0
 
     @property
@@ -103,25 +111,42 @@ class Report:
         for row in self.rows:
             where = str(list(row.index)) if row.index is not None else "direction" if row.numeric else "-"
             ratio = "-" if row.ratio is None else f"{row.ratio:.6g}"
-            lines.append(f"{row.name:<12} {row.error:>8.1e}  {where:<12} {row.analytic:>14.7g} {row.numeric:>14.7g} "
-                         f"{ratio:>12}  {row.verdict}{': ' if row.note else ''}{row.note}")
+            lines.append(
+                f"{row.name:<12} {row.error:>8.1e}  {where:<12} {row.analytic:>14.7g} {row.numeric:>14.7g} "
+                f"{ratio:>12}  {row.verdict}{': ' if row.note else ''}{row.note}"
+            )
         lines += self.problems + self.notes
         passed = sum(row.verdict == PASS for row in self.rows)
         held = f" (tolerance {self.tolerance:.0e})" if self.tolerance else ""
-        lines.append(f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e}{held}, "
-                     f"{self.method}, seed {self.seed}")
+        lines.append(
+            f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e}{held}, "
+            f"{self.method}, seed {self.seed}"
+        )
         return "\n".join(lines)
 
     def origin(self):
         """What is needed to repeat the check."""
-        return {"command": self.command, "seed": self.seed, "method": self.method, "tolerance": self.tolerance,
-                "evaluations": self.evaluations, **versions()}
+        return {
+            "command": self.command,
+            "seed": self.seed,
+            "method": self.method,
+            "tolerance": self.tolerance,
+            "evaluations": self.evaluations,
+            **versions(),
+        }
 
     def to_json(self):
         """The report as JSON text (numbers that are not finite become null)."""
         rows = [{**row._asdict(), "ratio": row.ratio} for row in self.rows]
-        content = {"ok": self.ok, "verdict": self.verdict, "worst": self.worst, **self.origin(), "rows": rows,
-                   "problems": self.problems, "notes": self.notes}
+        content = {
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "worst": self.worst,
+            **self.origin(),
+            "rows": rows,
+            "problems": self.problems,
+            "notes": self.notes,
+        }
         return json.dumps(_finite(content), indent=1, default=str, allow_nan=False)
 
     def to_csv(self):

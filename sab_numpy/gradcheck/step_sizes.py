@@ -15,14 +15,14 @@ class StepSizes(NamedTuple):
     h: np.ndarray
     forward: np.ndarray
     central: np.ndarray
-    complex: np.ndarray                                        # NaN where f does not take complex numbers
+    complex: np.ndarray  # NaN where f does not take complex numbers
 
     def order(self, kind):
         """The power of h that the error falls with, fitted where it does (1 forward, 2 central and complex)."""
         error = getattr(self, kind)
         if np.isnan(error).all():
             return np.nan
-        least = int(np.nanargmin(error))                       # at larger steps the formula is at fault, not rounding
+        least = int(np.nanargmin(error))  # at larger steps the formula is at fault, not rounding
         falling = (np.arange(len(error)) < least) & (error < 1e-2) & (error > 30 * error[least])
         steps, errors = np.log(self.h[falling]), np.log(error[falling])
         return float(np.median(np.diff(errors) / np.diff(steps))) if falling.sum() > 2 else np.nan
@@ -42,7 +42,7 @@ def step_sizes(f, params, grads, tape=None, seed=0):
     plus, minus = (np.array([phi(sign * float(step)) for step in h]) for sign in (1, -1))
     try:
         imaginary = np.array([np.imag(phi(1j * float(step))) for step in h]) / h
-    except Exception:                                          # whatever f does with complex numbers
+    except Exception:  # whatever f does with complex numbers
         imaginary = np.full(h.shape, np.nan)
     slopes = (plus - subject.value_0) / h, (plus - minus) / (2 * h), imaginary
     return StepSizes(h, *(np.abs(slope / analytic - 1) + EPS / 4 for slope in slopes))

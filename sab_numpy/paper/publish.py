@@ -10,7 +10,7 @@ from sab_numpy.paper import results, tables
 from sab_numpy.support.files import save_arrays
 from sab_numpy.training import checkpoints, pretrained
 
-LARGEST = 1_000_000                        # bytes
+LARGEST = 1_000_000  # bytes
 
 
 class NotRun(ValueError):
@@ -37,9 +37,19 @@ def ship(name, data, runs, quick=False):
     size = sum(value.nbytes for value in arrays.values())
     if size >= LARGEST - 10_000:
         raise ValueError(f"{name}: {size:,} bytes of parameters; expected less than {LARGEST:,} with their names")
-    about = {"name": name, "config": vars(run.config()), "T": T, "seed": run.seed, "rank": rank, "seeds": len(rows),
-             "accuracy": float(row["accuracy"]), "ce10": float(row["ce10"]), "updates": int(row["updates_done"]),
-             "version": __version__, "command": row["command"]}
+    about = {
+        "name": name,
+        "config": vars(run.config()),
+        "T": T,
+        "seed": run.seed,
+        "rank": rank,
+        "seeds": len(rows),
+        "accuracy": float(row["accuracy"]),
+        "ce10": float(row["ce10"]),
+        "updates": int(row["updates_done"]),
+        "version": __version__,
+        "command": row["command"],
+    }
     os.makedirs(pretrained.FOLDER, exist_ok=True)
     save_arrays(os.path.join(pretrained.FOLDER, f"{name}.npz"), arrays, about)
     return f"{name}: seed {run.seed}, rank {rank} of {len(rows)}, {100 * about['accuracy']:.2f} %, {size:,} bytes"

@@ -1,6 +1,6 @@
 """What a model recalls while it learns: one test sequence, looked at a few times during a training. Writes a CSV.
 
-    python -m sab_numpy.paper.recalls_while_learning --T 200 --out runs/moments
+python -m sab_numpy.paper.recalls_while_learning --T 200 --out runs/moments
 """
 
 import argparse
@@ -16,7 +16,7 @@ from sab_numpy.training import loop as training
 from sab_numpy.training.evaluation import recalled
 
 MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
-LEAST = 0.005                              # smaller weights are not written
+LEAST = 0.005  # smaller weights are not written
 
 
 def look(run, state, accuracy):
@@ -27,13 +27,21 @@ def look(run, state, accuracy):
     for t, (slots, weights) in enumerate(zip(recalled(tape)[:, 0], tape.weights[:, 0])):
         for slot, weight in zip(slots, weights):
             if slot >= cfg.n_empty and weight >= LEAST:
-                yield {"T": run.T, "update": state.update, "accuracy": accuracy, "t": t,
-                       "recalled": int(tape.step_of(slot)), "weight": f"{weight:.3f}"}
+                yield {
+                    "T": run.T,
+                    "update": state.update,
+                    "accuracy": accuracy,
+                    "t": t,
+                    "recalled": int(tape.step_of(slot)),
+                    "weight": f"{weight:.3f}",
+                }
 
 
 def write(path, rows, run):
     """All rows so far, whole or not at all."""
-    files.write_rows(path, rows, head=f"# python -m sab_numpy.paper.recalls_while_learning --T {run.T} --seed {run.seed}\n")
+    files.write_rows(
+        path, rows, head=f"# python -m sab_numpy.paper.recalls_while_learning --T {run.T} --seed {run.seed}\n"
+    )
 
 
 def record(run, out, path):

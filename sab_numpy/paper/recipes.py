@@ -5,16 +5,40 @@ Every name below is a field of run.Run. A cell's run is EVERYWHERE | the row's f
 
 from sab_numpy.training.run import Run
 
-EVERYWHERE = {"task": "copying", "min_length": 5, "k_att": 5, "batch": 16, "lr": 3e-3, "warmup": 5000,
-              "first_lr_ratio": 0.3333, "schedule": "cosine", "decay_from": 0.6, "updates": 10_000, "clip": 0.1}
-LENGTHS = (100, 200, 300)                  # the paper's
-ONE = {"empty_slots": 1}                   # as in the release; else K + 1
-CLIP1 = {"clip": 1.0}                      # the release's
-ATT2 = {"k_att": 2}                        # the release's default
-CELL = {"score": "mlp", "normalise": "relu"} | ONE                 # the paper's (its empty slots: as in the release)
+EVERYWHERE = {
+    "task": "copying",
+    "min_length": 5,
+    "k_att": 5,
+    "batch": 16,
+    "lr": 3e-3,
+    "warmup": 5000,
+    "first_lr_ratio": 0.3333,
+    "schedule": "cosine",
+    "decay_from": 0.6,
+    "updates": 10_000,
+    "clip": 0.1,
+}
+LENGTHS = (100, 200, 300)  # the paper's
+ONE = {"empty_slots": 1}  # as in the release; else K + 1
+CLIP1 = {"clip": 1.0}  # the release's
+ATT2 = {"k_att": 2}  # the release's default
+CELL = {"score": "mlp", "normalise": "relu"} | ONE  # the paper's (its empty slots: as in the release)
 # and trained as in the release, with its batch of 64 or ours of 16:
-PAPER = CELL | CLIP1 | ATT2 | {"min_length": None, "schedule": "constant", "updates": 200_000, "batch": 64, "lr": 1e-3,
-                               "warmup": 0, "first_lr_ratio": 0.0, "decay_from": 0.0}
+PAPER = (
+    CELL
+    | CLIP1
+    | ATT2
+    | {
+        "min_length": None,
+        "schedule": "constant",
+        "updates": 200_000,
+        "batch": 64,
+        "lr": 1e-3,
+        "warmup": 0,
+        "first_lr_ratio": 0.0,
+        "decay_from": 0.0,
+    }
+)
 SAB5, SAB10 = {"k_trunc": 5, "k_top": 5}, {"k_trunc": 10, "k_top": 10}
 
 ROWS = {  # name: (what the tables call it, the row's fields)
@@ -52,12 +76,22 @@ ROWS = {  # name: (what the tables call it, the row's fields)
 
 ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense")
 COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
-BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16")                    # long: trained where --rows names them
-TRANSFER = (100, 200, 300, 400, 2000, 5000)                        # tested at these, trained at 100
-SHIPPED = {"copying-T100-sab": ("sab-5-5-clip1", 100), "copying-T100-bptt": ("bptt-clip1", 100),
-           "copying-T100-paper": ("sab-5-5-paper-16", 100), "copying-T300-sab": ("sab-5-5", 300)}
-QUICK = {"min_length": 2, "updates": 40, "batch": 8, "hidden": 16, "validate_every": 20,
-         "validation_sequences": 20}                               # --quick: shows that all works, learns nothing
+BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16")  # long: trained where --rows names them
+TRANSFER = (100, 200, 300, 400, 2000, 5000)  # tested at these, trained at 100
+SHIPPED = {
+    "copying-T100-sab": ("sab-5-5-clip1", 100),
+    "copying-T100-bptt": ("bptt-clip1", 100),
+    "copying-T100-paper": ("sab-5-5-paper-16", 100),
+    "copying-T300-sab": ("sab-5-5", 300),
+}
+QUICK = {
+    "min_length": 2,
+    "updates": 40,
+    "batch": 8,
+    "hidden": 16,
+    "validate_every": 20,
+    "validation_sequences": 20,
+}  # --quick: shows that all works, learns nothing
 
 
 def cell(name, T, seed, quick=False):

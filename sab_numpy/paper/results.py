@@ -18,7 +18,7 @@ from sab_numpy.training import checkpoints, evaluation
 from sab_numpy.training import loop as training
 from sab_numpy.training.run import MODEL, Run
 
-BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")      # they change no result of a recipe
+BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")  # they change no result of a recipe
 LEARNED = 0.999
 
 
@@ -29,8 +29,11 @@ def recipe(run):
     left out.
     """
     unused = BOOKS + (() if run.k_top != 0 else tuple(set(MODEL) - {"k_trunc", "k_top"}))
-    found = {item.name: getattr(run, item.name) for item in fields(Run)
-             if item.name not in unused and getattr(run, item.name) != item.default}
+    found = {
+        item.name: getattr(run, item.name)
+        for item in fields(Run)
+        if item.name not in unused and getattr(run, item.name) != item.default
+    }
     if "empty_slots" in found and replace(run.config(), empty_slots=None).n_empty == run.empty_slots:
         del found["empty_slots"]
     return found
@@ -43,8 +46,7 @@ def same(run, other):
 
 def row_name(run):
     """The row of the table that `run` belongs to: the first whose recipe at this length it followed, or "other"."""
-    return next((name for name in table.ROWS if same(table.cell(name, run.T, run.seed), run)),
-                "other")
+    return next((name for name in table.ROWS if same(table.cell(name, run.T, run.seed), run)), "other")
 
 
 def name_of(run):
@@ -69,7 +71,7 @@ def command(run, out, backend="numpy"):
 
 
 def outcome(run, state):
-    """"finished", "diverged" (the next update is no longer a number) or "unfinished"."""
+    """ "finished", "diverged" (the next update is no longer a number) or "unfinished"."""
     if training.finished(run, state):
         return "finished"
     try:
@@ -83,8 +85,10 @@ def first_learned(history):
     """Updates and processor minutes to the first validation of at least 99.9 %; empty when there was none."""
     for row in history:
         if float(row["accuracy"]) >= LEARNED:
-            return {"updates_to_999": int(row["update"]),
-                    "cpu_minutes_to_999": round(float(row["cpu_seconds"]) / 60, 2)}
+            return {
+                "updates_to_999": int(row["update"]),
+                "cpu_minutes_to_999": round(float(row["cpu_seconds"]) / 60, 2),
+            }
     return {"updates_to_999": "", "cpu_minutes_to_999": ""}
 
 
@@ -94,21 +98,37 @@ def result(folder, sequences=1024, backend="numpy"):
     Raises ValueError when the run is neither finished nor diverged.
     """
     run, state = checkpoints.load_run(folder)
-    with np.errstate(over="ignore", invalid="ignore"):         # of a diverged run
+    with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         status = outcome(run, state)
-        found = evaluation.measure(state.params, run.config(), task(run.task), run.T, sequences,
-                                   stream(run.seed, "test", run.T)) if status != "unfinished" else None
+        found = (
+            evaluation.measure(
+                state.params, run.config(), task(run.task), run.T, sequences, stream(run.seed, "test", run.T)
+            )
+            if status != "unfinished"
+            else None
+        )
     if status == "unfinished":
-        raise ValueError(f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
-                         f"--out {folder})")
+        raise ValueError(
+            f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
+            f"--out {folder})"
+        )
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
     made = shlex.join(command(run, f"runs/copying/{name_of(run)}", backend))
-    return ({"name": name_of(run)} | spelled(asdict(run))
-            | {"status": status, "updates_done": state.update, "test_sequences": sequences} | found
-            | first_learned(history)
-            | {"wall_seconds": round(state.seconds, 1), "cpu_seconds": round(state.cpu_seconds, 1),
-               "machine": machine(), "version": __version__, "command": made})
+    return (
+        {"name": name_of(run)}
+        | spelled(asdict(run))
+        | {"status": status, "updates_done": state.update, "test_sequences": sequences}
+        | found
+        | first_learned(history)
+        | {
+            "wall_seconds": round(state.seconds, 1),
+            "cpu_seconds": round(state.cpu_seconds, 1),
+            "machine": machine(),
+            "version": __version__,
+            "command": made,
+        }
+    )
 
 
 def spelled(values):
@@ -118,11 +138,13 @@ def spelled(values):
 
 def run_of(row):
     """The Run that a row of the CSV tells of; a field that the row does not have keeps its default."""
+
     def value(text):
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError):
             return None if text == "none" else text
+
     try:
         return Run(**{item.name: value(row[item.name]) for item in fields(Run) if row.get(item.name, "")})
     except (ValueError, TypeError) as error:
@@ -147,9 +169,11 @@ def keep(folder, data, runs, backend="numpy"):
     row = result(folder, backend=backend)
     curves, own = os.path.join(data, "curves"), os.path.join(runs, name)
     os.makedirs(curves, exist_ok=True)
-    for source, target in [("last.npz", os.path.join(own, "last.npz")),
-                           ("history.csv", os.path.join(own, "history.csv")),
-                           ("history.csv", os.path.join(curves, f"{name}.csv"))]:
+    for source, target in [
+        ("last.npz", os.path.join(own, "last.npz")),
+        ("history.csv", os.path.join(own, "history.csv")),
+        ("history.csv", os.path.join(curves, f"{name}.csv")),
+    ]:
         source = os.path.join(folder, source)
         if os.path.exists(source) and not (os.path.exists(target) and os.path.samefile(source, target)):
             os.makedirs(os.path.dirname(target), exist_ok=True)

@@ -12,7 +12,7 @@ from sab_numpy.support import files
 from sab_numpy.support.progress import clock
 from sab_numpy.support.threads import VARIABLES
 
-PATIENCE = 20.0                            # seconds to save in, after Ctrl-C
+PATIENCE = 20.0  # seconds to save in, after Ctrl-C
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -33,8 +33,13 @@ class Training:
         path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
         words = [sys.executable, "-m", "sab_numpy", *results.command(run, folder, backend)[1:], "--quiet", "--resume"]
         self.process = subprocess.Popen(
-            words, env=os.environ | dict.fromkeys(VARIABLES, "1") | {"PYTHONPATH": path}, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[handle] if os.name == "posix" else [])
+            words,
+            env=os.environ | dict.fromkeys(VARIABLES, "1") | {"PYTHONPATH": path},
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=[handle] if os.name == "posix" else [],
+        )
 
     def words(self):
         """How far it is, in a few words."""
@@ -65,15 +70,18 @@ def title(run):
 def finish(training, data, runs):
     """Take in a training that has ended and print what came of it; True unless it failed."""
     said = training.process.stderr.read().strip()
-    print("\n" if sys.stderr.isatty() else "", end="", file=sys.stderr)       # keep the live line
+    print("\n" if sys.stderr.isatty() else "", end="", file=sys.stderr)  # keep the live line
     try:
         row = results.keep(training.folder, data, runs, training.backend)
     except ValueError as error:
         print(f"{title(training.run)}: {' '.join((said or str(error)).splitlines()[-1:])}", file=sys.stderr)
         return False
     if row:
-        print(f"{title(training.run)}: {row['status']}, {100 * row['accuracy']:.2f} % after {row['updates_done']} "
-              f"updates, {row['wall_seconds'] / 60:.1f} minutes", flush=True)
+        print(
+            f"{title(training.run)}: {row['status']}, {100 * row['accuracy']:.2f} % after {row['updates_done']} "
+            f"updates, {row['wall_seconds'] / 60:.1f} minutes",
+            flush=True,
+        )
     return True
 
 

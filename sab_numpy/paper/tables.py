@@ -10,19 +10,35 @@ from sab_numpy.support import files
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
 BEGIN = "<!-- from figures/data/copying.csv and transfer.csv -->"
 END = "<!-- end: figures/data/copying.csv and transfer.csv -->"
-COPYING = ("method", "k_att", "T", "seeds", "right %, median (worst – best)", "≥ 99.9 %", "CE10", "updates, minutes",
-           "paper: right %", "CE10")
+COPYING = (
+    "method",
+    "k_att",
+    "T",
+    "seeds",
+    "right %, median (worst – best)",
+    "≥ 99.9 %",
+    "CE10",
+    "updates, minutes",
+    "paper: right %",
+    "CE10",
+)
 
 
 def paper(name, T, run):
     """The row that the paper prints for a model like `run` in its table `name` at T, or None."""
     if not run.mental_updates or run.dense_forward:
-        return None                                            # its tables are "with mental updates", sparse forward
+        return None  # its tables are "with mental updates", sparse forward
     ks = ["none" if k is None else str(k) for k in (run.k_trunc, run.k_top)]
     if name == "transfer" and run.k_top:
-        ks = ["", ""]                                          # which SAB is not printed there
-    return next((row for row in files.read_rows(PAPER)
-                 if (row["table"], row["T"], row["k_trunc"], row["k_top"]) == (name, str(T), *ks)), None)
+        ks = ["", ""]  # which SAB is not printed there
+    return next(
+        (
+            row
+            for row in files.read_rows(PAPER)
+            if (row["table"], row["T"], row["k_trunc"], row["k_top"]) == (name, str(T), *ks)
+        ),
+        None,
+    )
 
 
 def of(found, run):
@@ -57,8 +73,15 @@ def copying(found, names=tuple(table.ROWS), lengths=table.LENGTHS, quick=False, 
     for T, name, run in cells:
         rows, printed = of(found, run), paper("copying", T, run)
         if rows or all_cells:
-            lines.append([table.ROWS[name][0], "–" if run.k_top == 0 else run.k_att, T, *measured(rows),
-                          *(printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10"))])
+            lines.append(
+                [
+                    table.ROWS[name][0],
+                    "–" if run.k_top == 0 else run.k_att,
+                    T,
+                    *measured(rows),
+                    *(printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10")),
+                ]
+            )
     return markdown(COPYING, lines)
 
 
@@ -70,8 +93,13 @@ def measured(rows):
     reached = sum(accuracy >= results.LEARNED for accuracy in accuracies)
     diverged = sum(row["status"] == "diverged" for row in rows)
     updates, minutes = middle(rows, "updates_to_999"), middle(rows, "cpu_minutes_to_999")
-    return [len(rows), spread(accuracies) + (f", {diverged} diverged" if diverged else ""), f"{reached} of {len(rows)}",
-            f"{middle(rows, 'ce10'):.4f}", "–" if updates is None else f"{updates:,.0f}, {minutes:.1f}"]
+    return [
+        len(rows),
+        spread(accuracies) + (f", {diverged} diverged" if diverged else ""),
+        f"{reached} of {len(rows)}",
+        f"{middle(rows, 'ce10'):.4f}",
+        "–" if updates is None else f"{updates:,.0f}, {minutes:.1f}",
+    ]
 
 
 def others(found, names, lengths, quick=False):
@@ -80,20 +108,22 @@ def others(found, names, lengths, quick=False):
     return sum(not any(results.same(run, cell) for cell in shown) for run, _ in found)
 
 
-def transfer(found, tested, names=tuple(table.ROWS), trained_at=100, lengths=table.TRANSFER, quick=False,
-             all_cells=True):
+def transfer(
+    found, tested, names=tuple(table.ROWS), trained_at=100, lengths=table.TRANSFER, quick=False, all_cells=True
+):
     """Right answers at other lengths than the trained one; `tested` are the rows of transfer.csv."""
     lines = []
     for name in names:
         run = table.cell(name, trained_at, 0, quick)
         trained = {row["name"] for row in of(found, run)}
-        values = [[float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)]
-                  for T in lengths]
+        values = [
+            [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
+        ]
         if any(values) or all_cells:
             printed = [paper("transfer", T, run) for T in lengths]
             papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
             if papers in lines:
-                lines.remove(papers)                           # it stands once, below those that it is compared with
+                lines.remove(papers)  # it stands once, below those that it is compared with
             seeds = max(map(len, values))
             lines += [[table.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
     return markdown([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines)
@@ -104,8 +134,13 @@ def document(data):
     found = results.read(os.path.join(data, "copying.csv"))
     path = os.path.join(data, "transfer.csv")
     tested = files.read_rows(path) if os.path.exists(path) else []
-    return [*copying(found, all_cells=False), "", "Mean (worst – best) of the right answers, %:", "",
-            *transfer(found, tested, all_cells=False)]
+    return [
+        *copying(found, all_cells=False),
+        "",
+        "Mean (worst – best) of the right answers, %:",
+        "",
+        *transfer(found, tested, all_cells=False),
+    ]
 
 
 def write(path, data):

@@ -12,14 +12,14 @@ from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 
-DENSE_ENTRIES = 50_000_000                 # weights of one forward that reads every microstate: bounds the memory
+DENSE_ENTRIES = 50_000_000  # weights of one forward that reads every microstate: bounds the memory
 
 
 def test(run, params, T, sequences):
     """Metrics of one trained model at length T; few sequences at once when T is long."""
     chunk = max(1, min(sequences, 512, evaluation.STEPS_AT_ONCE // T))
     if run.k_top is None:
-        chunk = max(1, min(chunk, DENSE_ENTRIES * run.k_att // T ** 2))
+        chunk = max(1, min(chunk, DENSE_ENTRIES * run.k_att // T**2))
     return evaluation.measure(params, run.config(), task(run.task), T, sequences, stream(run.seed, "test", T), chunk)
 
 
@@ -49,8 +49,16 @@ def one(run, row, params, T, sequences, backend):
     metrics = test(run, params, T, sequences)
     print(f"{title(run)}, tested at T={T}: {100 * metrics['accuracy']:.2f} %", flush=True)
     model = results.spelled({name: getattr(run, name) for name in ("k_trunc", "k_top", "k_att", "seed")})
-    return ({"name": row["name"], "trained_at": run.T, "T": T} | model
-            | {"test_sequences": sequences} | metrics
-            | {"cpu_seconds": round(time.process_time() - start, 1), "machine": machine(), "version": __version__,
-               "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"
-                       + f" --backend {backend}" * (backend != "numpy")})
+    return (
+        {"name": row["name"], "trained_at": run.T, "T": T}
+        | model
+        | {"test_sequences": sequences}
+        | metrics
+        | {
+            "cpu_seconds": round(time.process_time() - start, 1),
+            "machine": machine(),
+            "version": __version__,
+            "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"
+            + f" --backend {backend}" * (backend != "numpy"),
+        }
+    )

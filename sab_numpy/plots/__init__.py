@@ -7,8 +7,14 @@ from matplotlib.figure import Figure
 from sab_numpy.support.files import write_atomic
 
 # Colours that most kinds of colour blindness keep apart (Okabe and Ito), one for each algorithm.
-COLOURS = {"sab": "#0072B2", "tbptt": "#D55E00", "bptt": "#009E73", "attention": "#CC79A7", "paper": "#000000",
-           "chance": "#999999"}
+COLOURS = {
+    "sab": "#0072B2",
+    "tbptt": "#D55E00",
+    "bptt": "#009E73",
+    "attention": "#CC79A7",
+    "paper": "#000000",
+    "chance": "#999999",
+}
 
 
 def figure(width=7.0, height=4.0):

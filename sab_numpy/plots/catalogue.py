@@ -15,7 +15,7 @@ from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import trained
 
-MODEL = "copying-T100-sab"                 # the trained model that most figures look at
+MODEL = "copying-T100-sab"  # the trained model that most figures look at
 
 
 class Figure(NamedTuple):
@@ -38,8 +38,8 @@ def model():
 def interesting_answer(tape):
     """The answer, not the first of a block, that recalls the input with the largest weight."""
     at = range(len(tape.slots) - 10, len(tape.slots))
-    of_input = (tape.slots[:, 0] >= tape.n_given) & (tape.step_of(tape.slots[:, 0]) < 10)        # (T, K)
-    weight = (tape.weights[:, 0] * of_input[:, :tape.weights.shape[2]]).sum(1)
+    of_input = (tape.slots[:, 0] >= tape.n_given) & (tape.step_of(tape.slots[:, 0]) < 10)  # (T, K)
+    weight = (tape.weights[:, 0] * of_input[:, : tape.weights.shape[2]]).sum(1)
     return max((t for t in at if t % (tape.cfg.k_trunc or 1)), key=lambda t: weight[t], default=at[-1])
 
 
@@ -59,22 +59,35 @@ def backward_pass(data, path):
     y, tape = sab.forward(found.params, x, found.cfg)
     step = interesting_answer(tape)
     events = list(sab.walk(dy_at(targets, step)(y), tape))
-    timeline.backward_pass(events, len(x), found.cfg.k_trunc, x[:, 0], path,
-                           f"Backward: the credit of one answer, step {step}")
+    timeline.backward_pass(
+        events, len(x), found.cfg.k_trunc, x[:, 0], path, f"Backward: the credit of one answer, step {step}"
+    )
 
 
 def algorithms(data, path):
     found, x, targets = model()
     step = interesting_answer(sab.forward(found.params, x, found.cfg)[1])
-    credit.credit_pictures(found.params, found.cfg, x, dy_at(targets, step), path,
-                           f"The credit of one answer (step {step}): same parameters, four algorithms")
+    credit.credit_pictures(
+        found.params,
+        found.cfg,
+        x,
+        dy_at(targets, step),
+        path,
+        f"The credit of one answer (step {step}): same parameters, four algorithms",
+    )
 
 
 def credit_over_distance(data, path):
     found, _, _ = model()
     x, targets = task("copying").sequences(100, 16, stream(found.seed, "test", 100))
-    credit.credit_over_distance(found.params, found.cfg, x, dy_at(targets, 119), path,
-                                "The credit of the last answer, copying T = 100, 16 sequences, same parameters")
+    credit.credit_over_distance(
+        found.params,
+        found.cfg,
+        x,
+        dy_at(targets, 119),
+        path,
+        "The credit of the last answer, copying T = 100, 16 sequences, same parameters",
+    )
 
 
 def attention(data, path):
@@ -82,8 +95,13 @@ def attention(data, path):
     x, _ = sequence(found, T=100)
     _, tape = sab.forward(found.params, x, found.cfg)
     K = found.cfg.k_top
-    attention_map(tape.slots[:, 0, :K], tape.weights[:, 0, :K], found.cfg, path,
-                  title=f"Which past states {MODEL} recalls, one test sequence")
+    attention_map(
+        tape.slots[:, 0, :K],
+        tape.weights[:, 0, :K],
+        found.cfg,
+        path,
+        title=f"Which past states {MODEL} recalls, one test sequence",
+    )
 
 
 def attention_longer(data, path):
@@ -103,57 +121,103 @@ def alone(draw, data, path):
 FROM_MODEL = (MODEL,), "sab reproduce ship"
 RUNS = ("copying.csv",), "sab reproduce copying"
 FIGURES = {
-    "forward_pass": Figure(forward_pass, *FROM_MODEL,
+    "forward_pass": Figure(
+        forward_pass,
+        *FROM_MODEL,
         "A row of 25 boxes, one a step, joined by arrows from left to right. Every fifth state is copied upwards into"
         " a memory slot. While the network says its answers, arcs lead from the memory slots of the input to the "
-        "answering steps."),
-    "backward_pass": Figure(backward_pass, *FROM_MODEL,
+        "answering steps.",
+    ),
+    "backward_pass": Figure(
+        backward_pass,
+        *FROM_MODEL,
         "The same row of boxes, read from the right. Credit enters at one answer, walks left to the start of its "
         "block and is cut there. Arcs carry it to recalled states far to the left, from where it walks to the start "
-        "of their blocks. Grey blocks get no credit and are not visited."),
-    "algorithms": Figure(algorithms, *FROM_MODEL,
+        "of their blocks. Grey blocks get no credit and are not visited.",
+    ),
+    "algorithms": Figure(
+        algorithms,
+        *FROM_MODEL,
         "Four rows of boxes, one an algorithm, for the loss of one answer. BPTT colours all earlier boxes, paler with"
         " distance. Truncated BPTT colours the last block alone. Self-attention colours all boxes and draws an arc to"
-        " every microstate. SAB colours a few blocks, joined by a few arcs."),
-    "credit_over_distance": Figure(credit_over_distance, *FROM_MODEL,
+        " every microstate. SAB colours a few blocks, joined by a few arcs.",
+    ),
+    "credit_over_distance": Figure(
+        credit_over_distance,
+        *FROM_MODEL,
         "Left: norm of the credit over the distance from the last answer. BPTT falls to a small rest, truncated BPTT "
         "ends after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
         "gradient of the same forward; zero for BPTT and self-attention, one for truncated BPTT beyond its block, "
-        "between for SAB."),
-    "kink_of_selection": Figure(partial(alone, derivatives.kink_of_selection), (), "",
+        "between for SAB.",
+    ),
+    "kink_of_selection": Figure(
+        partial(alone, derivatives.kink_of_selection),
+        (),
+        "",
         "Weight of one slot over its own score when the two largest of four are recalled. With softmax it jumps from "
         "zero when the slot enters the selection; with relu it has a kink there. The frozen replay, dashed, goes on "
-        "smoothly."),
-    "error_over_step_size": Figure(partial(alone, derivatives.error_over_step_size), (), "",
+        "smoothly.",
+    ),
+    "error_over_step_size": Figure(
+        partial(alone, derivatives.error_over_step_size),
+        (),
+        "",
         "Relative error of three numeric derivatives over the step size, on logarithmic axes. The complex step of the"
         " replay falls to rounding and stays there, the central difference of the replay falls and rises again, the "
-        "central difference of the loss itself never falls."),
-    "attention_map": Figure(attention, *FROM_MODEL,
+        "central difference of the loss itself never falls.",
+    ),
+    "attention_map": Figure(
+        attention,
+        *FROM_MODEL,
         "A map of one test sequence of T = 100: down the step that recalls, across the step whose state it recalls, "
         "darker with the weight; at the left what goes to empty slots; below the ten answers, enlarged. Until the "
         "answers all weight is on empty slots. The first two recall the state of step 4, the sixth and seventh "
-        "that of step 9: the ends of the input's two blocks."),
-    "attention_longer": Figure(attention_longer, *FROM_MODEL,
+        "that of step 9: the ends of the input's two blocks.",
+    ),
+    "attention_longer": Figure(
+        attention_longer,
+        *FROM_MODEL,
         "Three strips, for T = 100, 200 and 300: the weight that each of the ten answers gives to every microstate. "
-        "The darkest cells stand at the left, on the states of the input."),
-    "cost_over_length": Figure(cost_over_length, ("cost.csv",), "sab bench --csv && sab bench growth --csv",
+        "The darkest cells stand at the left, on the states of the input.",
+    ),
+    "cost_over_length": Figure(
+        cost_over_length,
+        ("cost.csv",),
+        "sab bench --csv && sab bench growth --csv",
         "Four panels over the length of the sequence: steps that credit walks before it is cut, skips, seconds of a "
-        "train step and peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB."),
-    "copying_table": Figure(reproduction.reproduction_table, *RUNS,
+        "train step and peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB.",
+    ),
+    "copying_table": Figure(
+        reproduction.reproduction_table,
+        *RUNS,
         "A table of methods by lengths: accuracy of the median seed with the worst, the best and the number of seeds,"
-        " and below it the paper's number. The blue is deeper the higher the accuracy. What was not run says so."),
-    "learning_curves": Figure(reproduction.all_learning_curves, *RUNS,
+        " and below it the paper's number. The blue is deeper the higher the accuracy. What was not run says so.",
+    ),
+    "learning_curves": Figure(
+        reproduction.all_learning_curves,
+        *RUNS,
         "Accuracy on validation over updates, one line a seed, one panel a length, methods told apart by colour and "
-        "dashes."),
-    "transfer": Figure(reproduction.transfer, ("copying.csv", "transfer.csv"), "sab reproduce transfer",
+        "dashes.",
+    ),
+    "transfer": Figure(
+        reproduction.transfer,
+        ("copying.csv", "transfer.csv"),
+        "sab reproduce transfer",
         "Accuracy over the length of the test for models trained at T = 100, a line a seed, and the paper's "
-        "numbers as open markers."),
-    "works_or_not": Figure(reproduction.works_or_not, *RUNS,
+        "numbers as open markers.",
+    ),
+    "works_or_not": Figure(
+        reproduction.works_or_not,
+        *RUNS,
         "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command: "
         "accuracy, the largest absolute state, and the shares of the answers' recalls that go to states of the input "
         "and to empty slots. The one begins to learn when it recalls the input; the other recalls hardly anything but "
-        "empty slots."),
-    "attention_while_learning": Figure(reproduction.attention_while_learning, ("moments.csv",),
+        "empty slots.",
+    ),
+    "attention_while_learning": Figure(
+        reproduction.attention_while_learning,
+        ("moments.csv",),
         "python -m sab_numpy.paper.recalls_while_learning",
-        "Maps of what one test sequence recalls at several moments of a training at T = 200."),
+        "Maps of what one test sequence recalls at several moments of a training at T = 200.",
+    ),
 }

@@ -7,18 +7,27 @@ from sab_numpy.plots.credit import LOOKS
 from sab_numpy.plots.style import Missing, panels
 
 # model of cost.csv: (its look, marker, width); lines that coincide stay visible
-MODELS = {"LSTM": ("BPTT", "s", 5), "TBPTT": ("TBPTT", "D", 4), "self-attention": ("self-attention", "^", 2.5),
-          "SAB": ("SAB", "o", 1.5)}
+MODELS = {
+    "LSTM": ("BPTT", "s", 5),
+    "TBPTT": ("TBPTT", "D", 4),
+    "self-attention": ("self-attention", "^", 2.5),
+    "SAB": ("SAB", "o", 1.5),
+}
 # title, numerator, denominator (a column or a number)
-PANELS = (("steps that credit walks\nbefore it is cut", "steps_walked", "blocks_visited"),
-          ("skips a sequence", "skips", "B"), ("seconds a train step", "step_ms", 1000),
-          ("peak memory (MB)", "peak_mb", 1))
+PANELS = (
+    ("steps that credit walks\nbefore it is cut", "steps_walked", "blocks_visited"),
+    ("skips a sequence", "skips", "B"),
+    ("seconds a train step", "step_ms", 1000),
+    ("peak memory (MB)", "peak_mb", 1),
+)
 
 
 def comparable(rows):
     """Of the rows of `sab bench`, those of whole training steps in one setting (that of most rows)."""
+
     def setting(row):
         return tuple(row.get(name, "") for name in ("B", "H", "threads", "backend", "checkpoint", "machine"))
+
     rows = [row for row in rows if row["what"] in ("speed", "growth") and row["model"] in MODELS]
     settings = [setting(row) for row in rows]
     most = max(sorted(set(settings)), key=settings.count, default=None)
@@ -39,8 +48,16 @@ def cost_over_length(rows, path):
             values = [float(row[above]) / float(row.get(below, below)) for row in own]
             if any(values):
                 colour, dashes = LOOKS[look]
-                ax.plot([int(row["T"]) + 20 for row in own], values, dashes, marker=marker, markersize=5 + width,
-                        color=colour, label=look, linewidth=width)
+                ax.plot(
+                    [int(row["T"]) + 20 for row in own],
+                    values,
+                    dashes,
+                    marker=marker,
+                    markersize=5 + width,
+                    color=colour,
+                    label=look,
+                    linewidth=width,
+                )
         ax.set(xscale="log", yscale="log", xlabel="length of the sequence (steps)", title=words)
         ax.set_xticks(lengths, lengths, rotation=45)
         ax.minorticks_off()
@@ -49,6 +66,8 @@ def cost_over_length(rows, path):
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     one = rows[0]
     threads = f"{one['threads']} thread{'' if one['threads'] == '1' else 's'}"
-    fig.suptitle(f"A train step of {one['B']} sequences, H = {one['H']}, {threads}, {one['backend']}.\nWith a loss at "
-                 "every step all four walk every step: cuts save nothing here, and recalls cost time and memory")
+    fig.suptitle(
+        f"A train step of {one['B']} sequences, H = {one['H']}, {threads}, {one['backend']}.\nWith a loss at "
+        "every step all four walk every step: cuts save nothing here, and recalls cost time and memory"
+    )
     save(fig, path)

@@ -15,8 +15,12 @@ LOOKS = {"BPTT": (GREEN, "--"), "TBPTT": (ORANGE, ":"), "self-attention": (PINK,
 def algorithms(cfg):
     """The four, for the parameters of one SAB model: {name: Config}."""
     plain = {"normalise": "softmax", "dense_forward": False}
-    return {"BPTT": replace(cfg, k_trunc=None, k_top=0, **plain), "TBPTT": replace(cfg, k_top=0, **plain),
-            "self-attention": replace(cfg, k_trunc=None, k_top=None, **plain), "SAB": cfg}
+    return {
+        "BPTT": replace(cfg, k_trunc=None, k_top=0, **plain),
+        "TBPTT": replace(cfg, k_top=0, **plain),
+        "self-attention": replace(cfg, k_trunc=None, k_top=None, **plain),
+        "SAB": cfg,
+    }
 
 
 def credit_pictures(params, cfg, x, dy_of, path, title):
@@ -26,7 +30,7 @@ def credit_pictures(params, cfg, x, dy_of, path, title):
         y, tape = sab.forward(params, x, one)
         found[name] = one, list(sab.walk(dy_of(y), tape))
     T = len(x)
-    heights = [4.9 if one.k_top != 0 else 2.7 for one, _ in found.values()]    # with room for arcs
+    heights = [4.9 if one.k_top != 0 else 2.7 for one, _ in found.values()]  # with room for arcs
     fig, axes = panels(4, 1, 13.3, 0.62 * sum(heights) + 2, sharex=True, height_ratios=heights)
     for ax, (name, (one, events)) in zip(axes[:, 0], found.items()):
         credit_line(ax, events, T, x[:, 0])
@@ -62,7 +66,7 @@ def over_distance(params, cfg, x, dy_of):
         whole = replace(one, k_trunc=None)
         y, tape = sab.forward(params, x, whole)
         full = credit_at(dy_of(y), tape)
-        norms, fulls, wrong = (np.sqrt((a * a).sum((1, 2)))[::-1] for a in (dh, full, dh - full))      # by distance
+        norms, fulls, wrong = (np.sqrt((a * a).sum((1, 2)))[::-1] for a in (dh, full, dh - full))  # by distance
         found[name] = norms, wrong / np.maximum(fulls, 1e-300)
     return found
 
@@ -76,11 +80,17 @@ def credit_over_distance(params, cfg, x, dy_of, path, title):
         distance = np.arange(len(norms))
         left.plot(distance, np.where(norms > 0, norms / norms[0], np.nan), dashes, color=colour, label=name)
         right.plot(distance, wrong, dashes, color=colour, label=name)
-    left.set(yscale="log", xlabel="distance from the last answer (steps)",
-             ylabel="credit, norm of dL/dh\n(1 at the last answer)")
+    left.set(
+        yscale="log",
+        xlabel="distance from the last answer (steps)",
+        ylabel="credit, norm of dL/dh\n(1 at the last answer)",
+    )
     left.set_title("How much credit arrives\n(no line: none)", loc="left")
-    right.set(xlabel="distance from the last answer (steps)", ylim=(-0.05, None),
-              ylabel="error beside the uncut gradient\nof the same forward (relative)")
+    right.set(
+        xlabel="distance from the last answer (steps)",
+        ylim=(-0.05, None),
+        ylabel="error beside the uncut gradient\nof the same forward (relative)",
+    )
     right.set_title("How wrong it is: 0 where never cut,\n1 where all is missing", loc="left")
     fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     fig.suptitle(title)

@@ -7,13 +7,15 @@ from sab_numpy.core.sparsify import largest, weights
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
 
-SCORES = np.array([1.0, 0.5, -0.5])        # of the other slots; K = 2
+SCORES = np.array([1.0, 0.5, -0.5])  # of the other slots; K = 2
 
 
 def weight_of_first(score, normalise, frozen=False):
     """The weight of a slot with this score beside SCORES; frozen: the selection stays that of score 1."""
+
     def selection(value):
         return largest(np, np.array([[value, *SCORES]]), 2 + (normalise == "relu"))[0]
+
     slots = selection(1.0 if frozen else score)
     w, _ = weights(np, np.array([score, *SCORES])[slots][None], normalise, sorted=False)
     return float(w[0][slots == 0].sum()) if 0 in slots else 0.0
@@ -26,7 +28,7 @@ def kink_of_selection(path):
     for ax, normalise, words in zip(axes[0], ("softmax", "relu"), ("it jumps", "it has a kink")):
         true, frozen = (np.array([weight_of_first(s, normalise, keep) for s in score]) for keep in (False, True))
         jump = np.abs(np.diff(true)) > 0.1
-        true[1:][jump] = np.nan                                # no line where there is no value between
+        true[1:][jump] = np.nan  # no line where there is no value between
         ax.plot(score, frozen, "--", color=ORANGE, label="frozen replay: the selection made at score 1")
         ax.plot(score, true, color=BLUE, label="selection made anew")
         ax.axvline(0.5, color=GREY, linestyle=":")
@@ -56,10 +58,12 @@ def step_errors():
         return (value(step, frozen) - value(-step, frozen)) / (2 * step)
 
     h = 10.0 ** -np.arange(1, 16.1, 0.5)
-    numeric = {"complex step of the replay": [np.imag(value(1j * step, tape)) / step for step in h],
-               "central difference of the replay": [central(step, tape) for step in h],
-               "central difference of the loss itself": [central(step, None) for step in h]}
-    least = np.finfo(float).eps / 4                            # so that a logarithm can show an error of zero
+    numeric = {
+        "complex step of the replay": [np.imag(value(1j * step, tape)) / step for step in h],
+        "central difference of the replay": [central(step, tape) for step in h],
+        "central difference of the loss itself": [central(step, None) for step in h],
+    }
+    least = np.finfo(float).eps / 4  # so that a logarithm can show an error of zero
     return h, {name: np.abs(np.array(found) / analytic - 1) + least for name, found in numeric.items()}
 
 
@@ -71,8 +75,9 @@ def error_over_step_size(path):
     for (name, error), (colour, dashes) in zip(errors.items(), looks):
         axes.loglog(h, error, dashes, color=colour, label=name)
     axes.invert_xaxis()
-    axes.set(xlabel="step size h (parameters move by h along a random direction)",
-             ylabel="relative error against backward")
+    axes.set(
+        xlabel="step size h (parameters move by h along a random direction)", ylabel="relative error against backward"
+    )
     axes.set_title("A truncated gradient is the derivative of the replay, not of the loss", loc="left")
     axes.legend(loc="center right")
     axes.grid(alpha=0.3)

@@ -16,7 +16,7 @@ def answers_recall(tapes, path, title, answers=10):
             for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
                 if slot >= n:
                     image[row, slot - n] += weight
-        shown = ax.pcolormesh(image ** 0.5, cmap="Blues", vmin=0, vmax=1, edgecolors="#e8e8e8", linewidth=0.3)
+        shown = ax.pcolormesh(image**0.5, cmap="Blues", vmin=0, vmax=1, edgecolors="#e8e8e8", linewidth=0.3)
         ax.axvline(answers // tape.cfg.k_att, color=ORANGE)
         ticks = np.arange(0, image.shape[1], max(1, image.shape[1] // 12))
         ax.set_xticks(ticks + 0.5, [tape.step_of(n + slot) for slot in ticks])
@@ -24,6 +24,6 @@ def answers_recall(tapes, path, title, answers=10):
         ax.set(ylim=(answers, 0), ylabel="answer", title=f"T = {T}")
     ax.set_xlabel("step whose state is recalled (left of the orange line: the input)")
     bar = fig.colorbar(shown, ax=axes[:, 0], label="weight of the recall")
-    bar.set_ticks([0, 0.1 ** 0.5, 0.25 ** 0.5, 0.5 ** 0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
+    bar.set_ticks([0, 0.1**0.5, 0.25**0.5, 0.5**0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
     fig.suptitle(title)
     save(fig, path)

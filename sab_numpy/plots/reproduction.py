@@ -11,19 +11,50 @@ from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 from sab_numpy.support import files
 
-STYLES = {"bptt": (GREEN, "-"), "bptt-clip1": (GREEN, ":"), "attention": (PINK, "-"), "attention-clip1": (PINK, ":"),
-          "tbptt-1": (AMBER, ":"), "tbptt-5": (ORANGE, "-"), "tbptt-10": (ORANGE, "-."), "tbptt-20": (ORANGE, "--"),
-          "tbptt-5-clip1": (ORANGE, ":"), "tbptt-20-clip1": (AMBER, "-."), "tbptt-150": ("black", ":"),
-          "sab-1-1": (AMBER, "--"), "sab-1-5": (AMBER, "-"), "sab-5-5": (BLUE, "-"), "sab-5-5-clip1": (BLUE, ":"),
-          "sab-5-5-one": (BLUE, "-."), "sab-5-5-att2": (BLUE, "--"), "sab-5-5-att2-clip1": (GREY, ":"),
-          "sab-10-10": (SKY, "-"), "sab-10-10-one": (SKY, "-."), "sab-10-10-att2": (SKY, "--"),
-          "sab-10-10-att2-clip1": (SKY, ":"), "sab-1-1-cell": (GREEN, "-."),
-          "sab-1-5-cell": (PINK, "-."), "sab-5-5-cell": ("black", "-"),
-          "sab-10-10-cell": (PINK, "--"),
-          "sab-5-5-paper": ("black", "--"), "sab-5-5-paper-16": ("black", "-."),
-          "sab-5-5-constant": (GREY, "-"), "sab-5-5-dense": (GREY, "--")}
-LEARNING = ("bptt", "attention", "tbptt-5", "tbptt-20", "sab-1-5", "sab-5-5", "sab-5-5-one", "sab-5-5-att2",
-            "sab-5-5-cell", "sab-10-10-att2-clip1")        # of which the learning curves are drawn; the table has all
+STYLES = {
+    "bptt": (GREEN, "-"),
+    "bptt-clip1": (GREEN, ":"),
+    "attention": (PINK, "-"),
+    "attention-clip1": (PINK, ":"),
+    "tbptt-1": (AMBER, ":"),
+    "tbptt-5": (ORANGE, "-"),
+    "tbptt-10": (ORANGE, "-."),
+    "tbptt-20": (ORANGE, "--"),
+    "tbptt-5-clip1": (ORANGE, ":"),
+    "tbptt-20-clip1": (AMBER, "-."),
+    "tbptt-150": ("black", ":"),
+    "sab-1-1": (AMBER, "--"),
+    "sab-1-5": (AMBER, "-"),
+    "sab-5-5": (BLUE, "-"),
+    "sab-5-5-clip1": (BLUE, ":"),
+    "sab-5-5-one": (BLUE, "-."),
+    "sab-5-5-att2": (BLUE, "--"),
+    "sab-5-5-att2-clip1": (GREY, ":"),
+    "sab-10-10": (SKY, "-"),
+    "sab-10-10-one": (SKY, "-."),
+    "sab-10-10-att2": (SKY, "--"),
+    "sab-10-10-att2-clip1": (SKY, ":"),
+    "sab-1-1-cell": (GREEN, "-."),
+    "sab-1-5-cell": (PINK, "-."),
+    "sab-5-5-cell": ("black", "-"),
+    "sab-10-10-cell": (PINK, "--"),
+    "sab-5-5-paper": ("black", "--"),
+    "sab-5-5-paper-16": ("black", "-."),
+    "sab-5-5-constant": (GREY, "-"),
+    "sab-5-5-dense": (GREY, "--"),
+}
+LEARNING = (
+    "bptt",
+    "attention",
+    "tbptt-5",
+    "tbptt-20",
+    "sab-1-5",
+    "sab-5-5",
+    "sab-5-5-one",
+    "sab-5-5-att2",
+    "sab-5-5-cell",
+    "sab-10-10-att2-clip1",
+)  # of which the learning curves are drawn; the table has all
 
 
 def cells(data):
@@ -57,15 +88,22 @@ def reproduction_table(data, path):
             rows, printed = found.get((name, T), []), tables.paper("copying", T, table.cell(name, T, 0))
             values = [100 * float(row["accuracy"]) for row in rows]
             share = (median(values) - 12.5) / 87.5 if values else 0.0
-            axes.fill_between([j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share),
-                              linewidth=0)
+            axes.fill_between(
+                [j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share), linewidth=0
+            )
             words = "not run"
             if values:
                 words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)} seeds"
                 words = f"{values[0]:.2f}, 1 seed" if len(values) == 1 else words
             axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
-            axes.text(j - 0.45, i + 0.22, f"paper {printed['accuracy'] if printed else '-'}", va="center", fontsize=10,
-                      color="#444444")
+            axes.text(
+                j - 0.45,
+                i + 0.22,
+                f"paper {printed['accuracy'] if printed else '-'}",
+                va="center",
+                fontsize=10,
+                color="#444444",
+            )
     axes.set(xlim=(-0.5, len(lengths) - 0.5), ylim=(len(names) - 0.5, -0.5), yticks=[])
     axes.set_xticks(range(len(lengths)), [f"T = {T}" for T in lengths])
     axes.xaxis.tick_top()
@@ -88,8 +126,15 @@ def all_learning_curves(data, path):
         for name in names:
             for history in filter(None, found[name, T]):
                 colour, dashes = STYLES[name]
-                ax.plot(history["update"], 100 * history["accuracy"], dashes, color=colour, linewidth=1.4, alpha=0.8,
-                        label=table.ROWS[name][0])
+                ax.plot(
+                    history["update"],
+                    100 * history["accuracy"],
+                    dashes,
+                    color=colour,
+                    linewidth=1.4,
+                    alpha=0.8,
+                    label=table.ROWS[name][0],
+                )
         ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
         ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=title)
         ax.locator_params(axis="x", nbins=5)
@@ -105,9 +150,16 @@ def transfer(data, path):
     fig, ((axes,),) = panels(1, 1, 11, 6.2)
     printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
     for k_top, colour, marker in (("0", GREEN, "s"), ("none", PINK, "D"), ("", BLUE, "o")):
-        own = [row for row in printed if row["k_top"] == k_top and row["accuracy"][:1].isdigit()]   # or "out of memory"
-        axes.plot([int(row["T"]) for row in own], [float(row["accuracy"]) for row in own], marker, color=colour,
-                  markerfacecolor="white", markersize=9, label=f"paper: {own[0]['method']}")
+        own = [row for row in printed if row["k_top"] == k_top and row["accuracy"][:1].isdigit()]  # or "out of memory"
+        axes.plot(
+            [int(row["T"]) for row in own],
+            [float(row["accuracy"]) for row in own],
+            marker,
+            color=colour,
+            markerfacecolor="white",
+            markersize=9,
+            label=f"paper: {own[0]['method']}",
+        )
     for name in STYLES:
         trained = dict.fromkeys(row["name"] for row in found.get((name, 100), []))
         seeds = [[row for row in tested if row["name"] == seed] for seed in trained]
@@ -115,11 +167,17 @@ def transfer(data, path):
         colour, dashes = STYLES[name]
         for number, values in enumerate(seeds):
             label = f"{table.ROWS[name][0]}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
-            axes.plot(*zip(*values), dashes, color=colour, marker=".", linewidth=1.4, alpha=0.8,
-                      label="" if number else label)
+            axes.plot(
+                *zip(*values), dashes, color=colour, marker=".", linewidth=1.4, alpha=0.8, label="" if number else label
+            )
     axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
-    axes.set(xscale="log", xlabel="T at the test (steps of waiting); trained at T = 100", ylabel="right answers (%)",
-             ylim=(0, 103), title="Tested longer than trained, a line a seed (dotted: chance)")
+    axes.set(
+        xscale="log",
+        xlabel="T at the test (steps of waiting); trained at T = 100",
+        ylabel="right answers (%)",
+        ylim=(0, 103),
+        title="Tested longer than trained, a line a seed (dotted: chance)",
+    )
     lengths = sorted({int(row["T"]) for row in printed})
     axes.set_xticks(lengths, lengths)
     axes.minorticks_off()
@@ -130,10 +188,16 @@ def transfer(data, path):
 def furthest_apart(data):
     """(row name, T, rows, worst accuracy first) of the SAB recipe whose seeds ended furthest apart, of those with most
     seeds and learning curves; None when no recipe has two."""
-    found = {key: sorted((row for row in rows if curve(data, row)), key=lambda row: float(row["accuracy"]))
-             for key, rows in cells(data).items() if table.cell(*key, 0).k_top}
-    gaps = [(len(rows), float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), key)
-            for key, rows in found.items() if len(rows) > 1]
+    found = {
+        key: sorted((row for row in rows if curve(data, row)), key=lambda row: float(row["accuracy"]))
+        for key, rows in cells(data).items()
+        if table.cell(*key, 0).k_top
+    }
+    gaps = [
+        (len(rows), float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), key)
+        for key, rows in found.items()
+        if len(rows) > 1
+    ]
     if not gaps:
         return None
     name, T = max(gaps)[2]
@@ -152,13 +216,20 @@ def works_or_not(data, path):
         history = curve(data, row)
         right = 100 * float(row["accuracy"])
         label = f"{which} of {len(rows)} seeds (seed {row['seed']}): {right:.1f} % right at the end"
-        for ax, column, scale in zip(axes.flat, ("accuracy", "max_abs_h", "recalls_input", "recalls_empty"),
-                                     (100, 1, 100, 100)):
+        for ax, column, scale in zip(
+            axes.flat, ("accuracy", "max_abs_h", "recalls_input", "recalls_empty"), (100, 1, 100, 100)
+        ):
             ax.plot(history["update"], scale * history[column], dashes, color=colour, label=label)
     axes[0, 0].axhline(12.5, color=GREY, linestyle=":", linewidth=1)
-    for ax, title in zip(axes.flat, ("Right answers on validation (%); dotted: chance", "Largest absolute state, |h|",
-                                     "The answers' recalls: of states of the input (%)",
-                                     "The answers' recalls: of empty slots (%)")):
+    for ax, title in zip(
+        axes.flat,
+        (
+            "Right answers on validation (%); dotted: chance",
+            "Largest absolute state, |h|",
+            "The answers' recalls: of states of the input (%)",
+            "The answers' recalls: of empty slots (%)",
+        ),
+    ):
         ax.set(title=title, ylim=(0, None), xlim=(0, None))
     for ax in (axes[0, 0], *axes[1]):
         ax.set(ylim=(-2, 103))
@@ -181,14 +252,22 @@ def attention_while_learning(data, path):
         for row in own:
             image[int(row["t"]), int(row["recalled"])] = float(row["weight"])
         t, recalled = np.nonzero(image > 0)
-        ax.scatter(recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s",
-                   linewidth=0)
+        ax.scatter(
+            recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s", linewidth=0
+        )
         ax.axhline(T + 9.5, color=ORANGE, linewidth=1)
         ax.axvline(9.5, color=ORANGE, linewidth=1)
-        ax.set(xlim=(-3, T + 20), ylim=(T + 20, -3), xlabel="step whose state is recalled", ylabel="step that recalls",
-               title=f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right")
-    for ax in axes.flat[len(moments):]:
+        ax.set(
+            xlim=(-3, T + 20),
+            ylim=(T + 20, -3),
+            xlabel="step whose state is recalled",
+            ylabel="step that recalls",
+            title=f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right",
+        )
+    for ax in axes.flat[len(moments) :]:
         ax.set_visible(False)
-    fig.suptitle(f"Copying, T = {T}: what one test sequence recalls, darker with the weight.\nBelow the orange line: "
-                 "the answers; left of it: the input")
+    fig.suptitle(
+        f"Copying, T = {T}: what one test sequence recalls, darker with the weight.\nBelow the orange line: "
+        "the answers; left of it: the input"
+    )
     save(fig, path)

@@ -6,10 +6,16 @@ from matplotlib.figure import Figure
 from sab_numpy.plots import COLOURS
 
 BLUE, ORANGE, GREEN, PINK = (COLOURS[name] for name in ("sab", "tbptt", "bptt", "attention"))
-SKY, AMBER, YELLOW, GREY = "#56B4E9", "#E69F00", "#F0E442", "#999999"      # the rest of Okabe and Ito
+SKY, AMBER, YELLOW, GREY = "#56B4E9", "#E69F00", "#F0E442", "#999999"  # the rest of Okabe and Ito
 CREDIT = LinearSegmentedColormap.from_list("credit", ["#fff4ec", ORANGE])
-SETTINGS = {"font.size": 13, "axes.titlesize": 14, "axes.spines.top": False, "axes.spines.right": False,
-            "lines.linewidth": 2, "legend.frameon": False}
+SETTINGS = {
+    "font.size": 13,
+    "axes.titlesize": 14,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 2,
+    "legend.frameon": False,
+}
 
 
 class Missing(ValueError):

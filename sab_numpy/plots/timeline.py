@@ -6,8 +6,8 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from sab_numpy.plots import save
 from sab_numpy.plots.style import BLUE, CREDIT, GREEN, GREY, ORANGE, panels
 
-SIDE = 0.76                                # of a box
-DECADES = 4                                # of credit that the colours tell apart
+SIDE = 0.76  # of a box
+DECADES = 4  # of credit that the colours tell apart
 
 
 def box(axes, x, y, colour="white", edge="black", text=""):
@@ -16,14 +16,26 @@ def box(axes, x, y, colour="white", edge="black", text=""):
 
 
 def arrow(axes, start, end, colour, width=1.2, alpha=1.0, bend=0.0):
-    axes.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8 + 2 * width, color=colour,
-                                   alpha=alpha, linewidth=width, connectionstyle=f"arc3,rad={bend}", shrinkA=0,
-                                   shrinkB=0, zorder=2))
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            mutation_scale=8 + 2 * width,
+            color=colour,
+            alpha=alpha,
+            linewidth=width,
+            connectionstyle=f"arc3,rad={bend}",
+            shrinkA=0,
+            shrinkB=0,
+            zorder=2,
+        )
+    )
 
 
 def bend(distance):
     """Flatter arcs for longer ways, so that all stay in the picture."""
-    return min(0.6, 2.2 / distance ** 0.7)
+    return min(0.6, 2.2 / distance**0.7)
 
 
 def blocks(axes, T, k_trunc, low, high):
@@ -59,14 +71,24 @@ def forward_pass(tape, x, says, path, title):
         for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
             if slot >= tape.n_given and weight >= 0.02:
                 m = tape.step_of(int(slot))
-                arrow(axes, (m + 0.1, 2 + SIDE / 2), (t, SIDE / 2), BLUE, 0.6 + 2.4 * weight, 0.15 + 0.85 * weight,
-                      -bend(t - m))
+                arrow(
+                    axes,
+                    (m + 0.1, 2 + SIDE / 2),
+                    (t, SIDE / 2),
+                    BLUE,
+                    0.6 + 2.4 * weight,
+                    0.15 + 0.85 * weight,
+                    -bend(t - m),
+                )
     blocks(axes, T, cfg.k_trunc, -2.1, 2.6)
     for y, words, colour in ((0, "reads, state h", "black"), (-1.5, "says", "black"), (2, "memory", GREEN)):
         axes.text(left + 0.1, y if y < 2 else 1.25, words, va="center", color=colour)
     bare(axes, T, -2.2, 4.6, left)
-    axes.set_title(title + f"\nblue: a recall, thicker with its weight; green: every {cfg.k_att}th state is stored; "
-                   "dashed: here credit will be cut", loc="left")
+    axes.set_title(
+        title + f"\nblue: a recall, thicker with its weight; green: every {cfg.k_att}th state is stored; "
+        "dashed: here credit will be cut",
+        loc="left",
+    )
     save(fig, path)
 
 
@@ -83,14 +105,23 @@ def credit_line(axes, events, T, x):
         if kind == "local":
             arrow(axes, (start - SIDE / 2, 0), (end + SIDE / 2, 0), ORANGE, 1.5)
         elif kind == "cut":
-            axes.text(end + 0.5, -0.72, "cut", ha="center", va="center", fontsize=10, zorder=4,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+            axes.text(
+                end + 0.5,
+                -0.72,
+                "cut",
+                ha="center",
+                va="center",
+                fontsize=10,
+                zorder=4,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )
         elif kind == "loss":
             arrow(axes, (start, -1.35), (start, -SIDE / 2), ORANGE, 2)
         elif kind == "skip" and norm > 0:
             share = max(0.0, 1 + np.log10(norm / strongest) / 2)
-            arrow(axes, (start, SIDE / 2), (end, SIDE / 2), BLUE, 0.5 + 2.5 * share, 0.08 + 0.9 * share,
-                  bend(start - end))
+            arrow(
+                axes, (start, SIDE / 2), (end, SIDE / 2), BLUE, 0.5 + 2.5 * share, 0.08 + 0.9 * share, bend(start - end)
+            )
 
 
 def backward_pass(events, T, k_trunc, x, path, title):
@@ -100,11 +131,21 @@ def backward_pass(events, T, k_trunc, x, path, title):
     blocks(axes, T, k_trunc, -1.4, 0.9)
     for event in events:
         if event.kind == "skipped block":
-            axes.text((event.start + event.end) / 2, -0.85, "not visited", ha="center", va="center", color="#555555",
-                      fontsize=11)
+            axes.text(
+                (event.start + event.end) / 2,
+                -0.85,
+                "not visited",
+                ha="center",
+                va="center",
+                color="#555555",
+                fontsize=11,
+            )
         if event.kind == "loss":
             axes.text(event.start, -1.4, "loss", ha="center", va="top", color=ORANGE)
     bare(axes, T, -2.0, 3.4)
-    axes.set_title(title + "\norange: local credit, inside a block; blue: a skip to a recalled state; a box is darker "
-                   "the more credit it has", loc="left")
+    axes.set_title(
+        title + "\norange: local credit, inside a block; blue: a skip to a recalled state; a box is darker "
+        "the more credit it has",
+        loc="left",
+    )
     save(fig, path)

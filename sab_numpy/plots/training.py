@@ -21,7 +21,7 @@ def recall_matrix(slots, weights, cfg):
     """Weight that step t gave to the state of step s: (T, T+1); the last column is what went to empty slots."""
     n_steps = len(slots)
     matrix = np.zeros((n_steps, n_steps + 1))
-    states = np.where(slots < cfg.n_empty, n_steps, cfg.written_at(slots - cfg.n_empty))           # (T, K)
+    states = np.where(slots < cfg.n_empty, n_steps, cfg.written_at(slots - cfg.n_empty))  # (T, K)
     np.add.at(matrix, (np.arange(n_steps)[:, None], states), weights)
     return matrix
 
@@ -35,7 +35,7 @@ def attention_map(slots, weights, cfg, path, inputs=10, title=""):
     """
     matrix = recall_matrix(slots, weights, cfg) ** 0.5
     n_steps, orange = len(matrix), COLOURS["tbptt"]
-    answers = n_steps - inputs - 0.5                                   # the line above them
+    answers = n_steps - inputs - 0.5  # the line above them
     fig = Figure(figsize=(8.4, 9.2), layout="constrained")
     axes = fig.subplots(2, 2, width_ratios=(1, 22), height_ratios=(3, 1.3))
     for (empty, states), first in zip(axes, (-0.5, answers)):
@@ -53,6 +53,6 @@ def attention_map(slots, weights, cfg, path, inputs=10, title=""):
     axes[0, 1].text(n_steps - 1, answers - 0.5, "answers below this line", ha="right", va="bottom", color=orange)
     axes[0, 1].text(inputs, 0, "input left of this line", ha="left", va="top", color=orange)
     bar = fig.colorbar(image, ax=axes, shrink=0.6, label="weight of the recall")
-    bar.set_ticks([0, 0.1 ** 0.5, 0.25 ** 0.5, 0.5 ** 0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
+    bar.set_ticks([0, 0.1**0.5, 0.25**0.5, 0.5**0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
     fig.suptitle(f"{title}\nrow: the step that recalls; column: the step whose state it recalls")
     save(fig, path)

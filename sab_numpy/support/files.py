@@ -61,8 +61,10 @@ def load_arrays(path):
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as error:
-        raise ValueError(f"{path}: not a file that sab_numpy wrote, or cut short ({str(error)[:80]}); "
-                         "delete it and run the command again") from None
+        raise ValueError(
+            f"{path}: not a file that sab_numpy wrote, or cut short ({str(error)[:80]}); "
+            "delete it and run the command again"
+        ) from None
 
 
 class Taken(ValueError):
@@ -83,9 +85,11 @@ def lock(path, wait=True):
     try:
         try:
             import fcntl
+
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except ImportError:                                    # Windows
+        except ImportError:  # Windows
             import msvcrt
+
             msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
     except OSError:
         os.close(handle)
@@ -102,8 +106,9 @@ def write_rows(path, rows, columns=None, head=""):
     """Write dicts as a CSV under the comment lines `head`; columns: by default every name, as they first appear."""
     text = io.StringIO()
     text.write(head)
-    writer = csv.DictWriter(text, columns or list(dict.fromkeys(name for row in rows for name in row)), restval="",
-                            lineterminator="\n")
+    writer = csv.DictWriter(
+        text, columns or list(dict.fromkeys(name for row in rows for name in row)), restval="", lineterminator="\n"
+    )
     writer.writeheader()
     writer.writerows(rows)
     write_atomic(path, text.getvalue())

@@ -27,6 +27,11 @@ class Progress:
         window, counted = state.window, max(state.window["updates"], 1)
         loss = row["loss"] if row else window["loss"] / counted
         accuracy = f"  accuracy {100 * row['accuracy']:6.2f} %  max|h| {row['max_abs_h']:.1f}" if row else ""
-        print(f"\r{state.update:7d}/{self.run.updates}  loss {loss:.5f}{accuracy}  {speed:.1f} updates/s  left {left}"
-              + " " * 8, end="\n" if row else "", file=self.stream, flush=True)
+        print(
+            f"\r{state.update:7d}/{self.run.updates}  loss {loss:.5f}{accuracy}  {speed:.1f} updates/s  left {left}"
+            + " " * 8,
+            end="\n" if row else "",
+            file=self.stream,
+            flush=True,
+        )
         self.shown = now

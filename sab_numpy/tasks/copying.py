@@ -12,16 +12,16 @@ import numpy as np
 from sab_numpy.core.losses import softmax_cross_entropy as loss  # noqa: F401  (a task brings its loss)
 
 N_IN = N_OUT = 10
-BLANK, MARKER, WIDTH = 0, 9, 10            # WIDTH: symbols to copy
+BLANK, MARKER, WIDTH = 0, 9, 10  # WIDTH: symbols to copy
 
 
 def sequences(length, batch, rng):
     """`batch` sequences with a wait of `length` = T: x (T+20, B) and targets (T+20, B), whole numbers."""
     if length < 1 or batch < 1:
         raise ValueError(f"copying needs T and a batch of at least 1, found T={length}, batch={batch}")
-    symbols = rng.integers(1, MARKER, (batch, WIDTH)).T        # (10, B); a batch in two halves is the same batch
-    x = np.zeros((length + 2 * WIDTH, batch), dtype=np.intp)   # (T+20, B)
-    targets = np.zeros_like(x)                                 # (T+20, B)
+    symbols = rng.integers(1, MARKER, (batch, WIDTH)).T  # (10, B); a batch in two halves is the same batch
+    x = np.zeros((length + 2 * WIDTH, batch), dtype=np.intp)  # (T+20, B)
+    targets = np.zeros_like(x)  # (T+20, B)
     x[:WIDTH] = targets[-WIDTH:] = symbols
     x[-WIDTH - 1] = MARKER
     return x, targets
@@ -35,7 +35,7 @@ def right(y, targets):
 def cross_entropies(y, targets):
     """-log softmax(y)[target] of every step, in nats: (T+20, B), float64."""
     y = y.astype(np.float64)
-    y = y - y.max(axis=-1, keepdims=True)                      # (T+20, B, O)
+    y = y - y.max(axis=-1, keepdims=True)  # (T+20, B, O)
     of_target = np.take_along_axis(y, targets[..., None], axis=-1)[..., 0]
     return np.log(np.exp(y).sum(axis=-1)) - of_target
 

@@ -22,19 +22,22 @@ class State(NamedTuple):
 
     params: dict
     adam: dict
-    update: int = 0                        # updates done
-    validated: int = 0                     # the update of the last row of history.csv
-    best: float = -1.0                     # best validation accuracy so far
-    streak: int = 0                        # validations in a row at stop_at
-    seconds: float = 0.0                   # wall clock, all sittings together
-    cpu_seconds: float = 0.0               # of this process
-    window: dict = WINDOW                  # sums since the last row
+    update: int = 0  # updates done
+    validated: int = 0  # the update of the last row of history.csv
+    best: float = -1.0  # best validation accuracy so far
+    streak: int = 0  # validations in a row at stop_at
+    seconds: float = 0.0  # wall clock, all sittings together
+    cpu_seconds: float = 0.0  # of this process
+    window: dict = WINDOW  # sums since the last row
 
 
 def save(path, run, state):
     """Write a checkpoint."""
-    arrays = {f"{group}.{name}": backend.to_numpy(value) if backend.is_array(value) else np.array(value)
-              for group in ("params", "adam") for name, value in getattr(state, group).items()}
+    arrays = {
+        f"{group}.{name}": backend.to_numpy(value) if backend.is_array(value) else np.array(value)
+        for group in ("params", "adam")
+        for name, value in getattr(state, group).items()
+    }
     rest = {name: value for name, value in state._asdict().items() if name not in ("params", "adam")}
     files.save_arrays(path, arrays, {"sab_numpy": "checkpoint", "run": asdict(run), "state": rest})
 
@@ -87,8 +90,10 @@ def trained(source, best=False):
         params, cfg = pretrained.load_pretrained(source)
         return Trained(source, params, cfg, *(pretrained.about(source)[name] for name in ("updates", "T", "seed")))
     if not os.path.isdir(source):
-        raise ValueError(f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
-                         f"{', '.join(pretrained.names()) or 'none is there'}")
+        raise ValueError(
+            f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
+            f"{', '.join(pretrained.names()) or 'none is there'}"
+        )
     run, state = load_run(source, "best" if best else "last")
     return Trained(source, state.params, run.config(), state.update, run.T, run.seed, run.task)
 

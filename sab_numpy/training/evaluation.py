@@ -8,7 +8,7 @@ from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import trained
 
-STEPS_AT_ONCE = 20_000                     # steps x sequences of one forward: bounds the memory
+STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
 def measure(params, cfg, problem, length, n, rng, chunk=None):
@@ -33,7 +33,7 @@ def measure(params, cfg, problem, length, n, rng, chunk=None):
 
 def recalled(tape):
     """The slots that every step recalled, (T, B, K), without relu's threshold; None where none or all are read."""
-    return None if tape.slots is None else backend.to_numpy(tape.slots)[..., :tape.cfg.k_top]
+    return None if tape.slots is None else backend.to_numpy(tape.slots)[..., : tape.cfg.k_top]
 
 
 def interval(accuracy, n):
@@ -79,12 +79,19 @@ def run(args):
     backend.require(args.backend)
     one_thread()
     model = trained(args.folder, args.best)
-    print(f"{model.name}: {model.task}, trained at T={model.T}, {model.updates} updates, seed {model.seed}; "
-          f"{args.sequences} test sequences a length")
+    print(
+        f"{model.name}: {model.task}, trained at T={model.T}, {model.updates} updates, seed {model.seed}; "
+        f"{args.sequences} test sequences a length"
+    )
     print("     T   accuracy %   95 % interval*      CE10        CE   max |h|", flush=True)
     for row in evaluate(args.folder, args.T, args.sequences, args.best, args.backend):
-        print(f"{row['T']:6d}   {100 * row['accuracy']:10.2f}   {100 * row['low']:6.2f} - {100 * row['high']:6.2f}   "
-              f"{row['ce10']:7.4f}   {row['ce']:7.5f}   {row['max_abs_h']:7.2f}", flush=True)
-    print("* Wilson's, a sequence being one trial: ten answers of one sequence may stand and fall together.\n"
-          "  CE10: nats on the ten answers; CE: on all steps. Chance: 12.5 %, CE10 2.079.")
+        print(
+            f"{row['T']:6d}   {100 * row['accuracy']:10.2f}   {100 * row['low']:6.2f} - {100 * row['high']:6.2f}   "
+            f"{row['ce10']:7.4f}   {row['ce']:7.5f}   {row['max_abs_h']:7.2f}",
+            flush=True,
+        )
+    print(
+        "* Wilson's, a sequence being one trial: ten answers of one sequence may stand and fall together.\n"
+        "  CE10: nats on the ten answers; CE: on all steps. Chance: 12.5 %, CE10 2.079."
+    )
     return 0

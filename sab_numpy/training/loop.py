@@ -30,27 +30,45 @@ def advance(run, cfg, problem, state, tape=None):
     y, tape = sab.forward(state.params, xp.asarray(x), cfg, reuse=tape)
     loss, dy = problem.loss(y, xp.asarray(targets))
     grads = sab.backward(dy, tape)
-    params, adam, norm = optim.adam_step(state.params, grads, state.adam, schedule.learning_rate(run, state.update),
-                                         clip=run.clip, betas=(run.beta1, run.beta2), eps=run.eps)
+    params, adam, norm = optim.adam_step(
+        state.params,
+        grads,
+        state.adam,
+        schedule.learning_rate(run, state.update),
+        clip=run.clip,
+        betas=(run.beta1, run.beta2),
+        eps=run.eps,
+    )
     loss, norm = float(loss), float(norm)
     if not np.isfinite(loss) or not np.isfinite(norm):
-        raise Diverged(f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers; "
-                       "the state before it is saved; try a smaller --lr, or --warmup")
-    window = {"updates": state.window["updates"] + 1, "loss": state.window["loss"] + loss,
-              "gradient_norm": state.window["gradient_norm"] + norm,
-              "gradient_norm_max": max(state.window["gradient_norm_max"], norm)}
+        raise Diverged(
+            f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers; "
+            "the state before it is saved; try a smaller --lr, or --warmup"
+        )
+    window = {
+        "updates": state.window["updates"] + 1,
+        "loss": state.window["loss"] + loss,
+        "gradient_norm": state.window["gradient_norm"] + norm,
+        "gradient_norm_max": max(state.window["gradient_norm_max"], norm),
+    }
     return state._replace(params=params, adam=adam, update=state.update + 1, window=window), tape
 
 
 def validate(run, cfg, problem, state):
     """A row of history.csv: means since the last row, and what the model does at length T now."""
-    found = evaluation.measure(state.params, cfg, problem, run.T, run.validation_sequences,
-                               stream(run.seed, "validation"))
+    found = evaluation.measure(
+        state.params, cfg, problem, run.T, run.validation_sequences, stream(run.seed, "validation")
+    )
     n = state.window["updates"]
-    return {"update": state.update, "seconds": round(state.seconds, 2), "cpu_seconds": round(state.cpu_seconds, 2),
-            "loss": state.window["loss"] / n, "gradient_norm": state.window["gradient_norm"] / n,
-            "gradient_norm_max": state.window["gradient_norm_max"],
-            "lr": schedule.learning_rate(run, state.update - 1)} | found
+    return {
+        "update": state.update,
+        "seconds": round(state.seconds, 2),
+        "cpu_seconds": round(state.cpu_seconds, 2),
+        "loss": state.window["loss"] / n,
+        "gradient_norm": state.window["gradient_norm"] / n,
+        "gradient_norm_max": state.window["gradient_norm_max"],
+        "lr": schedule.learning_rate(run, state.update - 1),
+    } | found
 
 
 def due(run, state):
@@ -89,7 +107,7 @@ def _train(run, out_dir, resume, force, backend, progress):
     try:
         while due(run, state) or not finished(run, state):
             if not due(run, state):
-                with np.errstate(over="ignore", invalid="ignore"):         # advance looks at the result
+                with np.errstate(over="ignore", invalid="ignore"):  # advance looks at the result
                     state, tape = advance(run, cfg, problem, state, tape)
             state, row = clock.read(state), None
             if due(run, state):
@@ -107,8 +125,12 @@ def _train(run, out_dir, resume, force, backend, progress):
 def keep_row(run, out_dir, state, row, rows):
     """Write history.csv, and best.npz if this is the best; the state that has seen the row."""
     files.write_rows(os.path.join(out_dir, "history.csv"), [*rows, row])
-    seen = state._replace(validated=state.update, window=WINDOW, best=max(state.best, row["accuracy"]),
-                          streak=state.streak + 1 if run.stop_at and row["accuracy"] >= run.stop_at else 0)
+    seen = state._replace(
+        validated=state.update,
+        window=WINDOW,
+        best=max(state.best, row["accuracy"]),
+        streak=state.streak + 1 if run.stop_at and row["accuracy"] >= run.stop_at else 0,
+    )
     if row["accuracy"] > state.best:
         checkpoints.save(os.path.join(out_dir, "best.npz"), run, seen)
     rows.append(row)
@@ -122,8 +144,9 @@ class Clock:
         self.start = state.seconds - time.perf_counter(), state.cpu_seconds - time.process_time()
 
     def read(self, state):
-        return state._replace(seconds=self.start[0] + time.perf_counter(),
-                              cpu_seconds=self.start[1] + time.process_time())
+        return state._replace(
+            seconds=self.start[0] + time.perf_counter(), cpu_seconds=self.start[1] + time.process_time()
+        )
 
 
 def add_arguments(parser):
@@ -135,10 +158,12 @@ def add_arguments(parser):
     parser.add_argument("--force", action="store_true", help="replace the run in DIR")
     parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
-    parser.epilog = ("example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 \\\n"
-                     "             --warmup 5000 --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --out runs/copy\n"
-                     "(the recipe of sab reproduce copying: about 4 minutes on one core)\n"
-                     "Ctrl-C saves; the same command with --resume goes on.")
+    parser.epilog = (
+        "example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 \\\n"
+        "             --warmup 5000 --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --out runs/copy\n"
+        "(the recipe of sab reproduce copying: about 4 minutes on one core)\n"
+        "Ctrl-C saves; the same command with --resume goes on."
+    )
 
 
 def wanted(args):
@@ -168,6 +193,8 @@ def run(args):
     except Diverged as error:
         print(f"sab train: {error}", file=sys.stderr)
         return 1
-    print(f"{state.update} updates in {state.seconds:.0f} s; best validation accuracy {100 * state.best:.2f} %; "
-          f"saved in {args.out}")
+    print(
+        f"{state.update} updates in {state.seconds:.0f} s; best validation accuracy {100 * state.best:.2f} %; "
+        f"saved in {args.out}"
+    )
     return 0

@@ -65,7 +65,7 @@ class Team:
         if self.cores:
             os.sched_setaffinity(0, self.cores[:1])
         for (pipe, _), job in zip(self.others, jobs[1:]):
-            with suppress(OSError):                            # of a process that is lost: see _answer
+            with suppress(OSError):  # of a process that is lost: see _answer
                 pipe.send(job)
         try:
             loss, grads, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
@@ -113,7 +113,7 @@ def _answer(pipe):
 
 def _work(pipe, cfg, loss):
     """What another process does: its parts, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)                # Ctrl-C is for the process that made the team
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that made the team
     one_thread()
     tape = None
     while True:

@@ -9,8 +9,12 @@ from sab_numpy.core.config import Config, check_count
 from sab_numpy.tasks import task
 from sab_numpy.training.schedule import LENGTHS, SCHEDULES
 
-FIXED = {"sab": {}, "tbptt": {"k_top": 0}, "bptt": {"k_trunc": None, "k_top": 0},       # what an algorithm decides
-         "attention": {"k_trunc": None, "k_top": None}}
+FIXED = {
+    "sab": {},
+    "tbptt": {"k_top": 0},
+    "bptt": {"k_trunc": None, "k_top": 0},  # what an algorithm decides
+    "attention": {"k_trunc": None, "k_top": None},
+}
 MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
 
 
@@ -58,8 +62,17 @@ class Run:
 
     def __post_init__(self):
         task(self.task)
-        for name, least in (("T", 1), ("phase_in", 0), ("updates", 1), ("seed", 0), ("batch", 1), ("hidden", 1),
-                            ("warmup", 0), ("validate_every", 1), ("validation_sequences", 1)):
+        for name, least in (
+            ("T", 1),
+            ("phase_in", 0),
+            ("updates", 1),
+            ("seed", 0),
+            ("batch", 1),
+            ("hidden", 1),
+            ("warmup", 0),
+            ("validate_every", 1),
+            ("validation_sequences", 1),
+        ):
             check_count(name, getattr(self, name), least)
         for name, value in (("min_length", self.T), ("checkpoint_every", self.validate_every)):
             if getattr(self, name) is None:
@@ -90,8 +103,10 @@ class Run:
         for item in fields(self):
             mine, theirs = getattr(self, item.name), getattr(saved, item.name)
             if mine != theirs and not (item.name == "updates" and self.schedule == "constant"):
-                raise ValueError(f"{item.name} is {theirs} in the saved run, found {mine}: a run goes on as it began "
-                                 "(another --out, or --force, begins a new one)")
+                raise ValueError(
+                    f"{item.name} is {theirs} in the saved run, found {mine}: a run goes on as it began "
+                    "(another --out, or --force, begins a new one)"
+                )
 
 
 def decided_by(algorithm, given):
@@ -110,7 +125,7 @@ def whole_or_none(text):
 
 def add_options(parser):
     """One option a field of Run. Only what the user gives ends up in the parsed arguments."""
-    for item in fields(Run)[1:]:                                   # the task is not an option
+    for item in fields(Run)[1:]:  # the task is not an option
         flag, text = "--" + item.name.replace("_", "-"), item.metadata["help"]
         about = {"dest": item.name, "default": argparse.SUPPRESS}
         if item.type is bool:
@@ -119,5 +134,6 @@ def add_options(parser):
             continue
         convert = {int: int, float: float, str: str, float | None: float}.get(item.type, whole_or_none)
         text += "" if item.default is None else f" (default: {item.default})"
-        parser.add_argument(flag, type=convert, metavar="N" if convert in (int, whole_or_none) else "X", help=text,
-                            **about)
+        parser.add_argument(
+            flag, type=convert, metavar="N" if convert in (int, whole_or_none) else "X", help=text, **about
+        )

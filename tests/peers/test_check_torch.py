@@ -18,7 +18,7 @@ def rnn(p, cut):
 
 
 def f(p):
-    keep = lambda h: torch.as_tensor(stop("h", h.numpy()))     # noqa: E731
+    keep = lambda h: torch.as_tensor(stop("h", h.numpy()))  # noqa: E731
     return rnn({name: torch.as_tensor(value) for name, value in p.items()}, keep).numpy()
 
 

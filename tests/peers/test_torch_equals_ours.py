@@ -33,8 +33,9 @@ def case(**options):
 def largest_difference(ours, theirs):
     """max|a - b| of each tensor over the largest entry of all tensors' own scale (at least 1e-3 of the largest)."""
     largest = max(np.abs(value).max() for value in ours.values())
-    return max(np.abs(ours[name] - theirs[name]).max() / max(np.abs(ours[name]).max(), 1e-3 * largest)
-               for name in theirs)
+    return max(
+        np.abs(ours[name] - theirs[name]).max() / max(np.abs(ours[name]).max(), 1e-3 * largest) for name in theirs
+    )
 
 
 def torch_gradients(cfg, params, x, dy, own_reads):
@@ -87,8 +88,7 @@ def test_the_loss_is_our_loss():
     np.testing.assert_allclose(gradient, y.grad.numpy(), rtol=1e-10, atol=1e-15)
 
 
-@pytest.mark.parametrize("options", [dict(k_top=None), dict(k_top=2, score="mlp"),
-                                     dict(k_top=2, dense_forward=True)])
+@pytest.mark.parametrize("options", [dict(k_top=None), dict(k_top=2, score="mlp"), dict(k_top=2, dense_forward=True)])
 def test_what_the_peer_does_not_know_is_refused(options):
     cfg, params, x, _ = case(**options)
     with pytest.raises(ValueError, match="sparse reads with score='dot'"):

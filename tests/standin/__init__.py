@@ -16,7 +16,7 @@ from .array import CUPY, ElementwiseKernel, Ufunc, bare, boxed, check_call, ndar
 __all__ = ["fakecupy", "watch", "CUPY"]
 
 WAITS = ("nonzero", "flatnonzero", "argwhere", "unique", "extract", "compress", "delete", "bincount", "histogram")
-ZERO_D = ("allclose", "array_equal", "array_equiv")        # CuPy gives a 0-d array, NumPy a bool
+ZERO_D = ("allclose", "array_equal", "array_equiv")  # CuPy gives a 0-d array, NumPy a bool
 
 
 def _function(name, of, parameters):
@@ -82,13 +82,21 @@ class FakeCuPy(types.ModuleType):
             return None
         else:
             known = any(name in CUPY[part] for part in ("ufuncs", "functions", "others"))
-            raise NotImplementedError(f"the stand-in does not know CuPy's {name}") if known and name[:1] != "_" else (
-                AttributeError(f"CuPy has no {name!r}"))
+            raise (
+                NotImplementedError(f"the stand-in does not know CuPy's {name}")
+                if known and name[:1] != "_"
+                else (AttributeError(f"CuPy has no {name!r}"))
+            )
         self.__dict__[name] = value
         return value
 
 
 fakecupy = FakeCuPy("fakecupy", __doc__)
-fakecupy.linalg = types.SimpleNamespace(**{name: _function(name, np.linalg, parameters) for name, parameters
-                                           in CUPY["linalg"].items() if hasattr(np.linalg, name)})
+fakecupy.linalg = types.SimpleNamespace(
+    **{
+        name: _function(name, np.linalg, parameters)
+        for name, parameters in CUPY["linalg"].items()
+        if hasattr(np.linalg, name)
+    }
+)
 sys.modules["fakecupy"] = fakecupy

@@ -68,11 +68,11 @@ class Ufunc:
     def __call__(self, *args, out=None, dtype=None, casting="same_kind", **others):
         if others:
             raise TypeError(f"Wrong arguments {others}")
-        for given in args[self.nin:] + (out if isinstance(out, tuple) else (out,)):
+        for given in args[self.nin :] + (out if isinstance(out, tuple) else (out,)):
             if given is not None and not isinstance(given, ndarray):
                 raise TypeError(f"Unsupported type {type(given)} as an output")
         result = self.ufunc(*map(operand, args), out=bare(out), dtype=dtype, casting=casting)
-        given = out if out is not None else args[self.nin:]
+        given = out if out is not None else args[self.nin :]
         return given if isinstance(given, ndarray) else given[0] if len(given or ()) == 1 else boxed(result)
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
@@ -109,14 +109,18 @@ class ElementwiseKernel:
 
 def _binary(name):
     function = Ufunc(getattr(np, name))
-    return (lambda self, other: function(self, other), lambda self, other: function(other, self),
-            lambda self, other: function(self, other, out=self))
+    return (
+        lambda self, other: function(self, other),
+        lambda self, other: function(other, self),
+        lambda self, other: function(self, other, out=self),
+    )
 
 
 def _wait(name):
     def method(self, *args):
         note(f"wait: {name}")
         return getattr(self.boxed, name)(*args)
+
     return method
 
 
@@ -125,7 +129,7 @@ class ndarray:
 
     __module__ = "fakecupy"
     __hash__ = None
-    __array_ufunc__ = None             # np.tanh(box) and NumPy array + box are TypeErrors
+    __array_ufunc__ = None  # np.tanh(box) and NumPy array + box are TypeErrors
 
     def __init__(self, array):
         self.boxed = array
@@ -138,6 +142,7 @@ class ndarray:
 
     def __getattr__(self, name):
         if name in CUPY["methods"] and not name.startswith("scatter_"):
+
             def method(*args, **kwargs):
                 check_call(name, CUPY["methods"][name], args, kwargs)
                 if name in ("nonzero", "tobytes", "tolist", "item", "compress", "tofile", "dump", "dumps"):
@@ -145,6 +150,7 @@ class ndarray:
                     return getattr(self.boxed, name)(*args, **kwargs)
                 result = getattr(self.boxed, name)(*bare(args), **bare(kwargs))
                 return kwargs["out"] if kwargs.get("out") is not None else boxed(result)
+
             return method
         if name in ("dtype", "shape", "ndim", "size", "strides", "nbytes", "itemsize", "flags"):
             return getattr(self.boxed, name)
@@ -179,7 +185,7 @@ class ndarray:
         key = self._key(key)
         if any(isinstance(part, (list, np.ndarray)) for part in key):
             return boxed(self.boxed[key])
-        return ndarray(self.boxed[key + (() if Ellipsis in key else (Ellipsis,))])     # a view, also in 0-d
+        return ndarray(self.boxed[key + (() if Ellipsis in key else (Ellipsis,))])  # a view, also in 0-d
 
     def __setitem__(self, key, value):
         key, value = self._key(key), operand(value)
@@ -204,17 +210,29 @@ class ndarray:
         return ndarray, (self.boxed.copy(),)
 
     __bool__, __int__, __float__, __complex__, __str__, __repr__, __format__ = map(
-        _wait, ("__bool__", "__int__", "__float__", "__complex__", "__str__", "__repr__", "__format__"))
+        _wait, ("__bool__", "__int__", "__float__", "__complex__", "__str__", "__repr__", "__format__")
+    )
 
 
-for _operator, _name in dict(add="add", sub="subtract", mul="multiply", truediv="divide", floordiv="floor_divide",
-                             mod="remainder", pow="power", and_="bitwise_and", or_="bitwise_or",
-                             xor="bitwise_xor", matmul="matmul").items():
+for _operator, _name in dict(
+    add="add",
+    sub="subtract",
+    mul="multiply",
+    truediv="divide",
+    floordiv="floor_divide",
+    mod="remainder",
+    pow="power",
+    and_="bitwise_and",
+    or_="bitwise_or",
+    xor="bitwise_xor",
+    matmul="matmul",
+).items():
     _operator = _operator.rstrip("_")
     for _prefix, _method in zip(("", "r", "i"), _binary(_name), strict=True):
         setattr(ndarray, f"__{_prefix}{_operator}__", _method)
-for _operator, _name in dict(lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal",
-                             ne="not_equal").items():
+for _operator, _name in dict(
+    lt="less", le="less_equal", gt="greater", ge="greater_equal", eq="equal", ne="not_equal"
+).items():
     setattr(ndarray, f"__{_operator}__", _binary(_name)[0])
 for _operator, _name in dict(neg="negative", pos="positive", abs="absolute", invert="invert").items():
     setattr(ndarray, f"__{_operator}__", lambda self, function=Ufunc(getattr(np, _name)): function(self))

@@ -10,7 +10,7 @@ from sab_numpy.core.config import NORMALISERS, SCORES
 
 from . import watch
 
-SIZES, T, B = (4, 5, 3), 11, 3                              # D, H, O; T is no multiple of k_trunc or k_att
+SIZES, T, B = (4, 5, 3), 11, 3  # D, H, O; T is no multiple of k_trunc or k_att
 PRESETS = {
     "bptt": sab.Config.full_bptt,
     "tbptt": lambda *sizes, **others: sab.Config.truncated_bptt(*sizes, k_trunc=4, **others),
@@ -26,8 +26,9 @@ def every_setting():
         if dense and preset != "sab" or normalise == "relu" and (dense or preset == "attention"):
             continue
         name = f"{preset}-{score}-{normalise}" + "-constant" * (not mental) + "-dense" * dense
-        found[name] = PRESETS[preset](*SIZES, score=score, normalise=normalise, mental_updates=mental,
-                                      dense_forward=dense)
+        found[name] = PRESETS[preset](
+            *SIZES, score=score, normalise=normalise, mental_updates=mental, dense_forward=dense
+        )
     return found
 
 
@@ -39,9 +40,9 @@ def problem(cfg, dtype=np.float64, seed=0, steps=T):
     rng = np.random.default_rng(seed)
     params = sab.init_params(cfg, rng, dtype=dtype)
     params = {name: value + 0.1 * rng.standard_normal(value.shape).astype(dtype) for name, value in params.items()}
-    x = rng.standard_normal((steps, B, cfg.n_in)).astype(dtype)                 # (T, B, D)
-    targets = rng.integers(cfg.n_out, size=(steps, B))                          # (T, B)
-    mask = rng.random((steps, B)) < 0.7                                         # (T, B)
+    x = rng.standard_normal((steps, B, cfg.n_in)).astype(dtype)  # (T, B, D)
+    targets = rng.integers(cfg.n_out, size=(steps, B))  # (T, B)
+    mask = rng.random((steps, B)) < 0.7  # (T, B)
     return params, x, targets, mask
 
 
@@ -56,7 +57,7 @@ def both(act, cfg, dtype=np.float64, steps=T):
 
 def step(params, x, targets, mask, cfg):
     """One update: forward, loss, backward, clipping and Adam; all that it makes, by name."""
-    y, tape = sab.forward(params, x, cfg)                                       # (T, B, O)
+    y, tape = sab.forward(params, x, cfg)  # (T, B, O)
     loss, dy = sab.softmax_cross_entropy(y, targets, mask)
     grads = sab.backward(dy, tape)
     moved, adam, norm = optim.adam_step(params, grads, optim.adam_init(params), 1e-2, clip=0.05)
@@ -72,7 +73,7 @@ def with_symbols(params, x, targets, mask, cfg):
 
 def with_squared_error(params, x, targets, mask, cfg):
     y, tape = sab.forward(params, x, cfg)
-    loss, dy = sab.mean_squared_error(y, 0.3 * x[..., :cfg.n_out], mask)
+    loss, dy = sab.mean_squared_error(y, 0.3 * x[..., : cfg.n_out], mask)
     return loss, sab.backward(dy, tape)
 
 
@@ -112,8 +113,10 @@ def replayed(params, x, targets, mask, cfg):
     return {"numeric": numeric, "by hand": sum(g.sum() for g in grads.values())}
 
 
-WAYS = {act.__name__: act for act in (with_symbols, with_squared_error, with_checkpoints, with_old_buffers,
-                                      in_two_parts, with_a_late_loss)}
+WAYS = {
+    act.__name__: act
+    for act in (with_symbols, with_squared_error, with_checkpoints, with_old_buffers, in_two_parts, with_a_late_loss)
+}
 
 
 def backward_there(cotangent, tape):

@@ -16,7 +16,7 @@ from standin.settings import SETTINGS, WAYS, backward_there, both, problem, repl
 
 TOLERANCE = 1e-12
 SOME = [name for name in SETTINGS if "additive" not in name and "constant" not in name]
-FULL = "sab-mlp-relu"                                       # every line of the sparse read runs in it
+FULL = "sab-mlp-relu"  # every line of the sparse read runs in it
 
 
 @pytest.fixture(autouse=True)
@@ -93,18 +93,22 @@ def test_an_update_copies_its_data_once_and_waits_for_two_numbers_at_its_end(tmp
 def test_a_run_there_follows_the_run_on_numpy(tmp_path):
     states = [training.train(dict(SMALL), tmp_path / name, backend=name) for name in ("numpy", "cupy")]
     here, there = (sab.to_backend({"params": s.params, "adam": s.adam}, "numpy") for s in states)
-    assert worst_difference(there, here)[0] <= 1e-6         # float32
+    assert worst_difference(there, here)[0] <= 1e-6  # float32
 
 
 # ---- planted faults: each must end in a refusal or in an event
 
+
 def _before(act):
     """The function, with `act` on its arrays first."""
+
     def plant(original):
         def planted(*args, **kwargs):
             act(*[a for a in list(args) + list(kwargs.values()) if isinstance(a, (fakecupy.ndarray, np.ndarray))])
             return original(*args, **kwargs)
+
         return planted
+
     return plant
 
 
@@ -115,13 +119,16 @@ def _after(act):
 
 PLANTED = {
     "np.tanh in the LSTM": ("forward", "lstm_step", _before(lambda z, *_: np.tanh(z))),
-    "np.multiply with out= in the LSTM's backward": ("backward", "lstm_step_backward",
-                                                     _before(lambda dh, dc, *_: np.multiply(dh, dc, out=dc))),
+    "np.multiply with out= in the LSTM's backward": (
+        "backward",
+        "lstm_step_backward",
+        _before(lambda dh, dc, *_: np.multiply(dh, dc, out=dc)),
+    ),
     "np.argsort in the selection": ("forward", "largest", _before(lambda a: np.argsort(a))),
     "np.exp in the weights": ("forward", "weights", _before(lambda a: np.exp(a))),
     "np.sqrt of the norm": ("optim", "global_norm", _after(lambda norm: np.sqrt(norm))),
     "np.sum of a gradient": ("backward", "weights_backward", _after(lambda da: da * np.sum(da))),
-    "np.concatenate of the bias": ("forward", "stacked", _after(lambda W: np.concatenate([W, W])[:len(W)])),
+    "np.concatenate of the bias": ("forward", "stacked", _after(lambda W: np.concatenate([W, W])[: len(W)])),
     "a constant made by np in the gather": ("forward", "gather", _after(lambda M: M + np.zeros(M.shape))),
     "a constant made by np in the score": ("scores", "score", _after(lambda a: np.float64(1) * a + np.zeros(a.shape))),
     "a buffer made by np in the loss": ("losses", "_share", _after(lambda share: np.empty(share.shape) * share)),

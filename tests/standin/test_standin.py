@@ -8,14 +8,14 @@ import pytest
 from standin import CUPY, watch
 from standin import fakecupy as cp
 
-HOST = np.random.default_rng(0).standard_normal((3, 4))     # (3, 4)
+HOST = np.random.default_rng(0).standard_normal((3, 4))  # (3, 4)
 
 
 def device():
     return cp.asarray(HOST.copy())
 
 
-REFUSED = {                                                 # what a GPU refuses, and the error
+REFUSED = {  # what a GPU refuses, and the error
     "NumPy array + box": (TypeError, lambda a: HOST + a),
     "box + NumPy array": (TypeError, lambda a: a + HOST),
     "box += NumPy array": (TypeError, lambda a: a.__iadd__(HOST)),
@@ -43,12 +43,14 @@ REFUSED = {                                                 # what a GPU refuses
     "take's mode=": (TypeError, lambda a: cp.take(a, cp.arange(2), axis=0, mode="clip")),
     "einsum's out=": (TypeError, lambda a: cp.einsum("ij->i", a, out=cp.empty(3))),
     "an integer output of floats": (TypeError, lambda a: cp.tanh(a, out=cp.empty((3, 4), dtype=int))),
-    "take into another dtype": (TypeError, lambda a: cp.take(a, cp.arange(3), axis=0,
-                                                             out=cp.empty((3, 4), dtype="f4"))),
+    "take into another dtype": (
+        TypeError,
+        lambda a: cp.take(a, cp.arange(3), axis=0, out=cp.empty((3, 4), dtype="f4")),
+    ),
     "maximum.reduce": (NotImplementedError, lambda a: cp.maximum.reduce(a)),
     "add.at": (AttributeError, lambda a: cp.add.at(a, cp.arange(2), 1.0)),
     "random draws": (NotImplementedError, lambda a: cp.random.standard_normal(3)),
-    "a 0-d array as a slice's end": (TypeError, lambda a: a[:cp.argmax(a)]),
+    "a 0-d array as a slice's end": (TypeError, lambda a: a[: cp.argmax(a)]),
     "a 0-d array in range": (TypeError, lambda a: range(cp.argmax(a))),
     "an index written twice": (ValueError, lambda a: a.__setitem__(cp.zeros(2, dtype=int), 1.0)),
     "a copy onto overlapping memory": (ValueError, lambda a: a.__setitem__(slice(1, 3), a[:2])),
@@ -64,7 +66,7 @@ def test_the_stand_in_refuses(what):
         act(device())
 
 
-EVENTS = {                                                  # what waits or copies, and how it is counted
+EVENTS = {  # what waits or copies, and how it is counted
     "wait: __float__": lambda a: float(a.sum()),
     "wait: __int__": lambda a: int(cp.argmax(a)),
     "wait: __bool__": lambda a: bool((a > 0).any()),
@@ -102,8 +104,8 @@ def test_a_boolean_mask_write_waits_and_a_while_condition_waits():
     assert (a.get() == np.minimum(HOST, 0)).all()
 
 
-SAME = {                                                    # expressions that mean the same in both namespaces
-    "arithmetic": lambda xp, a: 2 * a - a / 3 + a ** 2 + (-a) * abs(a) + 1.0 / (2.0 + a * a),
+SAME = {  # expressions that mean the same in both namespaces
+    "arithmetic": lambda xp, a: 2 * a - a / 3 + a**2 + (-a) * abs(a) + 1.0 / (2.0 + a * a),
     "in place": lambda xp, a: _in_place(xp, a),
     "0-d reductions": lambda xp, a: xp.sqrt((a * a).sum()) * xp.minimum(1.0, xp.max(a)),
     "matmul with out": lambda xp, a: xp.matmul(a.T, a, out=xp.empty((4, 4))),
