@@ -16,6 +16,5 @@ from sab_numpy.core.tape import State, choose, record, replay, stop
 from sab_numpy.explore.walk import Event, walk
 from sab_numpy.gradcheck.check import assert_gradients_close, check
 from sab_numpy.gradcheck.model import check_gradients
+from sab_numpy.support import __version__
 from sab_numpy.training.pretrained import load_pretrained
-
-__version__ = "0.1.0"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from standin import fakecupy, watch
 
-from sab_numpy.bench import cost_table
 from sab_numpy.cli import main
 from sab_numpy.core import backend, lstm
+from sab_numpy.support import machine as machines
 
 Pair = namedtuple("Pair", "first second")
 
@@ -198,4 +198,4 @@ def test_gradcheck_with_a_module_and_a_gpu_is_refused(cupy, tmp_path, capsys):
 
 def test_the_machine_is_named_with_its_gpu(cupy, monkeypatch):
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties", lambda number: {"name": b"a GPU"}, raising=False)
-    assert cost_table.machine().endswith("a GPU")
+    assert machines.machine().endswith("a GPU")

@@ -8,10 +8,9 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.bench import contestants, measure
+from sab_numpy.bench import contestants, measure, processes
 from sab_numpy.bench.cost_table import growth, table, update_csv
 from sab_numpy.bench.floor import Floor
-from sab_numpy.cli import bench
 from sab_numpy.core import credit
 from sab_numpy.support import files
 from sab_numpy.tasks import copying
@@ -80,8 +79,10 @@ def test_an_unconstructed_model_visits_more():
 def test_the_timed_step_is_a_whole_train_step(monkeypatch):
     called = []
     for name in ("forward", "softmax_cross_entropy", "backward"):
-        real = getattr(sab, name)
-        monkeypatch.setattr(sab, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1])
+        real = getattr(contestants, name)
+        monkeypatch.setattr(
+            contestants, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1]
+        )
     step = contestants.ours("SAB", dict(T=8, B=2, H=4, threads=1, checkpoint=None), "numpy")
     step(lambda: called.append("now"))
     assert called == ["forward", "softmax_cross_entropy", "now", "backward"]
@@ -161,9 +162,9 @@ def test_the_other_measurements_print_a_table(what, capsys):
     "arguments, message",
     [
         (["--threads", "100000"], "--threads must be between 1 and"),
-        (["--T", "0"], "--T must be a whole number"),
-        (["--H", "1"], "--H must be a whole number of at least 2"),
-        (["--rounds", "0"], "--rounds must be"),
+        (["--T", "0"], "--T: expected a whole number of at least 1"),
+        (["--H", "1"], "--H: expected a whole number of at least 2"),
+        (["--rounds", "0"], "--rounds: expected"),
         (["visits"], "belong together"),
         (["--trained", "x.npz"], "belong together"),
         (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
@@ -185,13 +186,13 @@ def test_threads_and_cores_are_set_before_numpy_loads(monkeypatch):
         seen.update(env=env, spec=json.loads(input))
         return type("Done", (), {"returncode": 0, "stdout": "[]", "stderr": ""})
 
-    monkeypatch.setattr(bench.subprocess, "run", fake)
-    bench.start(dict(measure="speed", threads=2))
+    monkeypatch.setattr(processes.subprocess, "run", fake)
+    processes.start(dict(measure="speed", threads=2))
     assert [seen["env"][f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS")] == ["2", "2", "1"]
 
 
 def test_a_killed_measurement_is_a_mistake_that_says_what_to_do(monkeypatch):
     killed = type("Done", (), {"returncode": -9, "stdout": "", "stderr": ""})
-    monkeypatch.setattr(bench.subprocess, "run", lambda *a, **k: killed)
+    monkeypatch.setattr(processes.subprocess, "run", lambda *a, **k: killed)
     with pytest.raises(ValueError, match="not enough memory"):
-        bench.start(dict(measure="memory", threads=1, T=5, B=2, H=4, backend="numpy", checkpoint=None))
+        processes.start(dict(measure="memory", threads=1, T=5, B=2, H=4, backend="numpy", checkpoint=None))

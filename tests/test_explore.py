@@ -11,12 +11,11 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.cli.walk import loss_at, sequence
 from sab_numpy.explore import page as explorer
+from sab_numpy.explore.sequence import loss_at, sequence
 from sab_numpy.support import files
 from sab_numpy.tasks import task
-from sab_numpy.training import loop as training
-from sab_numpy.training import pretrained
+from sab_numpy.training import loop, pretrained
 from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.run import Run
 
@@ -26,7 +25,7 @@ TINY = Run(T=6, updates=2, batch=4, hidden=8, k_trunc=4, k_top=2, k_att=3, valid
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("explore") / "run"
-    training.train(TINY, path)
+    loop.train(TINY, path)
     return str(path)
 
 
@@ -87,7 +86,7 @@ def test_recalls_on_the_page_add_up_to_one(text):
     ],
 )
 def test_every_kind_of_model_can_be_explored(changes, tmp_path):
-    training.train(replace(TINY, **changes), tmp_path / "run")
+    loop.train(replace(TINY, **changes), tmp_path / "run")
     assert cli.main(["explore", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0
 
 
@@ -124,8 +123,8 @@ def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
     "argv, message",
     [
         (["nowhere"], "nowhere"),
-        (["FOLDER", "--T", "0"], "--T must be at least 1, found 0"),
-        (["FOLDER", "--number", "-1"], "--number must be at least 0, found -1"),
+        (["FOLDER", "--T", "0"], "--T: expected a whole number of at least 1, found 0"),
+        (["FOLDER", "--number", "-1"], "--number: expected a whole number of at least 0, found -1"),
         (["FOLDER", "--out", "FOLDER"], "is a folder, expected the name of a file"),
         (["FOLDER", "--T", "300"], "give a smaller --T"),
     ],

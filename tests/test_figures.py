@@ -11,15 +11,12 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.paper import recalls_while_learning as moments
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results
+from sab_numpy.paper import recalls_while_learning, recipes, results
 from sab_numpy.plots import cost, credit, derivatives, reproduction
-from sab_numpy.plots.catalogue import FIGURES, MODEL
+from sab_numpy.plots.figures import FIGURES, MODEL
 from sab_numpy.support import files
 from sab_numpy.tasks import copying
-from sab_numpy.training import loop as training
-from sab_numpy.training import pretrained
+from sab_numpy.training import loop, pretrained
 
 RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
 
@@ -38,7 +35,7 @@ def data(tmp_path_factory):
     folder, runs, tests = tmp_path_factory.mktemp("data"), [], []
     for name, T, accuracy in RUNS:
         for seed in range(2):
-            run = table.cell(name, T, seed)
+            run = recipes.cell(name, T, seed)
             key = results.name_of(run)
             runs.append(
                 {"name": key}
@@ -96,7 +93,7 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def shipped(tmp_path, monkeypatch):
+def published(tmp_path, monkeypatch):
     """A model that was never trained, in the place of the trained one."""
     monkeypatch.setattr(pretrained, "FOLDER", str(tmp_path / "pretrained"))
     os.makedirs(pretrained.FOLDER)
@@ -113,7 +110,7 @@ def shipped(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name", ["forward_pass", "copying_table", *(pytest.param(name, marks=pytest.mark.slow) for name in FIGURES)]
 )
-def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, shipped, tmp_path, capsys):
+def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, published, tmp_path, capsys):
     for out in ("one", "two"):
         assert cli.main(["figures", name, "--data", str(data), "--out", str(tmp_path / out)]) == 0
     assert "1 of 1 figures drawn" in capsys.readouterr().out
@@ -121,7 +118,7 @@ def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, shipped, tmp_pa
     assert one == two and len(one) > 10_000 and not list(tmp_path.glob("*/README.md"))
 
 
-def test_all_figures_are_drawn_when_all_is_there(data, shipped, tmp_path, capsys):
+def test_all_figures_are_drawn_when_all_is_there(data, published, tmp_path, capsys):
     assert cli.main(["figures", "--data", str(data), "--out", str(tmp_path)]) == 0
     assert "14 of 14 figures drawn" in capsys.readouterr().out
     assert {path.stem for path in tmp_path.glob("*.png")} == set(FIGURES)
@@ -133,7 +130,7 @@ def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, c
     told, error = capsys.readouterr()
     assert error.count("\n") == 1 and "copying_table" in error and "--data DIR" in error
     assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
-    assert f"forward_pass               not run: {MODEL} (sab reproduce ship)" in told
+    assert f"forward_pass               not run: {MODEL} (sab reproduce publish)" in told
     drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
     assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 14 figures drawn" in told
     text = (tmp_path / "out" / "README.md").read_text()
@@ -142,8 +139,8 @@ def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, c
     assert all(figure.alternative in text for figure in FIGURES.values())
 
 
-def test_drawing_never_trains(data, shipped, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "advance", None)
+def test_drawing_never_trains(data, published, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "advance", None)
     assert cli.main(["figures", "copying_table", "--data", str(data), "--out", str(tmp_path)]) == 0
 
 
@@ -174,8 +171,8 @@ def test_the_loss_has_another_derivative_than_the_replay_at_every_step():
     assert errors["central difference of the loss itself"].min() > 1e-3
 
 
-def test_credit_is_wrong_only_where_it_was_cut(shipped):
-    params, cfg = {name: value.astype(np.float64) for name, value in shipped[0].items()}, shipped[1]
+def test_credit_is_wrong_only_where_it_was_cut(published):
+    params, cfg = {name: value.astype(np.float64) for name, value in published[0].items()}, published[1]
     x, targets = copying.sequences(10, 3, np.random.default_rng(1))
 
     def dy_of(y):
@@ -212,11 +209,11 @@ def test_works_or_not_compares_seeds_of_one_command(data, tmp_path):
 
 
 def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):
-    monkeypatch.setattr(moments, "MOMENTS", (20, 40))
-    run = table.cell("sab-5-5", 6, 0, quick=True)
-    moments.record(run, tmp_path / "run", tmp_path / "moments.csv")
+    monkeypatch.setattr(recalls_while_learning, "MOMENTS", (20, 40))
+    run = recipes.cell("sab-5-5", 6, 0, quick=True)
+    recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     rows = files.read_rows(tmp_path / "moments.csv")
     assert {row["update"] for row in rows} == {"20", "40"} and all(int(row["recalled"]) < int(row["t"]) for row in rows)
     before = (tmp_path / "moments.csv").read_bytes()
-    moments.record(run, tmp_path / "run", tmp_path / "moments.csv")
+    recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     assert (tmp_path / "moments.csv").read_bytes() == before

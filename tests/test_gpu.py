@@ -10,7 +10,7 @@ from standin.settings import SETTINGS, WAYS, backward_there, both, problem, repl
 import sab_numpy as sab
 from sab_numpy.core import backend
 from sab_numpy.gradcheck.model import check_gradients
-from sab_numpy.training import loop as training
+from sab_numpy.training import loop
 
 pytestmark = [
     pytest.mark.gpu,
@@ -61,17 +61,17 @@ def test_nothing_inside_a_step_waits():
 
 
 def test_the_loss_of_a_short_run_follows_numpys(tmp_path, monkeypatch):
-    losses, advance = [], training.advance
+    losses, advance = [], loop.advance
 
     def noted(*args):
         state, tape = advance(*args)
         losses[-1].append(state.window["loss"])
         return state, tape
 
-    monkeypatch.setattr(training, "advance", noted)
+    monkeypatch.setattr(loop, "advance", noted)
     for name in ("numpy", "cupy"):
         losses.append([])
-        training.train(
+        loop.train(
             dict(
                 task="copying",
                 T=10,

@@ -1,6 +1,8 @@
-"""The core imports NumPy alone, and the order in which it is read is the order in which it is imported."""
+"""The house: a room imports only from rooms below it, and the core, which is read in the order in which it is imported,
+NumPy alone."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +85,74 @@ def test_a_module_of_the_core_imports_only_numpy_and_what_is_read_before_it(name
 def test_the_core_is_short_enough_to_be_read(name):
     lines = (FOLDER / "core" / f"{name}.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= 250 and max(map(len, lines)) <= 120
+
+
+FLOORS = (  # a room may import from itself and from the floors below its own
+    ("core",),
+    ("support",),
+    ("gradcheck", "tasks"),
+    ("training", "coursework"),
+    ("explore", "paper", "bench"),
+    ("plots",),
+    ("cli",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = {
+    ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(FOLDER.rglob("*.py"))
+}
+
+
+def ours(name, text=None):
+    """The modules of the package that module `name` imports, wherever in the file."""
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(text or MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "sab_numpy")
+        elif isinstance(node, ast.ImportFrom):
+            above = package.rsplit(".", node.level - 1)[0] + "." if node.level else ""
+            source = (above + (node.module or "")).removesuffix(".")
+            if source.partition(".")[0] == "sab_numpy":
+                for alias in node.names:
+                    yield f"{source}.{alias.name}" if f"{source}.{alias.name}" in MODULES else source
+
+
+def room(name):
+    return name.split(".")[1] if "." in name else ""
+
+
+def uphill(name, text=None):
+    """What module `name` imports and may not: its own floor's other rooms, those above, and the package's face."""
+    found, own = set(ours(name, text)), room(name)
+    if own in ("", "__main__"):
+        return {other for other in found if room(other) == "cli" and not own}
+    return {other for other in found if not room(other) or room(other) != own and FLOOR[room(other)] >= FLOOR[own]}
+
+
+def test_every_module_lives_in_a_room():
+    assert {room(name) for name in MODULES} - {"", "__main__"} == set(FLOOR)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_room_imports_only_from_rooms_below_it(name):
+    assert not uphill(name)
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("sab_numpy.core.lstm", "from sab_numpy.support import files"),
+        ("sab_numpy.tasks.copying", "def f():\n    from ..training import run"),
+        ("sab_numpy.explore.page", "import sab_numpy as sab"),
+        ("sab_numpy.training.loop", "from sab_numpy import __version__"),
+        ("sab_numpy.paper.results", "from sab_numpy.bench.cost_table import growth"),
+        ("sab_numpy.plots.figures", "from sab_numpy.cli.walk import tell"),
+        ("sab_numpy", "from sab_numpy.cli import main"),
+    ],
+)
+def test_an_arrow_uphill_is_noticed(name, text):
+    assert len(uphill(name, text)) == 1
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    graphlib.TopologicalSorter({name: set(ours(name)) - {name} for name in MODULES}).prepare()

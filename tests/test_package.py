@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import sab_numpy
 from sab_numpy import cli
+from sab_numpy.cli import train
+from sab_numpy.training.run import Run
 
 ROOT = Path(__file__).parent.parent
 PEERS = ("sab_numpy.bench.torch_sab",)  # needs PyTorch, which nothing else does
@@ -65,6 +68,34 @@ def test_every_command_has_help_with_an_example(name, capsys):
         cli.main([name, "--help"])
     said = capsys.readouterr().out
     assert left.value.code == 0 and re.search(rf"example.*sab {name}", said, re.DOTALL)
+
+
+def test_sab_says_its_version(capsys):
+    with pytest.raises(SystemExit) as left:
+        cli.main(["--version"])
+    assert left.value.code == 0 and capsys.readouterr().out == f"sab_numpy {sab_numpy.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["trian"], "sab: no command 'trian': did you mean train?"),
+        (["xyz"], "sab: no command 'xyz': expected one of demo, train, "),
+        ([], "sab: which command? expected one of demo, train, "),
+        (["sample", "x", "--bset"], "sab sample: unrecognized arguments: --bset"),
+        (["evaluate", "x", "--T", "ten"], "sab evaluate: --T: expected a whole number of at least 1, found ten"),
+        (["train", "copying", "--k-top", "all"], "sab train: --k-top: expected a whole number or none, found all"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_one_line(arguments, message, capsys):
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+
+
+def test_every_field_of_a_run_is_an_option_in_a_group():
+    names = [name for group in train.GROUPS.values() for name in group]
+    assert sorted(names) == sorted(item.name for item in fields(Run) if item.name != "task")
 
 
 def test_every_file_that_the_package_reads_is_installed_with_it(project):

@@ -9,14 +9,10 @@ import numpy as np
 import pytest
 
 from sab_numpy import cli
-from sab_numpy.cli import reproduce
-from sab_numpy.paper import publish as ship
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results, runner, tables, transfer
+from sab_numpy.cli import train
+from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
 from sab_numpy.support import files
-from sab_numpy.training import checkpoints, evaluation
-from sab_numpy.training import loop as training
-from sab_numpy.training import run as runs
+from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import Run
 
 NAMES = ("sab-5-5", "tbptt-5")
@@ -40,12 +36,12 @@ def rows_of(folder):
 
 
 def quick(name="sab-5-5", seed=0, **others):
-    return replace(table.cell(name, 5, seed, quick=True), **others)
+    return replace(recipes.cell(name, 5, seed, quick=True), **others)
 
 
 def trained(folder, run):
     """A finished run of `sab train` in `folder`."""
-    training.train(run, folder)
+    loop.train(run, folder)
     return folder
 
 
@@ -129,7 +125,7 @@ def test_an_unfinished_run_is_refused_and_leaves_no_row(tmp_path, capsys):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        training.train(quick(), tmp_path / "half", progress=stop)
+        loop.train(quick(), tmp_path / "half", progress=stop)
     assert sab_reproduce(tmp_path, "copying", "--add", str(tmp_path / "half")) == 2
     assert "25 of 40 updates done; finish it" in capsys.readouterr().err
     assert not (tmp_path / "data" / "copying.csv").exists()
@@ -137,8 +133,8 @@ def test_an_unfinished_run_is_refused_and_leaves_no_row(tmp_path, capsys):
 
 def test_a_diverged_seed_is_a_row(tmp_path, capsys):
     run = quick(lr=1e38, schedule="constant")
-    with pytest.raises(training.Diverged):
-        training.train(run, tmp_path / "wild")
+    with pytest.raises(loop.Diverged):
+        loop.train(run, tmp_path / "wild")
     row = results.keep(tmp_path / "wild", tmp_path, tmp_path / "runs")
     assert row["status"] == "diverged" and row["updates_done"] < 40 and 0 <= row["accuracy"] <= 1
     assert tables.measured(files.read_rows(tmp_path / "copying.csv"))[1].endswith(", 1 diverged")
@@ -153,7 +149,7 @@ def test_a_training_that_fails_is_told_and_is_no_row(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "others", [{"lr": 2e-3}, {"updates": 41}, {"k_att": 2}, {"normalise": "relu"}, {"lengths": "log-uniform"}], ids=str
+    "others", [{"lr": 2e-3}, {"updates": 41}, {"k_att": 2}, {"normalise": "relu"}, {"schedule": "constant"}], ids=str
 )
 def test_a_change_of_the_recipe_is_another_run(others):
     assert not results.same(quick(), quick(**others))
@@ -169,13 +165,26 @@ def test_neither_seed_nor_validations_nor_what_a_plain_lstm_does_not_use_change_
 
 def test_a_field_that_is_added_to_run_later_changes_no_name():
     """What the recipe holds differs from the default, so a new field at its default is not in it."""
-    assert "eps" not in results.recipe(quick()) and results.recipe(quick(eps=1e-7))["eps"] == 1e-7
+    assert "stop_at" not in results.recipe(quick()) and results.recipe(quick(stop_at=0.5))["stop_at"] == 0.5
 
 
-@pytest.mark.parametrize("name", table.ROWS)
+def test_every_published_run_has_the_name_that_its_row_says():
+    found = results.read(f"{DATA}/copying.csv")
+    assert len(found) >= 117
+    assert [row["name"] for _, row in found] == [results.name_of(run) for run, _ in found]
+
+
+def test_a_row_with_an_option_that_is_no_more_is_read_where_it_was_at_its_default():
+    row = {"name": "x", "T": "100", "beta1": "0.9", "eps": "1e-08", "lengths": "uniform", "phase_in": "0"}
+    assert results.run_of(row) == Run(T=100)
+    with pytest.raises(ValueError, match="phase_in is no longer an option: expected 0, found 50"):
+        results.run_of(row | {"phase_in": "50"})
+
+
+@pytest.mark.parametrize("name", recipes.ROWS)
 @pytest.mark.parametrize("T", [100, 300])
 def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
-    run = table.cell(name, T, 4)
+    run = recipes.cell(name, T, 4)
     row = results.spelled(vars(run)) | {"name": "x"}
     files.append_row(tmp_path / "a.csv", row)
     assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
@@ -183,22 +192,18 @@ def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
     assert results.run_of({"name": "x", "T": "100", "young": ""}) == Run(T=100)
 
 
-@pytest.mark.parametrize("name", table.ROWS)
+@pytest.mark.parametrize("name", recipes.ROWS)
 def test_the_command_of_a_row_makes_that_run(name):
-    import argparse
-
-    run = table.cell(name, 200, 3)
-    parser = argparse.ArgumentParser()
-    training.add_arguments(parser)
+    run = recipes.cell(name, 200, 3)
     words = results.command(run, "out")
-    assert words[:2] == ["sab", "train"] and training.wanted(parser.parse_args(words[2:])) == run
-    assert runs.Run(T=200) != run
+    assert words[:2] == ["sab", "train"] and train.wanted(cli.parse(words[1:], "train")) == run
+    assert Run(T=200) != run
 
 
 def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
     found = [
         (
-            table.cell("sab-5-5", 100, seed),
+            recipes.cell("sab-5-5", 100, seed),
             {
                 "accuracy": accuracy,
                 "ce10": "0.1",
@@ -268,7 +273,7 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
 
 
 def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers():
-    found = [(table.cell("sab-5-5", 100, seed), {"name": str(seed)}) for seed in range(3)]
+    found = [(recipes.cell("sab-5-5", 100, seed), {"name": str(seed)}) for seed in range(3)]
     tested = [
         {"name": name, "T": "300", "accuracy": accuracy}
         for name, accuracy in (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))
@@ -309,9 +314,9 @@ def test_a_read_of_every_microstate_of_a_long_sequence_takes_few_sequences_at_on
     [([0.2, 1.0, 0.9], 2, 2), ([0.7], 0, 1), ([1.0, 0.5], 1, 2), ([0.1, 0.4, 0.3, 0.2], 3, 3)],
     ids=str,
 )
-def test_the_median_seed_is_shipped_and_of_two_middle_ones_the_worse(accuracies, seed, rank):
+def test_the_median_seed_is_published_and_of_two_middle_ones_the_worse(accuracies, seed, rank):
     rows = [{"accuracy": str(accuracy), "ce10": "1", "seed": i} for i, accuracy in enumerate(accuracies)]
-    row, found = ship.median_seed(rows)
+    row, found = publish.median_seed(rows)
     assert (row["seed"], found) == (seed, rank)
 
 
@@ -324,7 +329,7 @@ def test_the_median_seed_is_shipped_and_of_two_middle_ones_the_worse(accuracies,
         (["copying", "--seeds", "0"], "--seeds"),
         (["transfer", "--tested", "0"], "--tested"),
         (["copying", "--add", "nowhere"], "nowhere: no such folder"),
-        (["ship", "--rows", "sab-5-5"], "to ship"),
+        (["publish", "--rows", "sab-5-5"], "to publish"),
     ],
     ids=str,
 )
@@ -336,9 +341,9 @@ def test_a_users_mistake_is_one_line(tmp_path, capsys, words, expected):
 
 
 def test_the_tables_name_rows_that_exist():
-    assert set(table.COPYING) | set(table.ABLATION) == set(table.ROWS)
-    assert all(name in table.ROWS and T in table.LENGTHS for name, T in table.SHIPPED.values())
-    assert reproduce.table is table and os.path.exists(tables.PAPER)
+    assert set(recipes.COPYING) | set(recipes.ABLATION) == set(recipes.ROWS)
+    assert all(name in recipes.ROWS and T in recipes.LENGTHS for name, T in recipes.PUBLISHED.values())
+    assert os.path.exists(tables.PAPER)
 
 
 def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
@@ -378,4 +383,4 @@ def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_
 def test_every_row_has_a_line_of_its_own_in_the_figures():
     from sab_numpy.plots.reproduction import STYLES
 
-    assert set(STYLES) == set(table.ROWS) and len(set(STYLES.values())) == len(STYLES)
+    assert set(STYLES) == set(recipes.ROWS) and len(set(STYLES.values())) == len(STYLES)

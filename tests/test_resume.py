@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 
 from sab_numpy.support import files
-from sab_numpy.training import checkpoints
-from sab_numpy.training import loop as training
+from sab_numpy.training import checkpoints, loop
 from sab_numpy.training.run import Run
 
 SMALL = Run(
     T=6,
     min_length=2,
-    phase_in=10,
     updates=30,
     batch=8,
     hidden=12,
@@ -77,7 +75,7 @@ def contents(folder):
 def whole(tmp_path_factory):
     """What a run leaves that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    training.train(SMALL, folder / "run")
+    loop.train(SMALL, folder / "run")
     return contents(folder / "run")
 
 
@@ -96,8 +94,8 @@ class Stop:
 def test_a_run_that_is_stopped_and_goes_on_has_the_same_bits(tmp_path, whole, stops):
     for update in stops:
         with pytest.raises(KeyboardInterrupt):
-            training.train(SMALL, tmp_path / "parts", resume=True, progress=Stop(update))
-    training.train(SMALL, tmp_path / "parts", resume=True)
+            loop.train(SMALL, tmp_path / "parts", resume=True, progress=Stop(update))
+    loop.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") == whole
 
 
@@ -116,9 +114,9 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypa
 
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        training.train(SMALL, tmp_path / "parts")
+        loop.train(SMALL, tmp_path / "parts")
     monkeypatch.undo()
-    training.train(SMALL, tmp_path / "parts", resume=True)
+    loop.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") == whole
     assert sorted(path.name for path in (tmp_path / "parts").iterdir()) == [
         "best.npz",
@@ -131,22 +129,22 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypa
 def test_a_forgotten_moment_of_adam_would_be_seen(tmp_path, whole):
     """Planted: a checkpoint without Adam's second moments resumes to other bits."""
     with pytest.raises(KeyboardInterrupt):
-        training.train(SMALL, tmp_path / "parts", progress=Stop(10))
+        loop.train(SMALL, tmp_path / "parts", progress=Stop(10))
     run, state = checkpoints.load_run(tmp_path / "parts")
     adam = {name: np.zeros_like(value) if name.startswith("v_") else value for name, value in state.adam.items()}
     checkpoints.save(tmp_path / "parts" / "last.npz", run, state._replace(adam=adam))
-    training.train(SMALL, tmp_path / "parts", resume=True)
+    loop.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") != whole
 
 
 def test_more_updates_at_a_constant_rate_go_on_and_other_changes_are_refused(tmp_path):
     constant = replace(SMALL, schedule="constant", updates=16)
-    training.train(constant, tmp_path / "run")
-    longer = training.train(replace(constant, updates=24), tmp_path / "run", resume=True)
-    straight = training.train(replace(constant, updates=24), tmp_path / "straight")
+    loop.train(constant, tmp_path / "run")
+    longer = loop.train(replace(constant, updates=24), tmp_path / "run", resume=True)
+    straight = loop.train(replace(constant, updates=24), tmp_path / "straight")
     assert longer.update == 24 and all((longer.params[name] == straight.params[name]).all() for name in straight.params)
     with pytest.raises(ValueError, match="seed is 0 in the saved run, found 1"):
-        training.train(replace(constant, seed=1), tmp_path / "run", resume=True)
+        loop.train(replace(constant, seed=1), tmp_path / "run", resume=True)
 
 
 def command(folder, *more):

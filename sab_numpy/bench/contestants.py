@@ -7,18 +7,22 @@ import time
 
 import numpy as np
 
-import sab_numpy as sab
 from sab_numpy.bench.floor import Floor
 from sab_numpy.core import backend
+from sab_numpy.core.backward import backward
+from sab_numpy.core.config import Config
+from sab_numpy.core.forward import forward
+from sab_numpy.core.losses import softmax_cross_entropy
+from sab_numpy.core.params import init_params
 from sab_numpy.tasks import copying
 from sab_numpy.training.parallel import Team
 
 D, O = copying.N_IN, copying.N_OUT
 MODELS = {
-    "LSTM": lambda H: sab.Config.full_bptt(D, H, O),
-    "TBPTT": lambda H: sab.Config.truncated_bptt(D, H, O, k_trunc=5),
-    "SAB": lambda H: sab.Config.sab(D, H, O, k_trunc=5, k_top=5, k_att=2),
-    "self-attention": lambda H: sab.Config.self_attention(D, H, O, k_att=2),
+    "LSTM": lambda H: Config.full_bptt(D, H, O),
+    "TBPTT": lambda H: Config.truncated_bptt(D, H, O, k_trunc=5),
+    "SAB": lambda H: Config.sab(D, H, O, k_trunc=5, k_top=5, k_att=2),
+    "self-attention": lambda H: Config.self_attention(D, H, O, k_att=2),
 }
 PEERS = {"torch.nn.LSTM": "LSTM", "SAB in PyTorch": "SAB", "SAB in PyTorch, own reads": "SAB"}
 
@@ -28,7 +32,7 @@ def problem(model, spec):
     rng = np.random.default_rng(0)
     cfg = MODELS[model](spec["H"])
     x, targets = copying.sequences(spec["T"], spec["B"], rng)
-    return cfg, sab.init_params(cfg, rng, dtype=np.float32), np.eye(D, dtype=np.float32)[x], targets
+    return cfg, init_params(cfg, rng, dtype=np.float32), np.eye(D, dtype=np.float32)[x], targets
 
 
 class TimedLoss:
@@ -38,7 +42,7 @@ class TimedLoss:
         self.now = now
 
     def __call__(self, y, targets, mask=None):
-        found = sab.softmax_cross_entropy(y, targets, mask)
+        found = softmax_cross_entropy(y, targets, mask)
         self.moment = self.now()
         return found
 
@@ -61,8 +65,8 @@ def ours(model, spec, name):
     def step(now):
         nonlocal tape
         loss = TimedLoss(now)
-        y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
-        sab.backward(loss(y, targets)[1], tape)
+        y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
+        backward(loss(y, targets)[1], tape)
         return loss.moment
 
     return step

@@ -3,12 +3,10 @@
 import datetime
 import math
 import os
-import platform
 import sys
-from importlib import metadata
 
-from sab_numpy.core import backend
 from sab_numpy.support import files
+from sab_numpy.support.machine import machine
 
 KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")  # a new row replaces one of equal key
 COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
@@ -69,23 +67,6 @@ def growth(rows):
                     }
                 )
     return found
-
-
-def machine():
-    """What the numbers depend on."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), name)
-    made_by = metadata.packages_distributions()  # cupy comes as cupy-cuda12x, ...
-    versions = [
-        f"{package} {metadata.version(made_by[package][0])}"
-        for package in ("numpy", "torch", "cupy")
-        if package in made_by
-    ]
-    if "cupy" in backend.available():
-        versions.append(backend.require("cupy").cuda.runtime.getDeviceProperties(0)["name"].decode())
-    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}"
 
 
 def update_csv(path, rows):

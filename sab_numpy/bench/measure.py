@@ -13,9 +13,11 @@ import time
 
 import numpy as np
 
-import sab_numpy as sab
 from sab_numpy.bench.contestants import PEERS, ours, peer, problem, products, remind_of_the_input
 from sab_numpy.core import backend, credit
+from sab_numpy.core.backward import backward
+from sab_numpy.core.forward import forward
+from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.tasks import copying
 from sab_numpy.training import checkpoints
 
@@ -127,10 +129,10 @@ def memory(spec):
     (model,) = spec["models"]
     cfg, params, x, targets = problem(model, spec)
     before, start = resident_mb("VmRSS"), time.perf_counter()
-    y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"])
-    _, dy = sab.softmax_cross_entropy(y, targets)
+    y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"])
+    _, dy = softmax_cross_entropy(y, targets)
     middle = time.perf_counter()
-    sab.backward(dy, tape)
+    backward(dy, tape)
     end = time.perf_counter()
     return [
         {
@@ -153,12 +155,12 @@ def sparse(spec):
     """The backward pass of a loss at the last step alone, when every recall goes to the input's five microstates."""
     cfg, params, x, targets = problem("SAB", spec)
     remind_of_the_input(params, cfg.n_hidden)
-    y, tape = sab.forward(params, x, cfg, checkpoint=spec["checkpoint"])
-    _, dy = sab.softmax_cross_entropy(y, targets, mask=last_step(x))
+    y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"])
+    _, dy = softmax_cross_entropy(y, targets, mask=last_step(x))
     seconds = []
     for _ in range(spec["rounds"] + 2):
         start = time.perf_counter()
-        sab.backward(dy, tape)
+        backward(dy, tape)
         seconds.append(time.perf_counter() - start)
     return [
         {
@@ -178,8 +180,8 @@ def visits(spec):
         raise ValueError(f"{spec['trained']}: expected a run of the copying task, found {run.task}")
     cfg, rng = run.config(), np.random.default_rng(1)
     x, targets = copying.sequences(spec["T"], spec["B"], rng)
-    y, tape = sab.forward(state.params, x, cfg)
-    _, dy = sab.softmax_cross_entropy(y, targets, mask=last_step(x))
+    y, tape = forward(state.params, x, cfg)
+    _, dy = softmax_cross_entropy(y, targets, mask=last_step(x))
     return [
         {
             "model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))),

@@ -7,11 +7,10 @@ import subprocess
 import sys
 import time
 
-from sab_numpy import __version__
-from sab_numpy.cli import sample as sample_command
-from sab_numpy.core.backend import require
+from sab_numpy.cli import options
+from sab_numpy.explore.sequence import sample
 from sab_numpy.plots.training import attention_map, learning_curves
-from sab_numpy.support import files
+from sab_numpy.support import __version__, files
 from sab_numpy.support.progress import clock
 from sab_numpy.support.threads import VARIABLES
 from sab_numpy.training import checkpoints
@@ -99,11 +98,11 @@ def draw(out, settings, seed):
     curves, maps = os.path.join(out, "learning_curves.png"), os.path.join(out, "attention_map.png")
     title = f"Copying 10 symbols over T = {settings['T']} steps, credit cut every {BOTH['k_trunc']} steps (seed {seed})"
     learning_curves({SIDES[side][0]: (side, *history(out, side)) for side in SIDES}, curves, title)
-    sample = sample_command.one(os.path.join(out, "sab"))
+    found = sample(os.path.join(out, "sab"))
     attention_map(
-        sample.slots,
-        sample.weights,
-        sample.model.cfg,
+        found.slots,
+        found.weights,
+        found.model.cfg,
         maps,
         title=f"What SAB recalled in one test sequence (seed {seed})",
     )
@@ -158,12 +157,14 @@ def recorded(path, row):
 
 def add_arguments(parser):
     parser.add_argument("--tiny", action="store_true", help="a smaller task, in under 30 seconds")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="decides the data (default: 0)")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="so many seeds in turn (default: 1)")
+    options.add_seed(parser, "the first; decides the data")
+    parser.add_argument(
+        "--seeds", type=options.positive, default=1, metavar="N", help="so many seeds in turn (default: 1)"
+    )
     parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
     parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
     parser.add_argument("--force", action="store_true", help="train again although it was done")
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
+    options.add_backend(parser)
     parser.add_argument("--quiet", action="store_true", help="no live line")
     parser.epilog = (
         "example: sab demo --tiny\n         sab demo --seeds 5 --csv figures/data/demo.csv\n"
@@ -172,9 +173,6 @@ def add_arguments(parser):
 
 
 def run(args):
-    if args.seeds < 1 or args.seed < 0:
-        raise ValueError(f"--seeds must be at least 1 and --seed at least 0, found {args.seeds} and {args.seed}")
-    require(args.backend)
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "1 to 3 minutes"

@@ -6,7 +6,7 @@ import sys
 import matplotlib
 
 from sab_numpy.plots import style
-from sab_numpy.plots.catalogue import FIGURES
+from sab_numpy.plots.figures import FIGURES
 from sab_numpy.support import files
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training import pretrained

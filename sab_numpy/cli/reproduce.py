@@ -3,11 +3,8 @@
 import os
 import sys
 
-from sab_numpy.core.backend import require
-from sab_numpy.core.config import check_count
-from sab_numpy.paper import publish as ship
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results, runner, tables, transfer
+from sab_numpy.cli import options
+from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
 from sab_numpy.support.files import read_rows
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.checkpoints import load_run
@@ -16,15 +13,21 @@ from sab_numpy.training.checkpoints import load_run
 def add_arguments(parser):
     parser.add_argument(
         "what",
-        choices=("copying", "ablation", "transfer", "ship"),
-        help="copying and ablation train; transfer tests at longer lengths what copying trained; ship "
+        choices=("copying", "ablation", "transfer", "publish"),
+        help="copying and ablation train; transfer tests at longer lengths what copying trained; publish "
         "stores the median seeds with the package",
     )
-    parser.add_argument("--T", type=int, nargs="+", metavar="N", help="lengths to train at (default: the table's)")
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(table.ROWS)}")
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="trainings at a time, one a core (2)")
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
+    parser.add_argument(
+        "--T", type=options.positive, nargs="+", metavar="N", help="lengths to train at (default: the table's)"
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(recipes.ROWS)}")
+    parser.add_argument(
+        "--seeds", type=options.positive, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)"
+    )
+    parser.add_argument(
+        "--jobs", type=options.positive, default=2, metavar="N", help="trainings at a time, one a core (2)"
+    )
+    options.add_backend(parser)
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
     parser.add_argument(
@@ -34,51 +37,42 @@ def add_arguments(parser):
         help="run nothing, put the tables of copying and transfer between the marks of these Markdown files",
     )
     parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
-    parser.add_argument("--tested", type=int, nargs="+", metavar="N", help="transfer: lengths to test at")
-    parser.add_argument("--sequences", type=int, default=256, metavar="N", help="transfer: sequences (default: 256)")
+    parser.add_argument("--tested", type=options.positive, nargs="+", metavar="N", help="transfer: lengths to test at")
+    options.add_sequences(parser, 256)
     parser.add_argument("--data", metavar="DIR", help="the CSV files (default: figures/data; --quick: runs/quick/data)")
     parser.add_argument("--runs", metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)")
     parser.epilog = (
         "example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
-        "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce ship\n"
+        "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce publish\n"
         "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
-        f"200,000 updates ({', '.join(table.BY_NAME)}) are trained where --rows names them."
+        f"200,000 updates ({', '.join(recipes.BY_NAME)}) are trained where --rows names them."
     )
 
 
 def run(args):
-    for name, value in (
-        ("--seeds", args.seeds),
-        ("--jobs", args.jobs),
-        ("--sequences", args.sequences),
-        *(("--T", T) for T in args.T or []),
-        *(("--tested", T) for T in args.tested or []),
-    ):
-        check_count(name, value, 1)
     args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
     args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
-    require(args.backend)
     os.makedirs(args.data, exist_ok=True)
     if args.write:
         for path in args.write:
             tables.write(path, args.data)
         return 0
     one_thread()
-    return {"copying": train, "ablation": train, "transfer": test, "ship": store}[args.what](args)
+    return {"copying": train, "ablation": train, "transfer": test, "publish": store}[args.what](args)
 
 
 def wanted(args, default):
     """The names of the rows and the lengths that the command is about."""
-    lengths = args.T or ((5,) if args.quick else table.LENGTHS if args.what == "copying" else (100,))
+    lengths = args.T or ((5,) if args.quick else recipes.LENGTHS if args.what == "copying" else (100,))
     names = args.rows or default
     for name in names:
         for T in lengths:
-            table.cell(name, T, 0, args.quick)  # ValueError when there is no such cell
+            recipes.cell(name, T, 0, args.quick)  # ValueError when there is no such cell
     return names, lengths
 
 
 def train(args):
-    names, lengths = wanted(args, table.ABLATION if args.what == "ablation" else table.COPYING)
+    names, lengths = wanted(args, recipes.ABLATION if args.what == "ablation" else recipes.COPYING)
     path, failed = os.path.join(args.data, "copying.csv"), 0
     for folder in args.add or []:
         run, _ = load_run(folder)
@@ -88,9 +82,9 @@ def train(args):
             f"row {results.row_name(run)}, {100 * row['accuracy']:.2f} %" if row else "is in the table already",
         )
     if not (args.table or args.add):
-        trained = [name for name in names if args.rows or args.quick or name not in table.BY_NAME]
+        trained = [name for name in names if args.rows or args.quick or name not in recipes.BY_NAME]
         runs = [
-            table.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained
+            recipes.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained
         ]
         runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
@@ -117,16 +111,16 @@ def add(run, folder, args):
 
 
 def test(args):
-    names, lengths = wanted(args, [name for name in table.COPYING if "tbptt" not in name])
+    names, lengths = wanted(args, [name for name in recipes.COPYING if "tbptt" not in name])
     path = os.path.join(args.data, "transfer.csv")
     found = results.read(os.path.join(args.data, "copying.csv"))
-    tested = args.tested or ((5, 10) if args.quick else table.TRANSFER)
+    tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER)
     for T in lengths:
         chosen = {
             row["name"]: (run, row)
             for name in names
             for run, row in found
-            if results.same(run, table.cell(name, T, 0, args.quick))
+            if results.same(run, recipes.cell(name, T, 0, args.quick))
         }
         missing = (
             0
@@ -146,10 +140,10 @@ def test(args):
 
 def store(args):
     missing = 0
-    for name in args.rows or table.SHIPPED:
+    for name in args.rows or recipes.PUBLISHED:
         try:
-            print(ship.ship(name, args.data, args.runs, args.quick))
-        except ship.NotRun as error:
+            print(publish.publish(name, args.data, args.runs, args.quick))
+        except publish.NotRun as error:
             print(error, file=sys.stderr)
             missing += 1
     return 1 if missing else 0

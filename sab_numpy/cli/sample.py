@@ -1,37 +1,8 @@
 """`sab sample`: one test sequence, what the model says to it, and which past steps it recalled to say it."""
 
-from typing import NamedTuple
-
-import numpy as np
-
-import sab_numpy as sab
-from sab_numpy.cli.walk import check_sequence, sequence
-from sab_numpy.core.backend import require, to_numpy
+from sab_numpy.cli import options
+from sab_numpy.explore.sequence import sample
 from sab_numpy.tasks import task
-from sab_numpy.training import evaluation
-from sab_numpy.training.checkpoints import Trained, trained
-
-
-class Sample(NamedTuple):
-    """One sequence and what the model did with it."""
-
-    model: Trained
-    x: np.ndarray  # (T,) symbols read
-    targets: np.ndarray  # (T,) what it should say
-    answers: np.ndarray  # (T,) what it says
-    slots: np.ndarray | None  # (T, K) what it recalled, or None where it reads none or all
-    weights: np.ndarray | None  # (T, K)
-
-
-def one(source, length=None, number=0, best=False, backend="numpy"):
-    """Run test sequence `number` of `length` through the model of a folder, or a pretrained one: a Sample."""
-    xp, model = require(backend), trained(source, best)
-    x, targets = sequence(model, length, number)  # (T, 1)
-    y, tape = sab.forward(sab.to_backend(model.params, backend), xp.asarray(x), model.cfg)
-    slots = evaluation.recalled(tape)
-    weights = None if slots is None else to_numpy(tape.weights)[:, 0, : slots.shape[-1]]
-    answers, slots = to_numpy(y)[:, 0].argmax(axis=-1), None if slots is None else slots[:, 0]
-    return Sample(model, x[:, 0], targets[:, 0], answers, slots, weights)
 
 
 def say(slots, weights, cfg):
@@ -45,31 +16,26 @@ def say(slots, weights, cfg):
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
-    parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
-    parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
-    parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
-    parser.add_argument("--backend", default="numpy", help="numpy, cupy or auto (default: numpy)")
+    options.add_model(parser)
+    options.add_sequence(parser)
+    options.add_backend(parser)
     parser.epilog = "example: sab sample copying-T100-sab --T 30 --number 2"
 
 
 def run(args):
-    check_sequence(args)
-    sample = one(args.folder, args.T, args.number, args.best, args.backend)
-    width, cfg, n_steps = task(sample.model.task).WIDTH, sample.model.cfg, len(sample.x)
+    found = sample(args.folder, args.T, args.number, args.best, args.backend)
+    width, cfg, n_steps = task(found.model.task).WIDTH, found.model.cfg, len(found.x)
     first = n_steps - width  # the first answer
-    good = (sample.answers == sample.targets)[first:].sum()
+    good = (found.answers == found.targets)[first:].sum()
     print(
-        f"reads      {' '.join(map(str, sample.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
-        f"the marker\nshould say {' '.join(map(str, sample.targets[first:]))}\n"
-        f"says       {' '.join(map(str, sample.answers[first:]))}   ({good} of {width} right)"
+        f"reads      {' '.join(map(str, found.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
+        f"the marker\nshould say {' '.join(map(str, found.targets[first:]))}\n"
+        f"says       {' '.join(map(str, found.answers[first:]))}   ({good} of {width} right)"
     )
-    if sample.slots is None:
+    if found.slots is None:
         print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
         return 0
     print("step  says  right  recalls the states of steps (weight)")
     for t in range(first, n_steps):
-        print(
-            f"{t:4d}  {sample.answers[t]:4d}  {sample.targets[t]:5d}  " + say(sample.slots[t], sample.weights[t], cfg)
-        )
+        print(f"{t:4d}  {found.answers[t]:4d}  {found.targets[t]:5d}  " + say(found.slots[t], found.weights[t], cfg))
     return 0

@@ -1,25 +1,12 @@
 """`sab walk`: the backward pass of one test sequence of a trained model, told in words."""
 
-import numpy as np
-
-import sab_numpy as sab
+from sab_numpy.cli import options
+from sab_numpy.core.forward import forward
+from sab_numpy.explore.sequence import loss_at, sequence
+from sab_numpy.explore.walk import walk
 from sab_numpy.support.threads import one_thread
-from sab_numpy.tasks import stream, task
+from sab_numpy.tasks import task
 from sab_numpy.training.checkpoints import trained
-
-
-def sequence(model, T=None, number=0):
-    """Test sequence `number` of the model's task with a wait of T: x and targets, (steps, 1)."""
-    T = T or model.T
-    x, targets = task(model.task).sequences(T, number + 1, stream(model.seed, "test", T))
-    return x[:, number:], targets[:, number:]
-
-
-def loss_at(dy, steps):
-    """dy with the loss at these steps alone: what a backward of their sum starts from."""
-    alone = np.zeros_like(dy)
-    alone[steps] = dy[steps]
-    return alone
 
 
 def say(event):
@@ -85,25 +72,16 @@ def table(events, T, k):
 
 
 def add_arguments(parser):
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
+    options.add_model(parser)
     parser.add_argument("--text", action="store_true", help="tell every event (without it: one line a block)")
-    parser.add_argument("--T", type=int, metavar="N", help="length (default: that of the training)")
-    parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
+    options.add_sequence(parser)
     parser.add_argument(
         "--at",
         metavar="N",
         default="last",
         help="the step whose loss gives credit: a number, or all (default: the last)",
     )
-    parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
     parser.epilog = "example: sab walk runs/copy --T 10 --text"
-
-
-def check_sequence(args):
-    """ValueError for a length or a number that no sequence has."""
-    for name, value, least in (("--T", args.T, 1), ("--number", args.number, 0)):
-        if value is not None and value < least:
-            raise ValueError(f"{name} must be at least {least}, found {value}")
 
 
 def steps_of(at, T):
@@ -116,15 +94,14 @@ def steps_of(at, T):
 
 
 def run(args):
-    check_sequence(args)
     one_thread()
     model = trained(args.folder, args.best)
     x, targets = sequence(model, args.T, args.number)
     T, cfg = len(x), model.cfg
-    y, tape = sab.forward(model.params, x, cfg)
+    y, tape = forward(model.params, x, cfg)
     _, dy = task(model.task).loss(y, targets)
     at = "every step" if args.at == "all" else f"step {steps_of(args.at, T)} alone"
-    events = list(sab.walk(loss_at(dy, steps_of(args.at, T)), tape))
+    events = list(walk(loss_at(dy, steps_of(args.at, T)), tape))
     print(
         f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
         "credit is the norm of dL/dh"

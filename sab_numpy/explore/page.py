@@ -1,17 +1,14 @@
-"""`sab explore`: one page, without a server, that steps through a sequence and then back through its credit."""
+"""One page, without a server, that steps through a sequence and then back through its credit."""
 
 import json
 import os
 from dataclasses import replace
 from importlib import resources
 
-import sab_numpy as sab
-from sab_numpy.cli.walk import check_sequence, loss_at, sequence
-from sab_numpy.explore.walk import KINDS
-from sab_numpy.support.files import write_atomic
-from sab_numpy.support.threads import one_thread
+from sab_numpy.core.forward import forward
+from sab_numpy.explore.sequence import loss_at, sequence
+from sab_numpy.explore.walk import KINDS, walk
 from sab_numpy.tasks import task
-from sab_numpy.training.checkpoints import trained
 
 LARGEST = 3_000_000  # bytes of a page
 
@@ -45,13 +42,13 @@ def recalls_of(tape, t):
 
 def lane(name, params, cfg, x, targets, losses, problem):
     """Forward and every backward of one algorithm, as lists of numbers."""
-    y, tape = sab.forward(params, x, cfg)
+    y, tape = forward(params, x, cfg)
     _, dy = problem.loss(y, targets)
     T = len(x)
     walks = {
         label: [
             [KINDS.index(kind), start, end, slot, short(weight), short(norm), short(total)]
-            for kind, start, end, slot, weight, norm, total in sab.walk(loss_at(dy, steps), tape)
+            for kind, start, end, slot, weight, norm, total in walk(loss_at(dy, steps), tape)
         ]
         for label, steps in losses.items()
     }
@@ -100,27 +97,3 @@ def page(data):
             " give a smaller --T"
         )
     return text
-
-
-def add_arguments(parser):
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
-    parser.add_argument("--out", default="page.html", metavar="FILE", help="the page to write (default: page.html)")
-    parser.add_argument("--T", type=int, metavar="N", help="length (default: 30, or that of the training if shorter)")
-    parser.add_argument("--number", type=int, default=0, metavar="N", help="which test sequence (default: 0)")
-    parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
-    parser.epilog = (
-        "example: sab explore runs/copy --out page.html\n"
-        "Open the file in a browser. Space plays, the arrow keys step, Home and End jump."
-    )
-
-
-def run(args):
-    check_sequence(args)
-    if os.path.isdir(args.out):
-        raise ValueError(f"--out {args.out} is a folder, expected the name of a file")
-    one_thread()
-    model = trained(args.folder, args.best)
-    text = page(explore(model, args.T or min(30, model.T), args.number))
-    write_atomic(args.out, text)
-    print(f"{args.out}: {len(text.encode()) / 1000:.0f} kB; open it in a browser")
-    return 0

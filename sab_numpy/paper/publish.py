@@ -4,9 +4,8 @@ import os
 
 import numpy as np
 
-from sab_numpy import __version__
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results, tables
+from sab_numpy.paper import recipes, results, tables
+from sab_numpy.support import __version__
 from sab_numpy.support.files import save_arrays
 from sab_numpy.training import checkpoints, pretrained
 
@@ -23,12 +22,12 @@ def median_seed(rows):
     return ordered[len(ordered) // 2], len(ordered) // 2 + 1
 
 
-def ship(name, data, runs, quick=False):
+def publish(name, data, runs, quick=False):
     """Write `name`.npz into the package; a line that says which seed it is. Raises ValueError when it cannot."""
-    if name not in table.SHIPPED:
-        raise ValueError(f"no model {name!r} to ship: expected one of {', '.join(table.SHIPPED)}")
-    row_name, T = table.SHIPPED[name]
-    rows = tables.of(results.read(os.path.join(data, "copying.csv")), table.cell(row_name, T, 0, quick))
+    if name not in recipes.PUBLISHED:
+        raise ValueError(f"no model {name!r} to publish: expected one of {', '.join(recipes.PUBLISHED)}")
+    row_name, T = recipes.PUBLISHED[name]
+    rows = tables.of(results.read(os.path.join(data, "copying.csv")), recipes.cell(row_name, T, 0, quick))
     if not rows:
         raise NotRun(f"{name}: not run yet; sab reproduce copying --rows {row_name} --T {T}")
     row, rank = median_seed(rows)

@@ -7,12 +7,12 @@ import argparse
 import os
 import sys
 
-import sab_numpy as sab
-from sab_numpy.paper import recipes as table
+from sab_numpy.core.forward import forward
+from sab_numpy.paper import recipes
 from sab_numpy.support import files
 from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import stream, task
-from sab_numpy.training import loop as training
+from sab_numpy.training import loop
 from sab_numpy.training.evaluation import recalled
 
 MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
@@ -23,7 +23,7 @@ def look(run, state, accuracy):
     """Rows of one moment: which state step `t` of the first test sequence recalled, and its weight."""
     cfg = run.config()
     x, _ = task(run.task).sequences(run.T, 1, stream(run.seed, "test", run.T))
-    _, tape = sab.forward(state.params, x, cfg)
+    _, tape = forward(state.params, x, cfg)
     for t, (slots, weights) in enumerate(zip(recalled(tape)[:, 0], tape.weights[:, 0])):
         for slot, weight in zip(slots, weights):
             if slot >= cfg.n_empty and weight >= LEAST:
@@ -55,7 +55,7 @@ def record(run, out, path):
                 write(path, rows, run)
             print(f"update {state.update}: {100 * row['accuracy']:.1f} %", file=sys.stderr, flush=True)
 
-    training.train(run, out, resume=True, progress=progress)
+    loop.train(run, out, resume=True, progress=progress)
 
 
 def main(argv=None):
@@ -66,7 +66,7 @@ def main(argv=None):
     parser.add_argument("--csv", default="figures/data/moments.csv", metavar="FILE", help="the file to write")
     args = parser.parse_args(argv)
     one_thread()
-    record(table.cell("sab-5-5", args.T, args.seed), args.out, args.csv)
+    record(recipes.cell("sab-5-5", args.T, args.seed), args.out, args.csv)
 
 
 if __name__ == "__main__":

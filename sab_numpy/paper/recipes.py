@@ -78,7 +78,7 @@ ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense")
 COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
 BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16")  # long: trained where --rows names them
 TRANSFER = (100, 200, 300, 400, 2000, 5000)  # tested at these, trained at 100
-SHIPPED = {
+PUBLISHED = {
     "copying-T100-sab": ("sab-5-5-clip1", 100),
     "copying-T100-bptt": ("bptt-clip1", 100),
     "copying-T100-paper": ("sab-5-5-paper-16", 100),

@@ -9,14 +9,12 @@ from dataclasses import asdict, fields, replace
 
 import numpy as np
 
-from sab_numpy import __version__
-from sab_numpy.bench.cost_table import machine
-from sab_numpy.paper import recipes as table
-from sab_numpy.support import files
+from sab_numpy.paper import recipes
+from sab_numpy.support import __version__, files
+from sab_numpy.support.machine import machine
 from sab_numpy.tasks import stream, task
-from sab_numpy.training import checkpoints, evaluation
-from sab_numpy.training import loop as training
-from sab_numpy.training.run import MODEL, Run
+from sab_numpy.training import checkpoints, evaluation, loop
+from sab_numpy.training.run import DROPPED, MODEL, Run
 
 BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")  # they change no result of a recipe
 LEARNED = 0.999
@@ -46,7 +44,7 @@ def same(run, other):
 
 def row_name(run):
     """The row of the table that `run` belongs to: the first whose recipe at this length it followed, or "other"."""
-    return next((name for name in table.ROWS if same(table.cell(name, run.T, run.seed), run)), "other")
+    return next((name for name in recipes.ROWS if same(recipes.cell(name, run.T, run.seed), run)), "other")
 
 
 def name_of(run):
@@ -72,11 +70,11 @@ def command(run, out, backend="numpy"):
 
 def outcome(run, state):
     """ "finished", "diverged" (the next update is no longer a number) or "unfinished"."""
-    if training.finished(run, state):
+    if loop.finished(run, state):
         return "finished"
     try:
-        training.advance(run, run.config(), task(run.task), state)
-    except training.Diverged:
+        loop.advance(run, run.config(), task(run.task), state)
+    except loop.Diverged:
         return "diverged"
     return "unfinished"
 
@@ -146,7 +144,8 @@ def run_of(row):
             return None if text == "none" else text
 
     try:
-        return Run(**{item.name: value(row[item.name]) for item in fields(Run) if row.get(item.name, "")})
+        names = [*Run.__dataclass_fields__, *DROPPED]
+        return Run.of({name: value(row[name]) for name in names if row.get(name, "")})
     except (ValueError, TypeError) as error:
         raise ValueError(f"the row of {row.get('name')} is not one of a run: {error}") from None
 

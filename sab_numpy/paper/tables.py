@@ -3,8 +3,7 @@
 import os
 from statistics import mean, median
 
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results
+from sab_numpy.paper import recipes, results
 from sab_numpy.support import files
 
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
@@ -66,16 +65,16 @@ def markdown(head, lines):
     return ["| " + " | ".join(f"{cell:{width}s}" for cell, width in zip(line, widths)) + " |" for line in lines]
 
 
-def copying(found, names=tuple(table.ROWS), lengths=table.LENGTHS, quick=False, all_cells=True):
+def copying(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False, all_cells=True):
     """The copying table; `found` is results.read(copying.csv). all_cells: also those that were not run."""
-    cells = [(T, name, table.cell(name, T, 0, quick)) for T in lengths for name in names]
+    cells = [(T, name, recipes.cell(name, T, 0, quick)) for T in lengths for name in names]
     lines = []
     for T, name, run in cells:
         rows, printed = of(found, run), paper("copying", T, run)
         if rows or all_cells:
             lines.append(
                 [
-                    table.ROWS[name][0],
+                    recipes.ROWS[name][0],
                     "–" if run.k_top == 0 else run.k_att,
                     T,
                     *measured(rows),
@@ -104,17 +103,17 @@ def measured(rows):
 
 def others(found, names, lengths, quick=False):
     """How many rows of the CSV the table does not show: they follow other recipes."""
-    shown = [table.cell(name, T, 0, quick) for name in names for T in lengths]
+    shown = [recipes.cell(name, T, 0, quick) for name in names for T in lengths]
     return sum(not any(results.same(run, cell) for cell in shown) for run, _ in found)
 
 
 def transfer(
-    found, tested, names=tuple(table.ROWS), trained_at=100, lengths=table.TRANSFER, quick=False, all_cells=True
+    found, tested, names=tuple(recipes.ROWS), trained_at=100, lengths=recipes.TRANSFER, quick=False, all_cells=True
 ):
     """Right answers at other lengths than the trained one; `tested` are the rows of transfer.csv."""
     lines = []
     for name in names:
-        run = table.cell(name, trained_at, 0, quick)
+        run = recipes.cell(name, trained_at, 0, quick)
         trained = {row["name"] for row in of(found, run)}
         values = [
             [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
@@ -125,7 +124,7 @@ def transfer(
             if papers in lines:
                 lines.remove(papers)  # it stands once, below those that it is compared with
             seeds = max(map(len, values))
-            lines += [[table.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
+            lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
     return markdown([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines)
 
 

@@ -3,12 +3,11 @@
 import os
 import time
 
-from sab_numpy import __version__
-from sab_numpy.bench.cost_table import machine
 from sab_numpy.core.backend import to_backend
 from sab_numpy.paper import results
 from sab_numpy.paper.runner import claim, title
-from sab_numpy.support import files
+from sab_numpy.support import __version__, files
+from sab_numpy.support.machine import machine
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-import sab_numpy as sab
+from sab_numpy.core.backward import backward
+from sab_numpy.core.forward import forward
+from sab_numpy.explore.walk import walk
 from sab_numpy.plots import save
 from sab_numpy.plots.style import BLUE, GREEN, ORANGE, PINK, panels
 from sab_numpy.plots.timeline import bare, blocks, credit_line
@@ -27,8 +29,8 @@ def credit_pictures(params, cfg, x, dy_of, path, title):
     """One line of steps an algorithm. dy_of(y) is the loss by y (T, 1, O)."""
     found = {}
     for name, one in algorithms(cfg).items():
-        y, tape = sab.forward(params, x, one)
-        found[name] = one, list(sab.walk(dy_of(y), tape))
+        y, tape = forward(params, x, one)
+        found[name] = one, list(walk(dy_of(y), tape))
     T = len(x)
     heights = [4.9 if one.k_top != 0 else 2.7 for one, _ in found.values()]  # with room for arcs
     fig, axes = panels(4, 1, 13.3, 0.62 * sum(heights) + 2, sharex=True, height_ratios=heights)
@@ -53,7 +55,7 @@ def credit_at(dy, tape):
     def watch(t, dh_loss, dh_local, dh_memory, edges):
         dh[t] = dh_loss + dh_local + (0 if dh_memory is None else dh_memory)
 
-    sab.backward(dy, tape, watch=watch)
+    backward(dy, tape, watch=watch)
     return dh
 
 
@@ -61,10 +63,10 @@ def over_distance(params, cfg, x, dy_of):
     """{name: (norm of dL/dh over distance, relative error beside the never cut gradient of the same forward)}."""
     found = {}
     for name, one in algorithms(cfg).items():
-        y, tape = sab.forward(params, x, one)
+        y, tape = forward(params, x, one)
         dh = credit_at(dy_of(y), tape)
         whole = replace(one, k_trunc=None)
-        y, tape = sab.forward(params, x, whole)
+        y, tape = forward(params, x, whole)
         full = credit_at(dy_of(y), tape)
         norms, fulls, wrong = (np.sqrt((a * a).sum((1, 2)))[::-1] for a in (dh, full, dh - full))  # by distance
         found[name] = norms, wrong / np.maximum(fulls, 1e-300)

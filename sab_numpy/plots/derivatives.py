@@ -2,7 +2,10 @@
 
 import numpy as np
 
-import sab_numpy as sab
+from sab_numpy.core.backward import backward
+from sab_numpy.core.config import Config
+from sab_numpy.core.forward import forward
+from sab_numpy.core.params import init_params
 from sab_numpy.core.sparsify import largest, weights
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
@@ -42,17 +45,17 @@ def kink_of_selection(path):
 def step_errors():
     """Relative errors of numeric derivatives of SAB along one direction: (h, {what: errors})."""
     rng, T, B = np.random.default_rng(0), 12, 3
-    cfg = sab.Config.sab(3, 8, 3, k_trunc=4, k_top=2, k_att=2)
-    params = sab.init_params(cfg, rng)
+    cfg = Config.sab(3, 8, 3, k_trunc=4, k_top=2, k_att=2)
+    params = init_params(cfg, rng)
     x, c = rng.standard_normal((T, B, 3)), rng.standard_normal((T, B, 3))
     v = {name: rng.standard_normal(value.shape) for name, value in params.items()}
-    _, tape = sab.forward(params, x, cfg)
-    grads = sab.backward(c, tape)
+    _, tape = forward(params, x, cfg)
+    grads = backward(c, tape)
     analytic = sum((grads[name] * v[name]).sum() for name in params)
 
     def value(step, frozen):
         moved = {name: value + step * v[name] for name, value in params.items()}
-        return (sab.forward(moved, x, cfg, frozen=frozen)[0] * c).sum()
+        return (forward(moved, x, cfg, frozen=frozen)[0] * c).sum()
 
     def central(step, frozen):
         return (value(step, frozen) - value(-step, frozen)) / (2 * step)

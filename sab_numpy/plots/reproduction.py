@@ -5,8 +5,7 @@ from statistics import median
 
 import numpy as np
 
-from sab_numpy.paper import recipes as table
-from sab_numpy.paper import results, tables
+from sab_numpy.paper import recipes, results, tables
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 from sab_numpy.support import files
@@ -60,7 +59,7 @@ LEARNING = (
 def cells(data):
     """{(row name, T): rows of the CSV, one a seed} of all the table's recipes that were run."""
     found = results.read(os.path.join(data, "copying.csv"))
-    every = {(name, T): tables.of(found, table.cell(name, T, 0)) for name in table.ROWS for T in table.LENGTHS}
+    every = {(name, T): tables.of(found, recipes.cell(name, T, 0)) for name in recipes.ROWS for T in recipes.LENGTHS}
     return {key: rows for key, rows in every.items() if rows}
 
 
@@ -79,13 +78,13 @@ def columns_of(path):
 def reproduction_table(data, path):
     """Accuracy of every method that was run, at every length, ours beside the paper's."""
     found = cells(data)
-    names = [name for name in table.ROWS if any(key[0] == name for key in found)] or list(table.ROWS)
-    lengths = table.LENGTHS
+    names = [name for name in recipes.ROWS if any(key[0] == name for key in found)] or list(recipes.ROWS)
+    lengths = recipes.LENGTHS
     fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(names))
     for i, name in enumerate(names):
-        axes.text(-0.55, i, table.ROWS[name][0], ha="right", va="center")
+        axes.text(-0.55, i, recipes.ROWS[name][0], ha="right", va="center")
         for j, T in enumerate(lengths):
-            rows, printed = found.get((name, T), []), tables.paper("copying", T, table.cell(name, T, 0))
+            rows, printed = found.get((name, T), []), tables.paper("copying", T, recipes.cell(name, T, 0))
             values = [100 * float(row["accuracy"]) for row in rows]
             share = (median(values) - 12.5) / 87.5 if values else 0.0
             axes.fill_between(
@@ -116,8 +115,8 @@ def reproduction_table(data, path):
 def all_learning_curves(data, path):
     """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the release's training."""
     found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
-    shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in table.LENGTHS]
-    shown += [("T = 100, the release's training", 100, [name for name in table.BY_NAME if (name, 100) in found])]
+    shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in recipes.LENGTHS]
+    shown += [("T = 100, the release's training", 100, [name for name in recipes.BY_NAME if (name, 100) in found])]
     shown = [panel for panel in shown if panel[2]]
     if not shown:
         raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
@@ -133,7 +132,7 @@ def all_learning_curves(data, path):
                     color=colour,
                     linewidth=1.4,
                     alpha=0.8,
-                    label=table.ROWS[name][0],
+                    label=recipes.ROWS[name][0],
                 )
         ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
         ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=title)
@@ -166,7 +165,7 @@ def transfer(data, path):
         seeds = [sorted((int(row["T"]), 100 * float(row["accuracy"])) for row in rows) for rows in seeds if rows]
         colour, dashes = STYLES[name]
         for number, values in enumerate(seeds):
-            label = f"{table.ROWS[name][0]}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
+            label = f"{recipes.ROWS[name][0]}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
             axes.plot(
                 *zip(*values), dashes, color=colour, marker=".", linewidth=1.4, alpha=0.8, label="" if number else label
             )
@@ -191,7 +190,7 @@ def furthest_apart(data):
     found = {
         key: sorted((row for row in rows if curve(data, row)), key=lambda row: float(row["accuracy"]))
         for key, rows in cells(data).items()
-        if table.cell(*key, 0).k_top
+        if recipes.cell(*key, 0).k_top
     }
     gaps = [
         (len(rows), float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), key)
@@ -236,7 +235,7 @@ def works_or_not(data, path):
     for ax in axes[1]:
         ax.set(xlabel="updates")
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    fig.suptitle(f"{table.ROWS[name][0]}, copying T = {T}: the same command, only the seed differs")
+    fig.suptitle(f"{recipes.ROWS[name][0]}, copying T = {T}: the same command, only the seed differs")
     save(fig, path)
 
 

@@ -1,1 +1,3 @@
-"""Files, threads, progress: what every room above the core may use."""
+"""Files, threads, progress, the machine: what every room above may use."""
+
+__version__ = "0.1.0"

@@ -7,6 +7,7 @@ from glob import glob
 import numpy as np
 
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the package lies in it
 SETTERS = ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_", "openblas_set_num_threads")
 
 
@@ -24,3 +25,9 @@ def one_thread():
         for name in SETTERS:
             if hasattr(library, name):
                 getattr(library, name)(1)
+
+
+def environment(**more):
+    """The variables of a child process that imports this very package and computes with one thread."""
+    path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
+    return os.environ | dict.fromkeys(VARIABLES, "1") | {"PYTHONPATH": path} | more

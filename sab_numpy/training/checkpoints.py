@@ -48,7 +48,7 @@ def load(path):
     try:
         if meta["sab_numpy"] != "checkpoint":
             raise KeyError("checkpoint")
-        run, rest = Run(**meta["run"]), meta["state"]
+        run, rest = Run.of(meta["run"]), meta["state"]
         groups = {"params": {}, "adam": {}}
         for name, array in arrays.items():
             group, _, key = name.partition(".")
@@ -56,6 +56,8 @@ def load(path):
         state = State(**groups, **rest)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: expected a checkpoint of sab train, found another file ({error})") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     try:
         check_params(state.params, run.config())
     except ValueError as error:

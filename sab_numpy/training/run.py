@@ -1,13 +1,12 @@
 """A training run as data: every number that decides its result. One field is one option of `sab train`."""
 
-import argparse
 from dataclasses import dataclass, field, fields
+from math import cos, pi
 
 import numpy as np
 
 from sab_numpy.core.config import Config, check_count
 from sab_numpy.tasks import task
-from sab_numpy.training.schedule import LENGTHS, SCHEDULES
 
 FIXED = {
     "sab": {},
@@ -15,6 +14,8 @@ FIXED = {
     "bptt": {"k_trunc": None, "k_top": 0},  # what an algorithm decides
     "attention": {"k_trunc": None, "k_top": None},
 }
+SCHEDULES = ("constant", "cosine")
+DROPPED = {"lengths": "uniform", "phase_in": 0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # options of older runs
 MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
 
 
@@ -29,9 +30,9 @@ class Run:
 
     task: str = option("copying", "what to learn")
     T: int = option(100, "the wait, in steps; validation is always at T")
-    min_length: int | None = option(None, "draw a length from min-length..T for each update (default: T, one length)")
-    lengths: str = option("uniform", "how they are drawn: uniform, or log-uniform (mostly short)")
-    phase_in: int = option(0, "the longest training length grows from min-length to T over so many updates")
+    min_length: int | None = option(
+        None, "draw a length from min-length..T for each update, every one alike (default: T, one length)"
+    )
     updates: int = option(10_000, "updates in all")
     seed: int = option(0, "decides the data and the first parameters")
     batch: int = option(64, "sequences an update")
@@ -45,26 +46,24 @@ class Run:
     dense_forward: bool = option(False, "the forward reads every microstate, credit flows through k-top of them")
     empty_slots: int | None = option(None, "zero microstates at the start (default: k-top + 1)")
     lr: float = option(1e-3, "learning rate of Adam")
-    schedule: str = option("constant", "of the learning rate: constant, cosine or linear")
+    schedule: str = option("constant", "of the learning rate: constant or cosine")
     warmup: int = option(0, "the learning rate rises over so many updates")
     first_lr_ratio: float = option(0.0, "the warm-up begins at lr times this")
     decay_from: float = option(0.0, "fraction of all updates at which the learning rate begins to fall")
     final_lr_ratio: float = option(0.01, "it falls to lr times this")
     clip: float = option(1.0, "largest norm of the gradient")
-    beta1: float = option(0.9, "of Adam")
-    beta2: float = option(0.999, "of Adam")
-    eps: float = option(1e-8, "of Adam")
     dtype: str = option("float32", "float32 or float64")
     validate_every: int = option(250, "updates between two rows of history.csv")
     validation_sequences: int = option(256, "sequences of the validation")
     checkpoint_every: int | None = option(None, "updates between two checkpoints (default: validate-every)")
-    stop_at: float | None = option(None, "stop when three validations in a row reach this accuracy (0..1)")
+    stop_at: float | None = option(
+        None, "stop when three validations in a row reach this accuracy, 0..1 (default: never)"
+    )
 
     def __post_init__(self):
         task(self.task)
         for name, least in (
             ("T", 1),
-            ("phase_in", 0),
             ("updates", 1),
             ("seed", 0),
             ("batch", 1),
@@ -78,14 +77,14 @@ class Run:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             check_count(name, getattr(self, name), 1)
-        for name, known in (("schedule", SCHEDULES), ("lengths", LENGTHS), ("dtype", ("float32", "float64"))):
+        for name, known in (("schedule", SCHEDULES), ("dtype", ("float32", "float64"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
-        for name in ("lr", "clip", "eps"):
+        for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
-        for name in ("decay_from", "first_lr_ratio", "final_lr_ratio", "beta1", "beta2"):
-            if not 0 <= getattr(self, name) <= 1 - (name in ("beta1", "beta2")) * 1e-12:
+        for name in ("decay_from", "first_lr_ratio", "final_lr_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, found {getattr(self, name)}")
         if self.min_length > self.T:
             raise ValueError(f"min_length must be at most T={self.T}, found {self.min_length}")
@@ -97,6 +96,32 @@ class Run:
         """The model's Config."""
         sizes = task(self.task)
         return Config(sizes.N_IN, self.hidden, sizes.N_OUT, **{name: getattr(self, name) for name in MODEL})
+
+    @classmethod
+    def of(cls, saved):
+        """The run of a dict that an earlier version may have saved. Raises ValueError for an option that is no more."""
+        for name, default in DROPPED.items():
+            if saved.get(name, default) != default:
+                raise ValueError(f"{name} is no longer an option: expected {default}, found {saved[name]}")
+        return cls(**{name: value for name, value in saved.items() if name not in DROPPED})
+
+    def learning_rate(self, update):
+        """The learning rate of `update` (the first is 0).
+
+        It is lr * first_lr_ratio until a line from 0 to lr over `warmup` updates has come up to it, follows that
+        line, stays at lr until the fraction `decay_from` of all updates, then falls along half a cosine to
+        lr * final_lr_ratio at the last one.
+        """
+        rate = self.lr * min(1.0, max(self.first_lr_ratio, (update + 1) / self.warmup)) if self.warmup else self.lr
+        start = self.decay_from * self.updates
+        if self.schedule == "constant" or update <= start:
+            return rate
+        done = min(1.0, (update - start) / max(self.updates - 1 - start, 1))
+        return rate * (self.final_lr_ratio + (1 - self.final_lr_ratio) * (1 + cos(pi * done)) / 2)
+
+    def length(self, rng):
+        """The training length of an update: min_length..T, every length alike."""
+        return int(rng.integers(self.min_length, self.T + 1))
 
     def check_same(self, saved):
         """Raises ValueError unless `saved` may go on as this run: all the same, but more updates at a constant rate."""
@@ -117,23 +142,3 @@ def decided_by(algorithm, given):
         if name in given:
             raise ValueError(f"--algorithm {algorithm} decides {name}: expected one of the two options, found both")
     return FIXED[algorithm]
-
-
-def whole_or_none(text):
-    return None if text == "none" else int(text)
-
-
-def add_options(parser):
-    """One option a field of Run. Only what the user gives ends up in the parsed arguments."""
-    for item in fields(Run)[1:]:  # the task is not an option
-        flag, text = "--" + item.name.replace("_", "-"), item.metadata["help"]
-        about = {"dest": item.name, "default": argparse.SUPPRESS}
-        if item.type is bool:
-            flag = "--no-" + flag[2:] if item.default else flag
-            parser.add_argument(flag, action="store_const", const=not item.default, help=text, **about)
-            continue
-        convert = {int: int, float: float, str: str, float | None: float}.get(item.type, whole_or_none)
-        text += "" if item.default is None else f" (default: {item.default})"
-        parser.add_argument(
-            flag, type=convert, metavar="N" if convert in (int, whole_or_none) else "X", help=text, **about
-        )

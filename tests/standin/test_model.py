@@ -10,7 +10,7 @@ import sab_numpy as sab
 from sab_numpy.core.backend import namespace, to_numpy
 from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.tasks import TASKS, stream, task
-from sab_numpy.training import loop as training
+from sab_numpy.training import loop
 from standin import fakecupy, watch
 from standin.settings import SETTINGS, WAYS, backward_there, both, problem, replayed, step, worst_difference
 
@@ -77,7 +77,7 @@ SMALL = dict(task="copying", T=6, hidden=8, batch=4, k_trunc=5, k_top=3, k_att=2
 
 
 def test_an_update_copies_its_data_once_and_waits_for_two_numbers_at_its_end(tmp_path, monkeypatch):
-    seen, advance = [], training.advance
+    seen, advance = [], loop.advance
 
     def watched(*args):
         with watch() as events:
@@ -85,13 +85,13 @@ def test_an_update_copies_its_data_once_and_waits_for_two_numbers_at_its_end(tmp
         seen.append(events)
         return result
 
-    monkeypatch.setattr(training, "advance", watched)
-    training.train(dict(SMALL), tmp_path / "run", backend="cupy")
+    monkeypatch.setattr(loop, "advance", watched)
+    loop.train(dict(SMALL), tmp_path / "run", backend="cupy")
     assert seen == 6 * [["copy: asarray"] * 2 + ["wait: __float__"] * 2]
 
 
 def test_a_run_there_follows_the_run_on_numpy(tmp_path):
-    states = [training.train(dict(SMALL), tmp_path / name, backend=name) for name in ("numpy", "cupy")]
+    states = [loop.train(dict(SMALL), tmp_path / name, backend=name) for name in ("numpy", "cupy")]
     here, there = (sab.to_backend({"params": s.params, "adam": s.adam}, "numpy") for s in states)
     assert worst_difference(there, here)[0] <= 1e-6  # float32
 

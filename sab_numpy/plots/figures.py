@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-import sab_numpy as sab
-from sab_numpy.cli.walk import loss_at, sequence
+from sab_numpy.core.forward import forward
+from sab_numpy.explore.sequence import loss_at, sequence
+from sab_numpy.explore.walk import walk
 from sab_numpy.plots import cost, credit, derivatives, reproduction, timeline
 from sab_numpy.plots.recalls import answers_recall
 from sab_numpy.plots.training import attention_map
@@ -50,15 +51,15 @@ def dy_at(targets, step):
 
 def forward_pass(data, path):
     found, x, _ = model()
-    y, tape = sab.forward(found.params, x, found.cfg)
+    y, tape = forward(found.params, x, found.cfg)
     timeline.forward_pass(tape, x[:, 0], y[:, 0].argmax(-1), path, "Forward: read ten symbols, wait, say them again")
 
 
 def backward_pass(data, path):
     found, x, targets = model()
-    y, tape = sab.forward(found.params, x, found.cfg)
+    y, tape = forward(found.params, x, found.cfg)
     step = interesting_answer(tape)
-    events = list(sab.walk(dy_at(targets, step)(y), tape))
+    events = list(walk(dy_at(targets, step)(y), tape))
     timeline.backward_pass(
         events, len(x), found.cfg.k_trunc, x[:, 0], path, f"Backward: the credit of one answer, step {step}"
     )
@@ -66,7 +67,7 @@ def backward_pass(data, path):
 
 def algorithms(data, path):
     found, x, targets = model()
-    step = interesting_answer(sab.forward(found.params, x, found.cfg)[1])
+    step = interesting_answer(forward(found.params, x, found.cfg)[1])
     credit.credit_pictures(
         found.params,
         found.cfg,
@@ -93,7 +94,7 @@ def credit_over_distance(data, path):
 def attention(data, path):
     found, _, _ = model()
     x, _ = sequence(found, T=100)
-    _, tape = sab.forward(found.params, x, found.cfg)
+    _, tape = forward(found.params, x, found.cfg)
     K = found.cfg.k_top
     attention_map(
         tape.slots[:, 0, :K],
@@ -106,7 +107,7 @@ def attention(data, path):
 
 def attention_longer(data, path):
     found, _, _ = model()
-    tapes = {T: sab.forward(found.params, sequence(found, T)[0], found.cfg)[1] for T in (100, 200, 300)}
+    tapes = {T: forward(found.params, sequence(found, T)[0], found.cfg)[1] for T in (100, 200, 300)}
     answers_recall(tapes, path, f"What {MODEL} recalls at its ten answers, also longer than it was trained")
 
 
@@ -118,7 +119,7 @@ def alone(draw, data, path):
     draw(path)
 
 
-FROM_MODEL = (MODEL,), "sab reproduce ship"
+FROM_MODEL = (MODEL,), "sab reproduce publish"
 RUNS = ("copying.csv",), "sab reproduce copying"
 FIGURES = {
     "forward_pass": Figure(

@@ -1,0 +1,30 @@
+"""`sab explore`: the page of explore/page.py, written to a file."""
+
+import os
+
+from sab_numpy.cli import options
+from sab_numpy.explore.page import explore, page
+from sab_numpy.support.files import write_atomic
+from sab_numpy.support.threads import one_thread
+from sab_numpy.training.checkpoints import trained
+
+
+def add_arguments(parser):
+    options.add_model(parser)
+    parser.add_argument("--out", default="page.html", metavar="FILE", help="the page to write (default: page.html)")
+    options.add_sequence(parser, "30, or that of the training if shorter")
+    parser.epilog = (
+        "example: sab explore runs/copy --out page.html\n"
+        "Open the file in a browser. Space plays, the arrow keys step, Home and End jump."
+    )
+
+
+def run(args):
+    if os.path.isdir(args.out):
+        raise ValueError(f"--out {args.out} is a folder, expected the name of a file")
+    one_thread()
+    model = trained(args.folder, args.best)
+    text = page(explore(model, args.T or min(30, model.T), args.number))
+    write_atomic(args.out, text)
+    print(f"{args.out}: {len(text.encode()) / 1000:.0f} kB; open it in a browser")
+    return 0

@@ -1,0 +1,70 @@
+"""Options that several commands share, and the types of their values: a wrong value is one line, exit status 2."""
+
+import argparse
+
+from sab_numpy.core.backend import require
+
+
+def whole(least):
+    """The type of whole numbers of at least `least`."""
+
+    def convert(text):
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text}")
+        return number
+
+    return convert
+
+
+natural, positive = whole(0), whole(1)
+
+
+def whole_or_none(text):
+    """A whole number, or the word none: no bound, all of them."""
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text}") from None
+
+
+def backend(text):
+    """The name of a backend that is there."""
+    try:
+        require(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def add_backend(parser, text="where arrays live"):
+    parser.add_argument(
+        "--backend", type=backend, default="numpy", metavar="NAME", help=f"{text}: numpy, cupy or auto (default: numpy)"
+    )
+
+
+def add_seed(parser, text="decides every random number"):
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help=f"{text} (default: 0)")
+
+
+def add_model(parser):
+    """Which trained model."""
+    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
+    parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
+
+
+def add_sequence(parser, length="that of the training"):
+    """Which test sequence."""
+    parser.add_argument("--T", type=positive, metavar="N", help=f"length (default: {length})")
+    parser.add_argument("--number", type=natural, default=0, metavar="N", help="which test sequence (default: 0)")
+
+
+def add_sequences(parser, default):
+    parser.add_argument(
+        "--sequences", type=positive, default=default, metavar="N", help=f"test sequences a length (default: {default})"
+    )

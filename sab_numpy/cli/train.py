@@ -1,0 +1,105 @@
+"""`sab train`: a training run, its options and its progress."""
+
+import argparse
+import os
+import sys
+from dataclasses import fields
+
+from sab_numpy.cli import options
+from sab_numpy.support.progress import Progress
+from sab_numpy.support.threads import one_thread
+from sab_numpy.training import checkpoints
+from sab_numpy.training.loop import Diverged, train
+from sab_numpy.training.run import MODEL, Run, decided_by
+
+GROUPS = {
+    "task and data": ("T", "min_length", "seed", "batch"),
+    "model": ("hidden", *MODEL),
+    "optimisation": (
+        "updates",
+        "lr",
+        "schedule",
+        "warmup",
+        "first_lr_ratio",
+        "decay_from",
+        "final_lr_ratio",
+        "clip",
+        "dtype",
+    ),
+    "validation and files": ("validate_every", "validation_sequences", "checkpoint_every", "stop_at"),
+}
+TYPES = {int: int, float: float, str: str, float | None: float, int | None: options.whole_or_none}
+
+
+def add_option(group, item):
+    """The option of one field of Run. Only what the user gives ends up in the parsed arguments."""
+    flag, text = item.name.replace("_", "-"), item.metadata["help"]
+    about = {"dest": item.name, "default": argparse.SUPPRESS}
+    if item.type is bool:
+        flag = f"--no-{flag}" if item.default else f"--{flag}"
+        group.add_argument(flag, action="store_const", const=not item.default, help=text, **about)
+        return
+    text += "" if item.default is None else f" (default: {item.default})"
+    metavar = "N" if item.type in (int, int | None) else "X"
+    group.add_argument(f"--{flag}", type=TYPES[item.type], metavar=metavar, help=text, **about)
+
+
+def add_arguments(parser):
+    parser.add_argument("task", nargs="?", help="copying (may be left out with --resume)")
+    about = {item.name: item for item in fields(Run)}
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    groups["model"].add_argument(
+        "--algorithm",
+        default="sab",
+        metavar="X",
+        help="sab; bptt, tbptt or attention decide k-trunc and k-top (default: sab)",
+    )
+    for title, names in GROUPS.items():
+        for name in names:
+            add_option(groups[title], about[name])
+    files = groups["validation and files"]
+    files.add_argument("--out", required=True, metavar="DIR", help="folder for last.npz, best.npz and history.csv")
+    files.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")
+    files.add_argument("--force", action="store_true", help="replace the run in DIR")
+    files.add_argument("--quiet", action="store_true", help="no progress")
+    options.add_backend(groups["optimisation"])
+    parser.epilog = (
+        "example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 \\\n"
+        "             --warmup 5000 --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --out runs/copy\n"
+        "(the recipe of sab reproduce copying: about 4 minutes on one core)\n"
+        "Ctrl-C saves; the same command with --resume goes on."
+    )
+
+
+def wanted(args):
+    """The Run that the command asks for: with --resume the saved one, which the options must not contradict."""
+    given = {name: value for name, value in vars(args).items() if name in Run.__dataclass_fields__}
+    if given["task"] is None:
+        del given["task"]
+    given |= decided_by(args.algorithm, given)
+    if args.resume and os.path.exists(os.path.join(args.out, "last.npz")):
+        saved, _ = checkpoints.load_run(args.out)
+        return Run(**{**vars(saved), **given})
+    if args.resume and not os.path.isdir(args.out):
+        raise ValueError(f"--resume: {args.out} is not the folder of a run")
+    if "task" not in given:
+        raise ValueError("which task? expected copying, found none")
+    return Run(**given)
+
+
+def run(args):
+    asked = wanted(args)
+    one_thread()
+    try:
+        state = train(asked, args.out, args.resume, args.force, args.backend, None if args.quiet else Progress(asked))
+    except KeyboardInterrupt:
+        print(f"\nstopped; saved in {args.out}: the same command with --resume goes on", file=sys.stderr)
+        return 130
+    except Diverged as error:
+        print(f"sab train: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{state.update} updates in {state.seconds:.0f} s; best validation accuracy {100 * state.best:.2f} %; "
+        f"saved in {args.out}"
+    )
+    return 0
