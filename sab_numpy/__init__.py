@@ -3,7 +3,8 @@
 Sizes    T time, B batch, D inputs, H hidden, O outputs, N microstates, K = k_top, Q size of a key
 Arrays   time-major (T, B, .); row vectors, x @ W; dX is the gradient of X and has its shape
 Letters  h_hat provisional state, h state, c cell, M microstates, a scores, w weights, s summary, y output
-Reading  config, params, lstm, scores, sparsify, tape, forward, credit, backward, losses, optim
+Reading  scores, sparsify, config, params, lstm, replay, memory, tape, inputs, forward, credit, backward,
+         losses, optim
 """
 
 from sab_numpy.core.backend import to_backend
@@ -12,7 +13,8 @@ from sab_numpy.core.config import Config
 from sab_numpy.core.forward import forward
 from sab_numpy.core.losses import mean_squared_error, softmax_cross_entropy
 from sab_numpy.core.params import init_params
-from sab_numpy.core.tape import State, choose, record, replay, stop
+from sab_numpy.core.replay import choose, record, replay, stop
+from sab_numpy.core.tape import State
 from sab_numpy.explore.walk import Event, walk
 from sab_numpy.gradcheck.check import assert_gradients_close, check
 from sab_numpy.gradcheck.model import check_gradients

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 NAME = "sab_planted"
-ORDER = ("backend", "config", "params", "lstm", "scores", "sparsify", "tape", "forward", "credit", "backward")
+ORDER = "backend scores sparsify config params lstm replay memory tape inputs forward credit backward".split()
 
 
 @cache

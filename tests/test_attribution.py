@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
-from sab_numpy.core.tape import record, replay
+from sab_numpy.core.replay import record, replay
 from sab_numpy.gradcheck.attribution import attribute, forward_by_edges, right_weights
 from sab_numpy.gradcheck.derivative import complex_step
 

@@ -60,7 +60,7 @@ def test_every_recall_of_the_constructed_model_goes_to_the_input():
     cfg, params, x, targets = contestants.problem("SAB", spec)
     contestants.remind_of_the_input(params, cfg.n_hidden)
     y, tape = sab.forward(params, x, cfg)
-    inputs = set(range(tape.n_given, tape.n_given + copying.WIDTH // cfg.k_att))
+    inputs = set(range(tape.memory.initial_slots, tape.memory.initial_slots + copying.WIDTH // cfg.k_att))
     assert all(set(row) == inputs for row in tape.slots[copying.WIDTH + 1 :].reshape(-1, cfg.k_top))
     _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
     walk = measure.walk(tape, dy)

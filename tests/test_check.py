@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from sab_numpy.core.tape import choose, record, stop
+from sab_numpy.core.replay import choose, record, stop
 from sab_numpy.gradcheck.check import assert_gradients_close, check
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sab_numpy.core.tape import choose, stop
+from sab_numpy.core.replay import choose, stop
 from sab_numpy.gradcheck.check import check
 from sab_numpy.gradcheck.report import FAIL, PASS
 

@@ -5,12 +5,12 @@ import pytest
 from small_models import READS, draw
 
 import sab_numpy as sab
-from sab_numpy.core import credit
+from sab_numpy.core import backward, credit
 
 
 def visited(dy, tape):
     steps = []
-    grads = sab.backward(dy, tape, watch=lambda t, *rest: steps.append(t))
+    grads = sab.backward(dy, tape, watch=lambda visit: steps.append(visit.t))
     return steps, grads
 
 
@@ -44,10 +44,14 @@ def test_sab_walks_the_blocks_of_what_was_recalled_and_of_what_these_recalled():
         if t in expected:
             continue
         expected.add(t)
-        todo += [t - 1] * bool(t % 5) + [tape.step_of(n) for n in tape.slots[t, 0] if n >= tape.n_given]
+        todo += [t - 1] * bool(t % 5) + [
+            tape.memory.step_of(n) for n in tape.slots[t, 0] if n >= tape.memory.initial_slots
+        ]
     assert sorted(steps) == sorted(expected) and steps == sorted(steps, reverse=True) and 3 < len(steps) < 203
     assert credit.count(tape, late(y, 202)).steps == len(steps)
-    assert credit.count(tape, late(y, 202)).skips == sum((tape.slots[t] >= tape.n_given).sum() for t in expected)
+    assert credit.count(tape, late(y, 202)).skips == sum(
+        (tape.slots[t] >= tape.memory.initial_slots).sum() for t in expected
+    )
 
 
 @pytest.mark.parametrize("read, score, normalise, mental", READS)
@@ -58,9 +62,9 @@ def test_walking_only_what_credit_reaches_gives_the_gradient_of_walking_everythi
     p = draw(3, read, score, normalise, mental, True, steps=(23,), k_trunc=4)
     y, tape = sab.forward(p.params, p.x, p.cfg, state=p.state, checkpoint=p.checkpoint)
     sparse = sab.backward(late(y, *at), tape, inputs=True)
-    walk = credit.walked(tape, late(y, *at))
+    walk = credit.reached_steps(tape, late(y, *at))
     assert walk[list(at)].all() and not walk[max(at) + 1 :].any()
-    monkeypatch.setattr(credit, "walked", lambda tape, dy: np.ones(len(dy), bool))
+    monkeypatch.setattr(backward, "reached_steps", lambda tape, dy: np.ones(len(dy), bool))
     full = sab.backward(late(y, *at), tape, inputs=True)
     for name in full:
         np.testing.assert_allclose(sparse[name], full[name], rtol=1e-11, atol=1e-14)
@@ -78,13 +82,13 @@ def test_a_watcher_is_told_three_streams_that_add_up_and_changes_nothing():
     y, tape = sab.forward(p.params, p.x, p.cfg)
     dy, told = np.random.default_rng(1).standard_normal(y.shape), {}
 
-    def watch(t, dh_loss, dh_local, dh_memory, edges):
-        told[t] = dh_loss.copy(), dh_local.copy(), None if dh_memory is None else dh_memory.copy(), edges[0].shape
+    def watch(visit):
+        told[visit.t] = visit
 
     watched = sab.backward(dy, tape, watch=watch)
     assert all(np.array_equal(value, watched[name]) for name, value in sab.backward(dy, tape).items())
     assert sorted(told, reverse=True) == list(told) == list(range(7, -1, -1))
-    for t, (dh_loss, dh_local, dh_memory, _) in told.items():
+    for t, (_, dh_loss, dh_local, dh_memory, *_) in told.items():
         np.testing.assert_allclose(dh_loss, dy[t] @ p.params["V_h"].T, rtol=1e-12)
         assert (dh_memory is None) == (t % 2 == 0)
         assert not dh_local.any() if t in (2, 5, 7) else dh_local.any()  # the last steps of the blocks

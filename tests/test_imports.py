@@ -13,7 +13,7 @@ import sab_numpy
 
 FOLDER = Path(sab_numpy.__file__).parent
 READING = sab_numpy.__doc__.partition("Reading")[2].split("\n\n")[0].replace(",", " ").split()
-CORE = ["config", "params", "lstm", "scores", "sparsify", "tape", "forward", "credit", "backward", "losses", "optim"]
+CORE = "scores sparsify config params lstm replay memory tape inputs forward credit backward losses optim".split()
 
 BLOCKED = """
 import sys

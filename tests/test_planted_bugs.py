@@ -20,259 +20,125 @@ class Bug(NamedTuple):
     new: str
 
 
-SUM_OF_GATES = "xp.add(room[0], room[1], out=dh_local)"
-BUGS = [
-    Bug(*bug)
-    for bug in (
-        # three streams of credit
-        ("dh_local dropped", "backward", "dh = dh_loss[j] + dh_local ", "dh = dh_loss[j] + 0 * dh_local "),
-        ("dh_local doubled", "backward", "dh = dh_loss[j] + dh_local ", "dh = dh_loss[j] + 2 * dh_local "),
-        ("dh_local's sign flipped", "backward", "dh = dh_loss[j] + dh_local ", "dh = dh_loss[j] - dh_local "),
-        ("dh_loss dropped", "backward", "dh = dh_loss[j] + dh_local ", "dh = 0 * dh_loss[j] + dh_local "),
-        ("dh_loss doubled", "backward", "dh = dh_loss[j] + dh_local ", "dh = 2 * dh_loss[j] + dh_local "),
-        ("dh_loss of the next step", "backward", "dh = dh_loss[j] + dh_local ", "dh = dh_loss[j - 1] + dh_local "),
-        ("dh_memory dropped", "backward", "dh += dh_memory", "dh += 0 * dh_memory"),
-        ("dh_memory doubled", "backward", "dh += dh_memory", "dh += 2 * dh_memory"),
-        ("dh_memory's sign flipped", "backward", "dh += dh_memory", "dh -= dh_memory"),
-        ("dh_memory in place of the rest, not added to it", "backward", "dh += dh_memory", "dh = 1 * dh_memory"),
-        (
-            "dh_memory of the slot before",
-            "backward",
-            "dh_memory = memory_credit(xp, tape, flow, slot)",
-            "dh_memory = memory_credit(xp, tape, flow, slot - 1)",
-        ),
-        ("the loss's own credit to s dropped", "backward", "dh + ds_loss[j], dh, tape", "1 * dh, dh, tape"),
-        (
-            "s credited by the loss alone, not through h",
-            "backward",
-            "dh + ds_loss[j], dh, tape",
-            "ds_loss[j], dh, tape",
-        ),
-        (
-            "mental updates leak through the keys",
-            "backward",
-            "if slot is not None and cfg.mental_updates:",
-            "if slot is not None:",
-        ),
-        # the cut
-        (
-            "the cut one step late",
-            "backward",
-            "if cfg.k_trunc and t and t % cfg.k_trunc == 0:",
-            "if cfg.k_trunc and t and (t + 1) % cfg.k_trunc == 0:",
-        ),
-        (
-            "the cut one step early",
-            "backward",
-            "if cfg.k_trunc and t and t % cfg.k_trunc == 0:",
-            "if cfg.k_trunc and t and (t - 1) % cfg.k_trunc == 0:",
-        ),
-        ("the cut forgotten", "backward", "if cfg.k_trunc and t and t % cfg.k_trunc == 0:", "if False:"),
-        (
-            "the first step of a sequence is cut too",
-            "backward",
-            "if cfg.k_trunc and t and t % cfg.k_trunc == 0:",
-            "if cfg.k_trunc and t % cfg.k_trunc == 0:",
-        ),
-        ("the cut spares the cell", "backward", "dh_local[...] = dc[...] = 0", "dh_local[...] = 0"),
-        ("the cut spares the hidden state", "backward", "dh_local[...] = dc[...] = 0", "dc[...] = 0"),
-        # one step of the LSTM
-        ("W_h not transposed", "backward", "xp.matmul(dz[:, j], W_h_T,", "xp.matmul(dz[:, j], W_h_T.swapaxes(1, 2),"),
-        ("a gate's share of dh_local dropped", "backward", "dh_local += room[3]", "dh_local += 0 * room[3]"),
-        ("a gate's share of dh_local doubled", "backward", SUM_OF_GATES, SUM_OF_GATES.replace("room[0]", "room[1]")),
-        ("gates i and f swapped in dz", "lstm", "di, df, dg, do = dz", "df, di, dg, do = dz"),
-        ("gates g and o swapped in dz", "lstm", "di, df, dg, do = dz", "di, df, do, dg = dz"),
-        ("gates f and o swapped in what is read", "lstm", "i, f, g, o = gates", "i, o, g, f = gates"),
-        ("the cell's carried credit dropped", "lstm", "dc += di", "dc[...] = di"),
-        ("the cell's carried credit doubled", "lstm", "dc += di", "dc += dc + di"),
-        ("the forget gate does not weaken the carried credit", "lstm", "    dc *= f\n", ""),
-        ("the input gate weakens the carried credit", "lstm", "dc *= f", "dc *= i"),
-        ("tanh' of the cell forgotten", "lstm", "xp.subtract(dh_hat, di, out=di)", "di[...] = dh_hat"),
-        ("the output gate forgotten on the way to the cell", "lstm", "    di *= o\n", ""),
-        ("c for c_prev", "lstm", "xp.multiply(dc, c_prev, out=df)", "xp.multiply(dc, xp.arctanh(tanh_c), out=df)"),
-        (
-            "g's derivative as that of a sigmoid",
-            "lstm",
-            "for gate in (slice(I, G), slice(O, None)):",
-            "room[G] = 1 - room[G]\n    for gate in (slice(I, None),):",
-        ),
-        ("sigmoid' forgotten for the output gate", "lstm", "dz *= room", "dz[:O] *= room[:O]"),
-        (
-            "a gate's half forgotten in the forward",
-            "lstm",
-            "HALF = (0.5, 0.5, 1.0, 0.5)",
-            "HALF = (0.5, 0.5, 0.5, 0.5)",
-        ),
-        # the products over many steps
-        (
-            "W_h, W_x and b credited with the next step's input",
-            "backward",
-            "part.hx1[:-1].reshape(S * B, -1)",
-            "part.hx1[1:].reshape(S * B, -1)",
-        ),
-        ("the last chunk's W alone, not the sum", "backward", "flow.dW[...] += part", "flow.dW[...] = part"),
-        (
-            "V_h credited with h_(t-1)",
-            "backward",
-            "part.h[1:].reshape(S * B, H).T @ rows",
-            "part.h[:-1].reshape(S * B, H).T @ rows",
-        ),
-        (
-            "V_h credited with h_hat",
-            "backward",
-            "part.h[1:].reshape(S * B, H).T @ rows",
-            "part.h_hat.reshape(S * B, H).T @ rows",
-        ),
-        (
-            "V_s credited with h_hat",
-            "backward",
-            "part.s.reshape(S * B, H).T @ rows",
-            "part.h_hat.reshape(S * B, H).T @ rows",
-        ),
-        ("b_y a mean, not a sum", "backward", "rows.sum(0)", "rows.mean(0)"),
-        ("dx without one gate", "backward", "@ W_x_T[:, None]).sum(0)", "@ W_x_T[:, None])[:3].sum(0)"),
-        ("W_h and W_x in the wrong order", "backward", "dW[:H], dW[H:-1]", "dW[-H - 1:-1], dW[:-H - 1]"),
-        # recall
-        ("s not subtracted", "sparsify", "slope * (dw - s_ds)", "slope * (dw - 0 * s_ds)"),
-        ("the weights' slope forgotten", "sparsify", "slope * (dw - s_ds)", "slope ** 0 * (dw - s_ds)"),
-        ("the threshold's gradient forgotten", "sparsify", "-da[:, :-1].sum(1)", "0 * da[:, :-1].sum(1)"),
-        ("the threshold's gradient of the wrong sign", "sparsify", "-da[:, :-1].sum(1)", "da[:, :-1].sum(1)"),
-        ("the threshold as one of the selected", "sparsify", "da[:, -1] = -da[:, :-1].sum(1)", "pass"),
-        (
-            "a microstate's credit as a value dropped",
-            "backward",
-            "dM_sel = w[:, :, None] * ds[:, None]",
-            "dM_sel = 0 * w[:, :, None] * ds[:, None]",
-        ),
-        (
-            "a microstate's credit not weighted",
-            "backward",
-            "dM_sel = w[:, :, None] * ds[:, None]",
-            "dM_sel = w[:, :, None] ** 0 * ds[:, None]",
-        ),
-        (
-            "a microstate's credit as its own key dropped",
-            "backward",
-            "da[:, :, None]], axis=2)",
-            "0 * da[:, :, None]], axis=2)",
-        ),
-        (
-            "a microstate's credit as a value and as its own key swapped",
-            "backward",
-            "[w[:, :, None], da[:, :, None]]",
-            "[da[:, :, None], w[:, :, None]]",
-        ),
-        (
-            "a microstate's credit through its key dropped",
-            "backward",
-            "return flow.dM[slot] + dkey",
-            "return flow.dM[slot] + 0 * dkey",
-        ),
-        ("credit to a slot overwrites what it had", "backward", "[rows] += values", "[rows] = values"),
-        ("credit to the slot before the selected", "backward", "[rows] += values", "[rows - B] += values"),
-        (
-            "the query's credit to h_hat dropped",
-            "backward",
-            "dh_hat += scores.query_backward(",
-            "dh_hat += 0 * scores.query_backward(",
-        ),
-        (
-            "the query's credit to h_hat of the wrong sign",
-            "backward",
-            "dh_hat += scores.query_backward(",
-            "dh_hat -= scores.query_backward(",
-        ),
-        ("w_a learns nothing", "backward", "        _add(flow.grads, others)\n", ""),
-        (
-            "the query's parameters learn nothing",
-            "backward",
-            "_add(grads, scores.query_gradients(",
-            "len(scores.query_gradients(",
-        ),
-        (
-            "the key's parameters learn nothing",
-            "backward",
-            "_add(grads, scores.key_gradients(",
-            "len(scores.key_gradients(",
-        ),
-        # scores
-        ("dot: 1/sqrt(H) forgotten on the way to h_hat", "scores", '"query_T": W.T', '"query_T": params["W_q"].T'),
-        ("dot: 1/sqrt(H) forgotten in W_q", "scores", "h_hat.T @ dquery * cfg.n_hidden ** -0.5", "h_hat.T @ dquery"),
-        ("dot: W_q not transposed", "scores", '"query_T": W.T', '"query_T": W'),
-        ("mlp: tanh' forgotten", "scores", "* (1 - u * u)", "* (1 - 0 * u)"),
-        ("mlp: W_m not transposed", "scores", 'dkey @ params["W_m"].T', 'dkey @ params["W_m"]'),
-        ("mlp: W_m credited with the keys' own gradient", "scores", '{"W_m": M.T @ dkeys}', '{"W_m": dkeys.T @ M}'),
-        ("additive: tanh' forgotten", "scores", 'dkey * params["w_m"] * (1 - xp.tanh(M) ** 2)', 'dkey * params["w_m"]'),
-        ("additive: w_m credited without tanh", "scores", "xp.tanh(M).T @ dkeys", "M.T @ dkeys"),
-        # which steps are walked
-        (
-            "a recalled block is not walked",
-            "credit",
-            "reached[tape.step_of(slots[slots >= tape.n_given])] = True",
-            "pass",
-        ),
-        ("a block is walked one step short", "credit", "walk[start:last + 1] = True", "walk[start:last] = True"),
-        (
-            "a block is walked to its first credited step",
-            "credit",
-            "last = start - 1 - int(reached[:start][::-1].argmax())",
-            "last = int(reached[:start].argmax())",
-        ),
-        (
-            "the step before the recalled one is walked to",
-            "credit",
-            "tape.step_of(slots[slots >= tape.n_given])",
-            "tape.step_of(slots[slots >= tape.n_given]) - 1",
-        ),
-        # recomputation
-        (
-            "checkpoint: a chunk begins with an empty cell",
-            "backward",
-            "part.h[0], part.c[0] = tape.starts[start]",
-            "part.h[0], part.c[0] = tape.starts[start][0], 0",
-        ),
-        # what the forward stops, and what the replay repeats
-        ("the hidden state passes the cut", "forward", 'stop(("h", t), part.h[j])', "part.h[j]"),
-        ("the cell passes the cut", "forward", 'stop(("c", t), c)', "c"),
-        (
-            "the forward cuts one step late",
-            "forward",
-            "if cfg.k_trunc and t and t % cfg.k_trunc == 0:",
-            "if cfg.k_trunc and t > 1 and (t - 1) % cfg.k_trunc == 0:",
-        ),
-        (
-            "mental updates leak: microstates are not stopped",
-            "forward",
-            'h if tape.cfg.mental_updates else stop(("slot", slot), h)',
-            "h",
-        ),
-        (
-            "keys not replayed: they are made from the state that is not stopped",
-            "forward",
-            "scores.key(xp, tape.memory[:, slot], tape",
-            "scores.key(xp, h, tape",
-        ),
-        ("dense: the scores that are not selected are not stopped", "forward", 'stop(("scores", t), a)', "a"),
-        (
-            "dense: the microstates that are not selected are not stopped",
-            "forward",
-            'M_stopped = stop(("memory", t), M, copy=False)',
-            "M_stopped = M",
-        ),
-        (
-            "dense: the selected microstates are stopped",
-            "forward",
-            " + w_sel[:, None] @ (M_sel - M_stopped[rows, slots])",
-            " + 0 * w_sel[:, None] @ M_sel",
-        ),
-        (
-            "the replay stops nothing",
-            "tape",
-            "        self.met.add(name)\n        return kept",
-            "        self.met.add(name)\n        return kept if kept.dtype.kind == 'i' else value",
-        ),
-    )
-]
+# fmt: off
+DH = "dh = given.dh_loss + credit.dh_local "
+CUT = "if cfg.k_trunc and t and t % cfg.k_trunc == 0:"
+CUT_ZERO = "credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)"
+BUGS = [Bug(*bug) for bug in (
+    # three streams of credit
+    ("dh_local dropped", "backward", DH, "dh = given.dh_loss + 0 * credit.dh_local "),
+    ("dh_local doubled", "backward", DH, "dh = given.dh_loss + 2 * credit.dh_local "),
+    ("dh_local's sign flipped", "backward", DH, "dh = given.dh_loss - credit.dh_local "),
+    ("dh_loss dropped", "backward", DH, "dh = 0 * given.dh_loss + credit.dh_local "),
+    ("dh_loss doubled", "backward", DH, "dh = 2 * given.dh_loss + credit.dh_local "),
+    ("dh_loss of the next step", "backward", "return ChunkCredit(self.dh_loss[j],",
+     "return ChunkCredit(self.dh_loss[j - 1],"),
+    ("dh_memory dropped", "backward", "dh += dh_memory", "dh += 0 * dh_memory"),
+    ("dh_memory doubled", "backward", "dh += dh_memory", "dh += 2 * dh_memory"),
+    ("dh_memory's sign flipped", "backward", "dh += dh_memory", "dh -= dh_memory"),
+    ("dh_memory in place of the rest, not added to it", "backward", "dh += dh_memory", "dh = 1 * dh_memory"),
+    ("dh_memory of the slot before", "backward", "credit.memory.of(xp, slot, tape", "credit.memory.of(xp, slot - 1, tape"),
+    ("the loss's own credit to s dropped", "backward", "ds = dh + given.ds_loss", "ds = dh + 0 * given.ds_loss"),
+    ("s credited by the loss alone, not through h", "backward", "ds = dh + given.ds_loss", "ds = 1 * given.ds_loss"),
+    ("mental updates leak through the keys", "backward", "if slot is not None and cfg.mental_updates:",
+     "if slot is not None:"),
+    # the cut
+    ("the cut one step late", "backward", CUT, "if cfg.k_trunc and t and (t + 1) % cfg.k_trunc == 0:"),
+    ("the cut one step early", "backward", CUT, "if cfg.k_trunc and t and (t - 1) % cfg.k_trunc == 0:"),
+    ("the cut forgotten", "backward", CUT, "if False:"),
+    ("the first step of a sequence is cut too", "backward", CUT, "if cfg.k_trunc and t % cfg.k_trunc == 0:"),
+    ("the cut spares the cell", "backward", CUT_ZERO, "credit.dh_local = xp.zeros_like(dh)"),
+    ("the cut spares the hidden state", "backward", CUT_ZERO, "credit.dc = xp.zeros_like(dh)"),
+    # one step of the LSTM
+    ("W_h not transposed", "backward", 'xp.matmul(given.dz, credit.turned["W_h"],',
+     'xp.matmul(given.dz, credit.turned["W_h"].swapaxes(1, 2),'),
+    ("a gate's share of dh_local dropped", "backward", "credit.by_gate.sum(0)", "credit.by_gate[:3].sum(0)"),
+    ("a gate's share of dh_local doubled", "backward", "credit.by_gate.sum(0)",
+     "credit.by_gate.sum(0) + credit.by_gate[1]"),
+    ("gates i and f swapped in dz", "lstm", "di, df, do, dg = dz", "df, di, do, dg = dz"),
+    ("gates g and o swapped in dz", "lstm", "di, df, do, dg = dz", "di, df, dg, do = dz"),
+    ("gates f and o swapped in what is read", "lstm", "gates\n    di,", "gates\n    f, o = o, f\n    di,"),
+    ("the cell's carried credit dropped", "lstm", "dc = dc + (dh_hat", "dc = (dh_hat"),
+    ("the cell's carried credit doubled", "lstm", "dc = dc + (dh_hat", "dc = 2 * dc + (dh_hat"),
+    ("the forget gate does not weaken the carried credit", "lstm", "return dc * f", "return dc"),
+    ("the input gate weakens the carried credit", "lstm", "return dc * f", "return dc * i"),
+    ("tanh' of the cell forgotten", "lstm", "(dh_hat - do * tanh_c) * o", "dh_hat * o"),
+    ("the output gate forgotten on the way to the cell", "lstm", "(dh_hat - do * tanh_c) * o", "(dh_hat - do * tanh_c)"),
+    ("c for c_prev", "lstm", "xp.multiply(dc, c_prev, out=df)", "xp.multiply(dc, xp.arctanh(tanh_c), out=df)"),
+    ("g's derivative as that of a sigmoid", "lstm", "xp.subtract(1, slopes[3], out=slopes[3])", "slopes[3] = g - slopes[3]"),
+    ("sigmoid' forgotten for the output gate", "lstm", "dz *= slopes", "dz[:2] *= slopes[:2]\n    dz[3] *= slopes[3]"),
+    ("a gate's half forgotten in the forward", "lstm", "stacked[:3] *= 0.5", "stacked[:2] *= 0.5"),
+    ("the gates in the wrong order inside", "lstm", "for k in INSIDE], axis=1", "for k in (0, 1, 2, 3)], axis=1"),
+    # the products over many steps
+    ("W_h credited with the next step's state", "backward", "chunk.h[:-1].reshape(R, H).T @ dz", "chunk.h[1:].reshape(R, H).T @ dz"),
+    ("the last chunk's W_h alone, not the sum", "backward", 'grads["W_h"] += chunk', 'grads["W_h"] = chunk'),
+    ("the last chunk's W_x alone, not the sum", "backward", 'grads["W_x"] += chunk', 'grads["W_x"] = chunk'),
+    ("V_h credited with h_(t-1)", "backward", "chunk.h[1:].reshape(R, H).T @ dy", "chunk.h[:-1].reshape(R, H).T @ dy"),
+    ("V_h credited with h_hat", "backward", "chunk.h[1:].reshape(R, H).T @ dy", "chunk.h_hat.reshape(R, H).T @ dy"),
+    ("V_s credited with h_hat", "backward", "chunk.s.reshape(R, H).T @ dy", "chunk.h_hat.reshape(R, H).T @ dy"),
+    ("b_y a mean, not a sum", "backward", "dy.sum(0)", "dy.mean(0)"),
+    ("b a mean, not a sum", "backward", "xp.ones((1, R), dz.dtype) @ dz", "xp.ones((1, R), dz.dtype) @ dz / R"),
+    ("dx without one gate", "backward", '[:, None]).sum(0)', '[:, None])[:3].sum(0)'),
+    # recall
+    ("s not subtracted", "sparsify", "slope * (dw - s_ds)", "slope * (dw - 0 * s_ds)"),
+    ("the weights' slope forgotten", "sparsify", "slope * (dw - s_ds)", "slope ** 0 * (dw - s_ds)"),
+    ("the threshold's gradient forgotten", "sparsify", "-da[:, :-1].sum(1)", "0 * da[:, :-1].sum(1)"),
+    ("the threshold's gradient of the wrong sign", "sparsify", "-da[:, :-1].sum(1)", "da[:, :-1].sum(1)"),
+    ("the threshold as one of the selected", "sparsify", "da[:, -1] = -da[:, :-1].sum(1)", "pass"),
+    ("a microstate's credit as a value dropped", "memory", "return w[:, :, None] * ds[:, None], dkeys",
+     "return 0 * w[:, :, None] * ds[:, None], dkeys"),
+    ("a microstate's credit not weighted", "memory", "return w[:, :, None] * ds[:, None], dkeys",
+     "return w[:, :, None] ** 0 * ds[:, None], dkeys"),
+    ("a microstate's credit as its own key dropped", "memory", "dkeys.left[:, :, None]], axis=2)",
+     "0 * dkeys.left[:, :, None]], axis=2)"),
+    ("a microstate's credit as a value and as its own key swapped", "memory",
+     "[w[:, :, None], dkeys.left[:, :, None]]", "[dkeys.left[:, :, None], w[:, :, None]]"),
+    ("a microstate's credit through its key dropped", "memory", "return self.dM[slot] + project_backward(",
+     "return self.dM[slot] + 0 * project_backward("),
+    ("credit to a slot overwrites what it had", "memory", "[rows] += values", "[rows] = values"),
+    ("credit to the slot before the selected", "memory", "[rows] += values", "[rows - B] += values"),
+    ("the query's credit to h_hat dropped", "backward", "dh_hat = dh + dh_query", "dh_hat = dh + 0 * dh_query"),
+    ("the query's credit to h_hat of the wrong sign", "backward", "dh_hat = dh + dh_query", "dh_hat = dh - dh_query"),
+    ("w_a learns nothing", "backward", "credit.grads[score.weight] += dweight", "pass"),
+    ("the query's parameters learn nothing", "backward", "grads[query] += project_gradient(", "project_gradient("),
+    ("the key's parameters learn nothing", "memory", "return {name: project_gradient(", "return {name: 0 * project_gradient("),
+    ("without mental updates the key's parameters learn nothing", "backward", "elif score.key:", "elif False:"),
+    # scores
+    ("dot: 1/sqrt(H) forgotten on the way back", "scores", "da = da * query.shape[1] ** -0.5", "da = 1 * da"),
+    ("dot: 1/sqrt(H) forgotten for the keys alone", "scores", "Outer(da, query)", "Outer(da * query.shape[1] ** 0.5, query)"),
+    ("dot: W_q not transposed", "backward", 'turned["W_q"] = params["W_q"].T', 'turned["W_q"] = params["W_q"]'),
+    ("mlp: tanh' forgotten", "scores", "* (1 - u * u)", "* (1 - 0 * u)"),
+    ("mlp: W_m not transposed", "scores", "dp @ (W.T if W_T", "dp @ (W if W_T"),
+    ("mlp: W_m credited with the keys' own gradient", "scores", "v.T @ dp if", "dp.T @ v if"),
+    ("additive: tanh' forgotten", "scores", "dp * W * (1 - xp.tanh(v) ** 2)", "dp * W"),
+    ("additive: w_m credited without tanh", "scores", "xp.tanh(v).T @ dp[:, 0]", "v.T @ dp[:, 0]"),
+    # which steps are walked
+    ("a recalled block is not walked", "credit",
+     "reached[memory.step_of(slots[slots >= memory.initial_slots])] = True", "pass"),
+    ("a block is walked one step short", "credit", "walk[start:last + 1] = True", "walk[start:last] = True"),
+    ("a block is walked to its first credited step", "credit",
+     "last = start - 1 - int(reached[:start][::-1].argmax())", "last = int(reached[:start].argmax())"),
+    ("the step before the recalled one is walked to", "credit",
+     "memory.step_of(slots[slots >= memory.initial_slots])", "memory.step_of(slots[slots >= memory.initial_slots]) - 1"),
+    # recomputation
+    ("checkpoint: a chunk begins with an empty cell", "backward", "chunk.h[0], chunk.c[0] = tape.starts[start]",
+     "chunk.h[0], chunk.c[0] = tape.starts[start][0], 0"),
+    # what the forward stops, and what the replay repeats
+    ("the hidden state passes the cut", "forward", 'stop(("h", t), h_prev)', "h_prev"),
+    ("the cell passes the cut", "forward", 'stop(("c", t), c_prev)', "c_prev"),
+    ("the forward cuts one step late", "forward", CUT, "if cfg.k_trunc and t > 1 and (t - 1) % cfg.k_trunc == 0:"),
+    ("mental updates leak: microstates are not stopped", "memory",
+     'h if self.cfg.mental_updates else stop(("slot", slot), h)', "h"),
+    ("keys not replayed: they are made from the state that is not stopped", "memory",
+     "project(xp, self.M[:, slot], W)", "project(xp, h, W)"),
+    ("dense: the scores that are not selected are not stopped", "forward", 'stop(("scores", t), a)', "a"),
+    ("dense: the microstates that are not selected are not stopped", "forward",
+     'M_stopped = stop(("memory", t), M, copy=False)', "M_stopped = M"),
+    ("dense: the selected microstates are stopped", "forward", " + w_sel[:, None] @ change", " + 0 * w_sel[:, None] @ change"),
+    ("the replay stops nothing", "replay", "        self.met.add(name)\n        return kept",
+     "        self.met.add(name)\n        return kept if kept.dtype.kind == 'i' else value"),
+)]
+# fmt: on
 
 
 @cache
@@ -336,7 +202,7 @@ def error(k, model, where=""):
     p, (y, numeric) = battery()[k], of_the_right_core(k)
     with np.errstate(all="ignore"):
         analytic, tape = model.analytic(p)
-        if where in ("forward", "tape") or not np.array_equal(outputs(k, model), y):
+        if where in ("forward", "memory", "replay") or not np.array_equal(outputs(k, model), y):
             numeric = model.numeric(p, tape, complex_step)
         worst, _ = worst_error(analytic, numeric)
     return worst if np.isfinite(worst) else np.inf

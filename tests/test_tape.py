@@ -5,7 +5,7 @@ import pytest
 from small_models import READS, draw
 
 import sab_numpy as sab
-from sab_numpy.core.tape import _mode
+from sab_numpy.core.replay import _mode
 
 
 def f(w):

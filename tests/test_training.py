@@ -55,7 +55,7 @@ def rows(folder):
 def test_training_learns_to_copy_over_a_short_wait(tmp_path):
     easy = Run(
         T=1,
-        updates=400,
+        updates=600,
         batch=32,
         hidden=32,
         k_trunc=10,

@@ -1,7 +1,6 @@
 """The walk is the backward pass, told: its skips add up to what microstates received, its norms to the real credit."""
 
 from importlib import import_module
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,8 +40,8 @@ def full_credit(dy, tape):
     """What really reached every walked state: {t: dL/dh_t (B, H)}."""
     found = {}
 
-    def watch(t, dh_loss, dh_local, dh_memory, edges):
-        found[t] = dh_loss + dh_local + (0 if dh_memory is None else dh_memory)
+    def watch(visit):
+        found[visit.t] = visit.dh_loss + visit.dh_local + (0 if visit.dh_memory is None else visit.dh_memory)
 
     sab.backward(dy, tape, watch=watch)
     return found
@@ -62,13 +61,12 @@ def test_the_last_total_at_every_step_is_the_credit_that_backward_had_there(name
 def test_what_skips_gave_is_what_the_memory_received(name):
     dy, tape = subject(name)
     received = {}
-    sab.backward(
-        dy,
-        tape,
-        watch=lambda t, loss, local, memory, edges: received.update(
-            {} if memory is None else {t: np.sqrt((memory**2).sum())}
-        ),
-    )
+
+    def watch(visit):
+        if visit.dh_memory is not None:
+            received[visit.t] = np.sqrt((visit.dh_memory**2).sum())
+
+    sab.backward(dy, tape, watch=watch)
     given = {event.end: event.total for event in sab.walk(dy, tape) if event.kind == "skip"}
     assert (len(given) > 2) == ("SAB" in name or name == "self-attention")
     assert [given.get(t, 0.0) for t in received] == pytest.approx(list(received.values()), rel=1e-12)
@@ -88,7 +86,7 @@ def test_steps_and_skips_are_those_that_credit_counts(name, last):
 def test_events_come_in_the_order_of_the_backward(name):
     dy, tape = subject(name, last=True)
     events, seen = list(sab.walk(dy, tape)), []
-    sab.backward(dy, tape, watch=lambda t, *rest: seen.append(t))
+    sab.backward(dy, tape, watch=lambda visit: seen.append(visit.t))
     assert {event.kind for event in events} <= set(KINDS)
     doing = [event.start - (event.kind == "local") for event in events if event.kind != "cut"]
     assert doing == sorted(doing, reverse=True)
@@ -138,8 +136,8 @@ def test_a_row_that_is_not_there_is_refused(row):
 
 @pytest.mark.parametrize("name", ["SAB, mlp", "SAB, additive"])
 def test_forgetting_the_keys_share_of_a_skip_would_be_noticed(name, monkeypatch):
-    forgetful = SimpleNamespace(key_backward=lambda xp, dkey, M, params, cfg: np.zeros_like(M))
-    monkeypatch.setattr(import_module("sab_numpy.explore.walk"), "scores", forgetful)
+    module = import_module("sab_numpy.explore.walk")
+    monkeypatch.setattr(module, "project_backward", lambda xp, dkeys, M, W: np.zeros_like(M))
     dy, tape = subject(name)
     given = {event.end: event.total for event in sab.walk(dy, tape) if event.kind == "skip"}
     monkeypatch.undo()

@@ -16,6 +16,7 @@
 
 # %%
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,26 +31,27 @@ W_x, W_h, b = rng.standard_normal((D, 4 * H)), rng.standard_normal((H, 4 * H)), 
 # %% [markdown]
 # ## 1. Forward
 #
-# The package keeps the four gates one above the other, (4, B, H): gate, sequence, unit. `split_gates` turns a weight
-# matrix with the gates side by side, (D, 4H), into (4, D, H). Then one product serves all gates.
+# The package keeps the four gates one above the other, (4, B, H): gate, sequence, unit; in the order i f o g, so that
+# the three sigmoids are one array. `stack_gates` turns a weight matrix with the gates side by side, (D, 4H), into
+# (4, D, H). Then one product serves all gates.
 #
 # One tanh also serves all gates, because sigmoid(z) = (1 + tanh(z/2)) / 2. `lstm_step` takes z with the factor 1/2
-# already in it, and writes its results into arrays that it is given.
+# already in it (`halve=True`), and fills the arrays of a step.
 
 # %%
 def step(x, h_prev, c_prev, W_x=W_x, W_h=W_h, b=b):
-    """One step by the package: gates (4, B, H), c, tanh_c and h (B, H)."""
+    """One step by the package: its gates (4, B, H), c, tanh_c and h_hat (B, H)."""
     kind = np.result_type(x, h_prev, c_prev, W_x, W_h, b)       # complex in section 3
-    half = lstm.gate_column(np, lstm.HALF, kind)                # (4, 1, 1): 1/2, 1/2, 1, 1/2
-    z = x @ lstm.split_gates(W_x) + h_prev @ lstm.split_gates(W_h) + lstm.split_gates(b[None])       # (4, B, H)
-    gates = z * half
-    c, tanh_c, h = (np.empty((B, H), kind) for _ in range(3))
-    lstm.lstm_step(np, gates, half, 1 - half, c_prev, c, tanh_c, h)
-    return gates, c, tanh_c, h
+    V_x, V_h, bias = (lstm.stack_gates(np, W, halve=True) for W in (W_x, W_h, b[None]))     # (4, ., H)
+    done = SimpleNamespace(gates=np.empty((4, B, H), kind), c_prev=c_prev,
+                           **{name: np.empty((B, H), kind) for name in ("c", "tanh_c", "h_hat")})
+    lstm.lstm_step(np, x @ V_x + h_prev @ V_h + bias, c_prev, done)
+    return done
 
 
-gates, c, tanh_c, h = step(x, h_prev, c_prev)
-i, f, g, o = gates
+done = step(x, h_prev, c_prev)
+gates, c, tanh_c, h = done.gates, done.c, done.tanh_c, done.h_hat
+i, f, o, g = gates
 for name, array in {"x": x, "W_x": W_x, "W_h": W_h, "b": b, "gates": gates, "c": c, "h": h}.items():
     print(f"{name:8}{array.shape}")
 assert gates.shape == (4, B, H) and h.shape == c.shape == (B, H)
@@ -75,17 +77,17 @@ assert np.allclose(h, o * np.tanh(c), rtol=1e-14)
 
 # %%
 dh, dc_later = rng.standard_normal((B, H)), rng.standard_normal((B, H))
-dz, dc_prev = np.empty((4, B, H)), dc_later.copy()              # dc goes in, dc_prev comes out
-lstm.lstm_step_backward(np, dh, dc_prev, gates, c_prev, tanh_c, dz, np.empty((4, B, H)))
+dz = np.empty((4, B, H))                                        # filled
+dc_prev = lstm.lstm_step_backward(np, dh, dc_later, done, dz, np.empty((4, B, H)))
 
 dc = dc_later + dh * o * (1 - tanh_c ** 2)                      # the table, literally
-by_table = np.stack([dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g ** 2), dh * tanh_c * o * (1 - o)])
+by_table = np.stack([dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dh * tanh_c * o * (1 - o), dc * i * (1 - g ** 2)])
 assert np.allclose(dz, by_table, rtol=1e-12, atol=1e-14) and np.allclose(dc_prev, dc * f, rtol=1e-12)
 
-credit = {"x": (dz @ lstm.split_gates(W_x).swapaxes(1, 2)).sum(0), "h_prev":
-          (dz @ lstm.split_gates(W_h).swapaxes(1, 2)).sum(0), "c_prev": dc_prev,
-          "W_x": lstm.join_gates(x.T @ dz), "W_h": lstm.join_gates(h_prev.T @ dz),
-          "b": lstm.join_gates(dz.sum(1, keepdims=True))[0]}
+back_x, back_h = (lstm.stack_gates(np, W).swapaxes(1, 2) for W in (W_x, W_h))            # (4, H, .)
+credit = {"x": (dz @ back_x).sum(0), "h_prev": (dz @ back_h).sum(0), "c_prev": dc_prev,
+          "W_x": lstm.unstack_gates(np, x.T @ dz), "W_h": lstm.unstack_gates(np, h_prev.T @ dz),
+          "b": lstm.unstack_gates(np, dz.sum(1, keepdims=True))[0]}
 
 # %% [markdown]
 # ## 3. Every number tested
@@ -103,8 +105,8 @@ for name, array in things.items():
     for place in np.ndindex(array.shape):
         moved = array.astype(complex)
         moved[place] += 1j * tiny
-        _, c_moved, _, h_moved = step(**(things | {name: moved}))
-        slope[place] = (dh * h_moved + dc_later * c_moved).sum().imag / tiny
+        there = step(**(things | {name: moved}))
+        slope[place] = (dh * there.h_hat + dc_later * there.c).sum().imag / tiny
     assert credit[name].shape == array.shape
     worst[name] = abs(credit[name] - slope).max() / abs(slope).max()
 assert max(worst.values()) < 1e-13

@@ -46,8 +46,8 @@ def credit_of_the_last_answer(cfg):
     """The size of the credit that reaches each step, (T,)."""
     sizes = np.zeros(T)
 
-    def look(t, dh_loss, dh_local, dh_memory, edges):
-        sizes[t] = np.linalg.norm(dh_loss + dh_local)
+    def look(visit):
+        sizes[visit.t] = np.linalg.norm(visit.dh_loss + visit.dh_local)
 
     y, tape = sab.forward(params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets)

@@ -58,11 +58,11 @@ assert first > 0.95 and last < 0.3
 N, K = 6, 2
 M = rng.standard_normal((1, N, H))                               # (B, N, H): six microstates
 cfg = sab.Config.sab(8, H, 1, k_trunc=5, k_top=K, k_att=1)
-params = scores.prepare(sab.init_params(cfg, rng), cfg)          # 1/sqrt(H) taken into W_q, once
+params = sab.init_params(cfg, rng)
 h_hat = M[:, 4] + 0.3 * rng.standard_normal((1, H))              # the present looks much like microstate 4
 
-q = scores.query(np, h_hat, params, cfg)                         # (B, H)
-a = scores.score(np, q, scores.key(np, M, params, cfg), params, cfg)     # (B, N)
+q = scores.project(np, h_hat, params["W_q"])                     # (B, H)
+a = scores.dot(np, q, M, None)                                   # (B, N); a microstate is its own key
 slots = sparsify.largest(np, a, K)                               # (B, K)
 w, _ = sparsify.weights(np, np.take_along_axis(a, slots, 1), "softmax")  # (B, K)
 s = (w[:, :, None] * M[0, slots]).sum(1)                         # (B, H)
@@ -131,9 +131,10 @@ presents = rng.standard_normal((50, H))                          # fifty differe
 spread, selected = {}, {}
 for kind in ("dot", "additive"):
     cfg = sab.Config.sab(8, H, 1, k_trunc=5, k_top=K, k_att=1, score=kind)
-    params = scores.prepare(sab.init_params(cfg, np.random.default_rng(2)), cfg)
-    keys = scores.key(np, np.repeat(M, 50, 0), params, cfg)      # (50, N, Q)
-    a = scores.score(np, scores.query(np, presents, params, cfg), keys, params, cfg)
+    params, score = sab.init_params(cfg, np.random.default_rng(2)), scores.SCORES[cfg.score]
+    keys = scores.project(np, np.repeat(M, 50, 0), params.get(score.key))        # (50, N, Q)
+    queries = scores.project(np, presents, params.get(score.query))              # (50, Q)
+    a = score.compare(np, queries, keys, params.get(score.weight))               # (50, N)
     selected[kind] = slots = sparsify.largest(np, a, K)
     w, _ = sparsify.weights(np, np.take_along_axis(a, slots, 1), "softmax")
     spread[kind] = len(np.unique(slots, axis=0)), np.ptp(w, axis=0).max(), np.ptp(a, axis=0).max()

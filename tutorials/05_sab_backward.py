@@ -58,7 +58,7 @@ one = sab.Config.sab(6, 8, 4, k_trunc=K_TRUNC, k_top=K_TOP, k_att=K_ATT)
 y, tape = sab.forward(params, x, one)
 assert (y == sab.forward(params, x, cfg)[0]).all()
 for t in range(T):
-    recalled = [f"the state of step {tape.step_of(slot)}, weight {weight:.2f}"
+    recalled = [f"the state of step {tape.memory.step_of(slot)}, weight {weight:.2f}"
                 for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0], strict=True) if slot >= one.n_empty]
     print(f"step {t:2d} recalls", "; ".join(recalled) or "nothing")
 assert tape.slots[-1].min() >= one.n_empty      # the last step does recall stored states

@@ -62,13 +62,13 @@ assert min(found.values()) > found[100] - 0.15
 # %%
 x, targets = copying.sequences(100, 1, np.random.default_rng(7))
 y, tape = sab.forward(params, x, cfg)
-weights = np.zeros((len(x), tape.memory.shape[1]))              # (T, N): of each step, for each slot
+weights = np.zeros((len(x), tape.memory.M.shape[1]))              # (T, N): of each step, for each slot
 for t in range(len(x)):
     there = tape.slots[t, 0] >= 0
     weights[t, tape.slots[t, 0][there]] = tape.weights[t, 0][there]
 slot_of = {4: cfg.n_empty, 9: cfg.n_empty + 1}                  # k_att = 5: steps 4 and 9 are the first two stored
-assert [tape.step_of(slot) for slot in slot_of.values()] == [4, 9]
-assert (tape.memory[:, slot_of[4]] == tape.cache.h[5]).all()    # untouched since step 4 (h[0] is before step 0)
+assert [tape.memory.step_of(slot) for slot in slot_of.values()] == [4, 9]
+assert (tape.memory.M[:, slot_of[4]] == tape.cache.h[5]).all()    # untouched since step 4 (h[0] is before step 0)
 assert np.allclose(weights.sum(1), 1, atol=1e-5)
 answers = weights[-copying.WIDTH:]
 table = np.column_stack([answers[:, slot_of[4]], answers[:, slot_of[9]], answers[:, :cfg.n_empty].sum(1),

@@ -120,7 +120,7 @@ def walk(tape, dy):
         "steps_walked": count.steps,
         "skips": count.skips,
         "blocks": len(starts),
-        "blocks_visited": int(np.logical_or.reduceat(credit.walked(tape, dy), starts).sum()),
+        "blocks_visited": int(np.logical_or.reduceat(credit.reached_steps(tape, dy), starts).sum()),
     }
 
 

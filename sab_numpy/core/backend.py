@@ -103,27 +103,26 @@ def _move(tree, xp):
 
 
 # On a GPU every operation is a kernel with a fixed price, so the arithmetic of the gates is two kernels instead of
-# twenty-two. The same lines are lstm.lstm_step and lstm_step_backward, in a form for NumPy; tests hold them together.
-# An output may lie where an input does: each is read for the last time in the line that writes it, or before.
+# twenty. The same lines are lstm.lstm_step and lstm_step_backward, in a form for NumPy; tests hold them together.
 # (S is T, but for a complex step through the frozen replay, where a stopped c_prev is real.)
 
 GATE_KERNELS = {
-    "forward": ("T zi, T zf, T zg, T zo, S c_prev", "T gi, T gf, T gg, T go, T c, T tanh_c, T h_hat", """
+    "forward": ("T zi, T zf, T zo, T zg, S c_prev", "T gi, T gf, T go, T gg, T c, T tanh_c, T h_hat", """
         gi = T(0.5) * tanh(zi) + T(0.5);
         gf = T(0.5) * tanh(zf) + T(0.5);
-        gg = tanh(zg);
         go = T(0.5) * tanh(zo) + T(0.5);
+        gg = tanh(zg);
         c = gf * c_prev + gi * gg;
         tanh_c = tanh(c);
         h_hat = go * tanh_c;
     """),
-    "backward": ("T dh_hat, T dc, T gi, T gf, T gg, T go, T c_prev, T tanh_c",
-                 "T dzi, T dzf, T dzg, T dzo, T dc_prev", """
+    "backward": ("T dh_hat, T dc, T gi, T gf, T go, T gg, T c_prev, T tanh_c",
+                 "T dzi, T dzf, T dzo, T dzg, T dc_prev", """
         dc_prev = dc + (dh_hat - dh_hat * tanh_c * tanh_c) * go;
         dzi = dc_prev * gg * (gi - gi * gi);
         dzf = dc_prev * c_prev * (gf - gf * gf);
-        dzg = dc_prev * gi * (T(1) - gg * gg);
         dzo = dh_hat * tanh_c * (go - go * go);
+        dzg = dc_prev * gi * (T(1) - gg * gg);
         dc_prev = dc_prev * gf;
     """),
 }

@@ -7,197 +7,231 @@
 The gradient is that of the forward in which every stopped value and every selection is a constant.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sab_numpy.core import credit, scores
 from sab_numpy.core.backend import namespace
-from sab_numpy.core.forward import CHUNK, gather, new_cache, run_steps
-from sab_numpy.core.lstm import join_gates, lstm_step_backward, split_gates
+from sab_numpy.core.credit import chunks, reached_steps
+from sab_numpy.core.forward import CHUNK, new_chunk, run_chunk, tape_part
+from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
+from sab_numpy.core.memory import MemoryCredit, microstate_credit
+from sab_numpy.core.replay import not_recording
+from sab_numpy.core.scores import SCORES, project_backward, project_gradient
 from sab_numpy.core.sparsify import weights_backward
-from sab_numpy.core.tape import aside
+from sab_numpy.core.tape import Buffers
 
 
-class Flow(NamedTuple):
+@dataclass
+class Credit:
     """What the walk carries from step to step, and what it adds up."""
 
-    dh_local: Any      # (B, H)         credit of the step after, through its gates
-    dc: Any            # (B, H)
-    dM: Any            # (N, B, H)      credit that microstates have received so far, a slot's rows side by side
-    dkeys: Any         # (N, B, Q)      and their keys ("dot": dM itself)
-    dz: Any            # (4, S, B, H)   pre-activations of the steps of a chunk
-    dq: Any            # (S, B, Q)      queries of the steps of a chunk
-    room: Any          # (4, B, H)      for one step
-    dW: Any            # (4, H+D+1, H)  of W_h, W_x and b, one above the other
-    grads: dict
+    dh_local: Any              # (B, H)         of the step after, through its gates; zero across a cut
+    dc: Any                    # (B, H)         likewise
+    memory: MemoryCredit       # what microstates have received so far
+    grads: dict                # of the parameters; those of W_x, W_h and b gate by gate
+    turned: dict               # weights transposed, laid out for the products of the way back
+    slopes: Any                # (4, B, H)      scratch
+    by_gate: Any               # (4, B, H)      scratch
+    scratch: Buffers
+
+
+class ChunkCredit(NamedTuple):
+    """What the steps of one chunk are given, dh_loss and ds_loss, and what they fill, dz and dquery."""
+
+    dh_loss: Any               # (S, B, H)      dy V_h^T
+    ds_loss: Any               # (S, B, H)      dy V_s^T; None without recall
+    dz: Any                    # (4, S, B, H)   pre-activations of the gates, i f o g
+    dquery: Any                # (S, B, Q)      None without recall
+
+    def step(self, j):
+        ds_loss, dquery = (None, None) if self.dquery is None else (self.ds_loss[j], self.dquery[j])
+        return ChunkCredit(self.dh_loss[j], ds_loss, self.dz[:, j], dquery)
+
+
+class Visit(NamedTuple):
+    """What `watch` is told of a step, its own copies: three streams of credit, and what recalls give."""
+
+    t: int
+    dh_loss: Any               # (B, H)
+    dh_local: Any              # (B, H)
+    dh_memory: Any             # (B, H)         None where h_t is no microstate
+    slots: Any                 # (B, K')        recalled slots; None where all were read, or none
+    w: Any                     # (B, K')        their weights; None without recall
+    dM: Any                    # (B, K', H)     credit to each of them
+    dkeys: Any                 # (B, K', Q)     credit to its key; None where it is its own key
 
 
 def backward(dy, tape, inputs=False, watch=None):
     """Gradients of the loss by every parameter: a dict with the names and shapes of params.
 
     dy       (T, B, n_out), the loss by y
-    inputs   also returns "dx" (T, B, n_in) (of the one-hot code where x is symbols), "dh0" and "dc0" (B, H)
-    watch    a function called for every walked step, last step first (see walk.py)
+    inputs   also returns "dx" (T, B, n_in) (of the one-hot code where x is symbols), "dh0", "dc0" (B, H)
+    watch    a function called with a Visit for every walked step, last step first
     Raises ValueError for a wrong shape and for a tape that was given back.
     """
-    cfg, params, (T, B) = tape.cfg, tape.params, tape.x.shape[:2]
+    xp, dy = check_dy(dy, tape)
+    reached = reached_steps(tape, dy)                                      # (T,)
+    credit = new_credit(xp, tape, reached.all())
+    dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
+    for start in chunks(reached, CHUNK):
+        chunk = tape_part(tape, start, None) if tape.cache else recompute(tape, start, credit.scratch)
+        end = start + len(chunk.x)
+        given = new_chunk_credit(tape, dy[start:end], credit.scratch)
+        for t in reversed(range(start, end)):
+            if reached[t]:
+                step = chunk.step(t, tape.memory.n_selected(t))
+                step_backward(tape, t, step, given.step(t - start), credit, watch)
+            else:
+                given.dz[:, t - start] = 0
+                if given.dquery is not None:
+                    given.dquery[t - start] = 0
+        collect(tape, chunk, dy[start:end], given, credit.grads)
+        if inputs:                                                         # z = x W_x + ...
+            dx[start:end] = (given.dz @ credit.turned["W_x"][:, None]).sum(0)
+    grads = credit.grads | credit.memory.key_gradient(xp, tape.params)
+    for name in ("W_x", "W_h", "b"):
+        grads[name] = unstack_gates(xp, grads[name]).reshape(tape.params[name].shape)
+    tape.scratch.append(credit.scratch)
+    return grads | ({"dx": dx, "dh0": credit.dh_local, "dc0": credit.dc} if inputs else {})
+
+
+def step_backward(tape, t, step, given, credit, watch):
+    """One step of run_chunk, last line first: fills given.dz and given.dquery, moves credit to t-1."""
+    cfg, xp, recalled = tape.cfg, credit.scratch.xp, (None, None)
+
+    # write: h becomes the microstate in slot
+    slot, dh_memory = tape.memory.slot_of(t), None
+    if slot is not None and cfg.mental_updates:
+        dh_memory = credit.memory.of(xp, slot, tape.params)                # (B, H)
+
+    # state: h = h_hat + s,   output: y = h V_h + s V_s + b_y
+    dh = given.dh_loss + credit.dh_local                                   # (B, H)
+    if dh_memory is not None:
+        dh += dh_memory
+    dh_hat = dh
+
+    # recall: s of h_hat and the microstates
+    if cfg.k_top != 0:
+        ds = dh + given.ds_loss                                            # (B, H)
+        dh_query, *recalled = recall_backward(tape, t, step, ds, given.dquery, credit)
+        dh_hat = dh + dh_query
+
+    if watch is not None:
+        told = given.dh_loss, credit.dh_local, dh_memory, step.slots, step.w, *recalled
+        watch(Visit(t, *(None if a is None else a.copy() for a in told)))
+
+    # lstm: c = f*c_prev + i*g,   h_hat = o*tanh(c)
+    credit.dc = lstm_step_backward(xp, dh_hat, credit.dc, step, given.dz, credit.slopes)
+
+    # lstm: z = x W_x + h_prev W_h + b
+    xp.matmul(given.dz, credit.turned["W_h"], out=credit.by_gate)          # (4, B, H)
+    credit.dh_local = credit.by_gate.sum(0)                                # (B, H)
+
+    # cut: h_prev, c_prev are constants
+    if cfg.k_trunc and t and t % cfg.k_trunc == 0:
+        credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
+
+
+def recall_backward(tape, t, step, ds, dquery, credit):
+    """recall, last line first: from ds (B, H) to the recalled microstates, their keys, and the query.
+
+    Fills dquery; returns (dh_query (B, H), and for `watch` dM (B, K', H), dkeys (B, K', Q) or None).
+    """
+    cfg, params, memory, xp = tape.cfg, tape.params, tape.memory, credit.scratch.xp
+    score = SCORES[cfg.score]
+    M, keys = memory.at(xp, step.slots, memory.n_slots(t))                 # (B, K', H), (B, K', Q)
+
+    # s = sum_k w_k M_k
+    dw = (M @ ds[:, :, None])[:, :, 0]                                     # M_k . ds, (B, K')
+    s_ds = (step.s[:, None] @ ds[:, :, None])[:, :, 0]                     # s . ds, (B, 1)
+
+    # w, slope = weights(a)
+    da = weights_backward(xp, dw, step.slope, s_ds, cfg.normalise)         # (B, K')
+
+    # a = score.compare(query, keys, weight)
+    weight = params.get(score.weight)
+    dquery[...], dkeys, dweight = score.compare_backward(xp, da, step.query, keys, weight)
+    if dweight is not None:
+        credit.grads[score.weight] += dweight
+
+    # the microstates, as values and as keys
+    dM, dkeys = microstate_credit(xp, step.w, ds, dkeys, own_key=memory.keys is memory.M)
+    if cfg.mental_updates:
+        credit.memory.add(xp, step.slots, dM, dkeys)
+    elif score.key:                                                        # the key's weight still learns
+        credit.memory.add(xp, step.slots, None, dkeys)
+
+    # query = project(h_hat, W_q)
+    dh_query = project_backward(xp, dquery, step.h_hat, params.get(score.query), credit.turned.get("W_q"))
+    return dh_query, dM, dkeys
+
+
+def collect(tape, chunk, dy, given, grads):
+    """The weights' gradients of a chunk, each one product over all its steps and rows."""
+    S, B, D = chunk.x.shape
+    cfg, R, H = tape.cfg, S * B, tape.cfg.n_hidden
+    xp, dy, dz = namespace(dy), dy.reshape(R, -1), given.dz.reshape(4, R, H)
+    grads["W_x"] += chunk.x.reshape(R, D).T @ dz                           # z = x W_x + h_prev W_h + b
+    grads["W_h"] += chunk.h[:-1].reshape(R, H).T @ dz
+    grads["b"] += xp.ones((1, R), dz.dtype) @ dz
+    grads["V_h"] += chunk.h[1:].reshape(R, H).T @ dy                       # y = h V_h + s V_s + b_y
+    grads["b_y"] += dy.sum(0)
+    if cfg.k_top != 0:
+        grads["V_s"] += chunk.s.reshape(R, H).T @ dy
+        query = SCORES[cfg.score].query                                    # query = project(h_hat, W_q)
+        if query:
+            grads[query] += project_gradient(xp, given.dquery, chunk.h_hat, tape.params[query])
+
+
+def recompute(tape, start, scratch):
+    """The Chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
+    chunk = tape_part(tape, start, new_chunk(tape, min(CHUNK, len(tape.x)), scratch))
+    chunk.h[0], chunk.c[0] = tape.starts[start]
+    with not_recording():                                                  # its stops were met in the forward
+        run_chunk(tape, chunk, scratch)
+    return chunk
+
+
+def check_dy(dy, tape):
+    """(array module, dy in the parameters' dtype); ValueError for a wrong shape or a tape given back."""
+    params, shape = tape.params, (*tape.x.shape[:2], tape.cfg.n_out)
     xp, dtype = namespace(dy, *params.values(), what="dy: "), params["b"].dtype
-    if tape.buffers is None:
-        raise ValueError("tape: its buffers were given to a later forward; run forward again")
-    if dy.shape != (T, B, cfg.n_out):
-        raise ValueError(f"dy: expected shape {(T, B, cfg.n_out)}, found {dy.shape}")
+    tape.check_owned()
+    if dy.shape != shape:
+        raise ValueError(f"dy: expected shape {shape}, found {dy.shape}")
     if dy.dtype.kind == "c" and dtype.kind != "c":
         raise ValueError(f"dy: expected real numbers for real params, found {dy.dtype}")
-    dy = dy.astype(dtype, copy=False)
-    walk = credit.walked(tape, dy)                                            # (T,)
-    flow = _start(xp, tape, walk.all())
-    dx = xp.zeros((T, B, cfg.n_in), dtype) if inputs else None
-    W_h_T, W_x_T = (split_gates(params[name]).swapaxes(1, 2).copy() for name in ("W_h", "W_x"))     # (4, H, .)
-
-    for start in credit.chunks(walk, CHUNK):
-        end = min(start + CHUNK, T)
-        part = tape.cache.steps(start, end) if tape.cache else recompute(tape, start, end)
-        walk_back(xp, tape, part, dy, walk, start, end, W_h_T, flow, watch)
-        collect(xp, tape, part, dy[start:end], flow)
-        if inputs:
-            dx[start:end] = (flow.dz[:, :end - start] @ W_x_T[:, None]).sum(0)
-
-    grads, H = flow.grads, cfg.n_hidden
-    if cfg.k_top != 0:
-        _add(grads, scores.key_gradients(xp, flow.dkeys, tape.memory.swapaxes(0, 1), cfg))
-    dW = join_gates(flow.dW)
-    grads["W_h"], grads["W_x"], grads["b"] = dW[:H], dW[H:-1], dW[-1]
-    return grads | ({"dx": dx, "dh0": flow.dh_local, "dc0": flow.dc} if inputs else {})
+    return xp, dy.astype(dtype, copy=False)
 
 
-def walk_back(xp, tape, part, dy, walk, start, end, W_h_T, flow, watch):
-    """The steps start..end-1, last first, as far as credit reaches them: fills flow.dz and flow.dq."""
-    cfg, dh_local, dc, dz, room = tape.cfg, flow.dh_local, flow.dc, flow.dz, flow.room
-    dh_loss = dy[start:end] @ tape.params["V_h"].T                            # (S, B, H)
-    ds_loss = dy[start:end] @ tape.params["V_s"].T if cfg.k_top != 0 else None
-    for t in reversed(range(start, end)):
-        j = t - start
-        if not walk[t]:
-            dz[:, j] = flow.dq[j] = 0
-            continue
+def new_credit(xp, tape, everywhere):
+    """A Credit of zeros. Where not every step is walked, pages of dM that nobody touches are never made."""
+    cfg, params, memory, B = tape.cfg, tape.params, tape.memory, tape.x.shape[1]
+    H, dtype = cfg.n_hidden, params["b"].dtype
+    try:
+        scratch = tape.scratch.pop()                                       # ours alone until we are done
+    except IndexError:
+        scratch = Buffers(xp, dtype)
 
-        # state: h = h_hat + s, read by y, by step t+1 and by whoever recalls it
-        dh = dh_loss[j] + dh_local                                            # (B, H)
-        slot, dh_memory = tape.slot_of(t), None
-        if slot is not None and cfg.mental_updates:
-            dh_memory = memory_credit(xp, tape, flow, slot)
-            dh += dh_memory
+    def zeros(name, *shape):
+        return scratch.filled(name, shape, 0) if everywhere else xp.zeros(shape, dtype)
 
-        # recall: s = sum_k w_k M_k; what is left in dh is dh_hat
-        edges = None
-        if cfg.k_top != 0:
-            edges = recall_backward(xp, dh + ds_loss[j], dh, tape, part, t, j, flow)
-        if watch is not None:
-            watch(t, dh_loss[j], dh_local, dh_memory, edges)
-
-        # lstm: h_hat = o*tanh(c), c = f*c_{t-1} + i*g
-        lstm_step_backward(xp, dh, dc, part.gates[:, j], part.c[j], part.tanh_c[j], dz[:, j], room)
-
-        # cut: the states before a block are constants
-        if cfg.k_trunc and t and t % cfg.k_trunc == 0:
-            dh_local[...] = dc[...] = 0
-            continue
-
-        # gates: z = [h_{t-1} x 1] W
-        xp.matmul(dz[:, j], W_h_T, out=room)                                  # (4, B, H), a summand of each gate
-        xp.add(room[0], room[1], out=dh_local)
-        dh_local += room[2]
-        dh_local += room[3]
+    dM = dkeys = zeros("dM", memory.M.shape[1], B, H)
+    if memory.keys is not memory.M:
+        dkeys = zeros("dkeys", memory.M.shape[1], B, memory.keys.shape[2])
+    turned = {name: stack_gates(xp, params[name]).swapaxes(1, 2).copy() for name in ("W_h", "W_x")}
+    if "W_q" in params:
+        turned["W_q"] = params["W_q"].T.copy()
+    grads = {name: xp.zeros_like(tape.stacked.get(name, value)) for name, value in params.items()}
+    slopes, by_gate = (scratch.empty(name, (4, B, H)) for name in ("slopes", "by_gate"))
+    return Credit(*xp.zeros((2, B, H), dtype), MemoryCredit(dM, dkeys, memory), grads, turned, slopes,
+                  by_gate, scratch)
 
 
-def collect(xp, tape, part, dy, flow):
-    """The weights' gradients of a chunk, each one product over all its steps and rows."""
-    S, B, H, cfg, grads = *part.tanh_c.shape, tape.cfg, flow.grads
-    rows = dy.reshape(S * B, -1)
-    flow.dW[...] += part.hx1[:-1].reshape(S * B, -1).T @ flow.dz[:, :S].reshape(4, S * B, H)
-    grads["V_h"] += part.h[1:].reshape(S * B, H).T @ rows
-    grads["b_y"] += rows.sum(0)
-    if cfg.k_top != 0:
-        grads["V_s"] += part.s.reshape(S * B, H).T @ rows
-        _add(grads, scores.query_gradients(xp, flow.dq[:S].reshape(S * B, -1), part.h_hat.reshape(S * B, H), cfg))
-
-
-def recall_backward(xp, ds, dh_hat, tape, part, t, j, flow):
-    """Credit of step t's recall, ds (B, H): to the selected microstates and their keys, and to the query.
-
-    Reverses  s = sum_k w_k M_k,   w = renormalised scores,   scores of (query(h_hat), keys).
-    Adds to dh_hat and flow. Returns, for `watch`, (slots, weights, credit of
-    each microstate (B, K', H), and of its key (B, K', Q) where the key is not the microstate itself).
-    """
-    cfg, params, n, dM, dkeys, dq = tape.cfg, tape.prepared, tape.n_slots(t), flow.dM, flow.dkeys, flow.dq[j]
-    slots = None if cfg.k_top is None else tape.slots[t][:, :cfg.n_selected(n)]
-    M_sel = gather(tape.memory, slots, n)                                     # (B, K', H)
-    w = part.w[j][:, :M_sel.shape[1]]                                         # (B, K')
-    slope = part.slope[j][:, :M_sel.shape[1]]
-    dw = (M_sel @ ds[:, :, None])[:, :, 0]                                    # ds . M_k, (B, K')
-    s_ds = (part.s[j][:, None] @ ds[:, :, None])[:, :, 0]                     # ds . s, (B, 1)
-    da = weights_backward(xp, dw, slope, s_ds, cfg.normalise)
-    if cfg.score == "dot":                                                    # a microstate is its own key:
-        dq[...] = (da[:, None] @ M_sel)[:, 0]                                 # dM_k = w_k ds + da_k q, one product
-        columns = xp.concatenate([w[:, :, None], da[:, :, None]], axis=2)     # (B, K', 2)
-        dM_sel = columns @ xp.concatenate([ds[:, None], part.q[j][:, None]], axis=1)           # (B, K', H)
-    else:
-        keys_sel = gather(tape.keys, slots, n)                                # (B, K', Q)
-        dq[...], dkeys_sel, others = scores.score_backward(xp, da, part.q[j], keys_sel, params, cfg)
-        _add(flow.grads, others)
-        _spread(xp, dkeys, slots, dkeys_sel)
-        dM_sel = w[:, :, None] * ds[:, None]                                  # (B, K', H)
-    dh_hat += scores.query_backward(xp, dq, part.h_hat[j], params, cfg)
-    if cfg.mental_updates:
-        _spread(xp, dM, slots, dM_sel)
-    return slots, w, dM_sel, None if dkeys is dM else dkeys_sel
-
-
-def memory_credit(xp, tape, flow, slot):
-    """dh_memory (B, H): what later steps gave to a microstate, as a value and as a key."""
-    if flow.dkeys is flow.dM:
-        return flow.dM[slot]
-    dkey = scores.key_backward(xp, flow.dkeys[slot], tape.memory[:, slot], tape.prepared, tape.cfg)
-    return flow.dM[slot] + dkey
-
-
-def recompute(tape, start, end):
-    """The Cache of steps start..end-1 again, from the state before them (checkpoint="blocks")."""
-    xp, cfg, S = namespace(tape.memory), tape.cfg, end - start
-    part = new_cache(lambda name, shape: xp.empty(shape, tape.memory.dtype), cfg, S, tape.memory.shape[0],
-                     tape.n_slots(end - 1))
-    part.h[0], part.c[0] = tape.starts[start]
-    with aside():                                                             # its stops were met in the forward
-        run_steps(tape, part, start, end, again=True)
-    return part
-
-
-def _start(xp, tape, everywhere):
-    """A Flow of zeros. Where not every step is walked the pages of dM that nobody touches are never made."""
-    cfg, (T, B), H, dtype = tape.cfg, tape.x.shape[:2], tape.cfg.n_hidden, tape.params["b"].dtype
-    S, Q, buffers = min(CHUNK, T), scores.key_width(cfg), tape.buffers
-    zeros = buffers.zeros if everywhere else lambda name, shape: xp.zeros(shape, dtype)
-    N = tape.memory.shape[1]
-    dM = dkeys = zeros("dM", (N, B, H))
-    if tape.keys is not tape.memory:
-        dkeys = zeros("dkeys", (N, B, Q))
-    return Flow(xp.zeros((B, H), dtype), xp.zeros((B, H), dtype), dM, dkeys, buffers.empty("dz", (4, S, B, H)),
-                buffers.empty("dq", (S, B, Q)), buffers.empty("room", (4, B, H)), xp.zeros(tape.W.shape, dtype),
-                {name: xp.zeros_like(value) for name, value in tape.params.items()})
-
-
-def _spread(xp, a, slots, values):
-    """values (B, K', .) are added to the selected slots of a (N, B, .); slots None: to the first K'.
-
-    Slots are distinct within a row, so plain indexing adds every one.
-    """
-    if slots is None:
-        a[:values.shape[1]] += values.swapaxes(0, 1)
-    else:
-        B = a.shape[1]
-        rows = slots * B + xp.arange(B)[:, None]                              # where they stand in (N*B, .)
-        a.reshape(-1, a.shape[2])[rows] += values
-
-
-def _add(grads, others):
-    for name, value in others.items():
-        grads[name] += value
+def new_chunk_credit(tape, dy, scratch):
+    """What the loss gives to the steps of a chunk, and room for what they fill."""
+    (S, B), cfg, params = dy.shape[:2], tape.cfg, tape.params
+    dz, dh_loss = scratch.empty("dz", (4, S, B, cfg.n_hidden)), dy @ params["V_h"].T
+    if cfg.k_top == 0:
+        return ChunkCredit(dh_loss, None, dz, None)
+    return ChunkCredit(dh_loss, dy @ params["V_s"].T, dz, scratch.empty("dquery", (S, B, tape.memory.keys.shape[2])))

@@ -3,12 +3,12 @@
 import operator
 from dataclasses import dataclass
 
-SCORES = ("dot", "mlp", "additive")
-NORMALISERS = ("softmax", "relu")
+from sab_numpy.core.scores import SCORES
+from sab_numpy.core.sparsify import NORMALISERS
 
 
 def check_count(name, value, least):
-    """`value` as an int. Refuses what is not a whole number of at least `least` (True is not a number here)."""
+    """`value` as an int; ValueError unless it is a whole number of at least `least` (True is none)."""
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -54,16 +54,18 @@ class Config:
                 object.__setattr__(self, name, check_count(name, getattr(self, name), least))
         for name, known in (("score", SCORES), ("normalise", NORMALISERS)):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be one of {', '.join(known)}, "
+                                 f"found {getattr(self, name)!r}")
         for name in ("mental_updates", "dense_forward"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
         if self.normalise == "relu" and (self.k_top is None or self.dense_forward):
-            raise ValueError("normalise='relu' needs a threshold, so a sparse read: expected k_top to be a number "
-                             f"and dense_forward=False, found k_top={self.k_top}, dense_forward={self.dense_forward}")
+            raise ValueError("normalise='relu' needs a threshold, so a sparse read: expected k_top to be "
+                             f"a number and dense_forward=False, found k_top={self.k_top}, "
+                             f"dense_forward={self.dense_forward}")
         if self.dense_forward and not self.k_top:
-            raise ValueError("dense_forward=True sends credit through the k_top largest slots: expected k_top of at "
-                             f"least 1, found {self.k_top}")
+            raise ValueError("dense_forward=True sends credit through the k_top largest slots: "
+                             f"expected k_top of at least 1, found {self.k_top}")
 
     @property
     def n_empty(self):

@@ -2,27 +2,26 @@
 
 import numpy as np
 
+from sab_numpy.core.scores import SCORES
+
 
 def shapes(cfg):
-    """Shape of every parameter, by name (the score's are there at k_top=0 too, so that settings compare)."""
+    """Shape of every parameter, by name (the score's also at k_top=0, so that settings compare)."""
     D, H, O = cfg.n_in, cfg.n_hidden, cfg.n_out
-    lstm = {"W_x": (D, 4 * H), "W_h": (H, 4 * H), "b": (4 * H,)}              # gates stacked i f g o
+    lstm = {"W_x": (D, 4 * H), "W_h": (H, 4 * H), "b": (4 * H,)}           # gates stacked i f g o
     output = {"V_h": (H, O), "V_s": (H, O), "b_y": (O,)}
-    score = {"dot": {"W_q": (H, H)},
-             "mlp": {"W_m": (H, H), "W_q": (H, H), "w_a": (H,)},
-             "additive": {"w_q": (H,), "w_m": (H,)}}[cfg.score]
-    return lstm | output | score
+    return lstm | output | SCORES[cfg.score].shapes(H)
 
 
 def init_params(cfg, rng, dtype=np.float64):
-    """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of the dot score the identity.
+    """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of dot the identity.
 
     rng: a numpy.random.Generator, or a seed. Returns a dict name -> array of `dtype`, on the CPU.
     """
     H, rng = cfg.n_hidden, np.random.default_rng(rng)
     params = {name: rng.uniform(-1, 1, shape) / np.sqrt(H) for name, shape in shapes(cfg).items()}
     params["b"] = np.zeros(4 * H)
-    params["b"][H:2 * H] = 1                                                  # remember, to begin with
+    params["b"][H:2 * H] = 1                                               # remember, to begin with
     params["b_y"] = np.zeros(cfg.n_out)
     if cfg.score == "dot":
         params["W_q"] = np.eye(H)

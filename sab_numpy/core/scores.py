@@ -1,96 +1,102 @@
-"""How much a microstate M_n has to say to a query: three scores, each forward and backward.
+"""How much a microstate M_n has to say to the provisional state h_hat: three scores.
 
     dot       a_n = (h_hat W_q) . M_n / sqrt(H)
-    mlp       a_n = w_a . tanh(M_n W_m + h_hat W_q)                           (Ke et al. 2018)
-    additive  a_n = w_q . tanh(h_hat) + w_m . tanh(M_n)                       (the authors' release)
+    mlp       a_n = w_a . tanh(M_n W_m + h_hat W_q)                        (Ke et al. 2018)
+    additive  a_n = w_q . tanh(h_hat) + w_m . tanh(M_n)                    (the authors' release)
 
-Each is split the same way: key(M) once when a state is written, query(h_hat) once a step, score(query, keys) for
-many slots. Sizes: queries (B, Q), keys (B, N, Q); Q is H, or 1 for additive.
-query and query_backward take params that prepare() has seen. The gradients of the parameters are products over many
-steps and slots at once: query_gradients, key_gradients.
+All are split the same way: a key of each microstate, once, when it is written; a query of h_hat,
+once a step; then the query is compared with many keys. Keys and queries are both projections of a
+state, so a score is a row of the table SCORES: the names of its weights, and how it compares.
+
+Sizes: query (B, Q), keys (B, N, Q), scores a (B, N); Q is H, or 1 for additive.
 """
 
+from typing import Any, NamedTuple
 
-def key_width(cfg):
-    """Q."""
-    return 1 if cfg.score == "additive" else cfg.n_hidden
-
-
-def key(xp, M, params, cfg):
-    """(..., H) -> (..., Q). For dot the microstate is its own key."""
-    if cfg.score == "dot":
-        return M
-    if cfg.score == "mlp":
-        return M @ params["W_m"]
-    return (xp.tanh(M) @ params["w_m"])[..., None]
+# ---- projections of a state v (..., H) to (..., Q)
 
 
-def key_backward(xp, dkey, M, params, cfg):
-    """dM (..., H) of key(M)."""
-    if cfg.score == "dot":
-        return dkey
-    if cfg.score == "mlp":
-        return dkey @ params["W_m"].T
-    return dkey * params["w_m"] * (1 - xp.tanh(M) ** 2)
+def project(xp, v, W):
+    """v W for a matrix W (H, H), tanh(v) . W for a vector W (H,), v itself where W is None."""
+    if W is None:
+        return v
+    return v @ W if W.ndim == 2 else (xp.tanh(v) @ W)[..., None]
 
 
-def key_gradients(xp, dkeys, M, cfg):
-    """Gradients of the key's parameters, summed over all rows of dkeys (..., Q) and M (..., H)."""
-    if cfg.score == "dot":
-        return {}
-    dkeys, M = dkeys.reshape(-1, dkeys.shape[-1]), M.reshape(-1, M.shape[-1])
-    if cfg.score == "mlp":
-        return {"W_m": M.T @ dkeys}
-    return {"w_m": xp.tanh(M).T @ dkeys[:, 0]}
+def project_backward(xp, dp, v, W, W_T=None):
+    """dv (..., H). W_T: a transposed W, laid out for a faster product."""
+    if W is None:
+        return dp
+    if W.ndim == 2:
+        return dp @ (W.T if W_T is None else W_T)
+    return dp * W * (1 - xp.tanh(v) ** 2)
 
 
-def prepare(params, cfg):
-    """params, and query: W_q with dot's 1 / sqrt(H) taken in; query_T: the same transposed, for the way back."""
-    if cfg.score == "additive":
-        return params
-    W = params["W_q"] * cfg.n_hidden ** -0.5 if cfg.score == "dot" else params["W_q"]
-    return params | {"query": W, "query_T": W.T.copy()}
+def project_gradient(xp, dp, v, W):
+    """dW, summed over all rows of dp (..., Q) and v (..., H)."""
+    dp, v = dp.reshape(-1, dp.shape[-1]), v.reshape(-1, v.shape[-1])
+    return v.T @ dp if W.ndim == 2 else xp.tanh(v).T @ dp[:, 0]
 
 
-def query(xp, h_hat, params, cfg):
-    """(..., H) -> (..., Q)."""
-    if cfg.score == "additive":
-        return (xp.tanh(h_hat) @ params["w_q"])[..., None]
-    return h_hat @ params["query"]
+# ---- comparisons: f(xp, query, keys, weight) -> a, and f_backward(xp, da, query, keys, weight) for
+# ---- K selected keys, da (B, K) -> dquery (B, Q), dkeys (B, K, Q), dweight (None without a weight)
 
 
-def query_backward(xp, dquery, h_hat, params, cfg):
-    """dh_hat (..., H) of query(h_hat)."""
-    if cfg.score == "additive":
-        return dquery * params["w_q"] * (1 - xp.tanh(h_hat) ** 2)
-    return dquery @ params["query_T"]
+class Outer(NamedTuple):
+    """The array left[:, :, None] * right[:, None], (B, K, Q), not yet multiplied out."""
+
+    left: Any                  # (B, K)
+    right: Any                 # (B, Q)
 
 
-def query_gradients(xp, dquery, h_hat, cfg):
-    """Gradients of the query's parameters, summed over all rows of dquery (R, Q) and h_hat (R, H)."""
-    if cfg.score == "dot":
-        return {"W_q": h_hat.T @ dquery * cfg.n_hidden ** -0.5}
-    if cfg.score == "mlp":
-        return {"W_q": h_hat.T @ dquery}
-    return {"w_q": xp.tanh(h_hat).T @ dquery[:, 0]}
+def dot(xp, query, keys, weight):
+    return (keys @ (query * query.shape[1] ** -0.5)[:, :, None])[:, :, 0]
 
 
-def score(xp, q, keys, params, cfg):
-    """q (B, Q), keys (B, N, Q) -> a (B, N)."""
-    if cfg.score == "dot":
-        return (keys @ q[:, :, None])[:, :, 0]
-    if cfg.score == "mlp":
-        return xp.tanh(keys + q[:, None]) @ params["w_a"]
-    return keys[:, :, 0] + q
+def dot_backward(xp, da, query, keys, weight):
+    da = da * query.shape[1] ** -0.5
+    return (da[:, None] @ keys)[:, 0], Outer(da, query), None
 
 
-def score_backward(xp, da, q, keys, params, cfg):
-    """da (B, K) of the selected slots -> dq (B, Q), dkeys (B, K, Q), and the gradient of w_a where there is one.
+def mlp(xp, query, keys, weight):
+    return xp.tanh(keys + query[:, None]) @ weight
 
-    Not for dot, whose keys are the microstates: backward.py makes both credits of a microstate in one product.
-    """
-    if cfg.score == "mlp":
-        u = xp.tanh(keys + q[:, None])                                        # (B, K, Q)
-        dkeys = da[:, :, None] * params["w_a"] * (1 - u * u)
-        return dkeys.sum(1), dkeys, {"w_a": da.reshape(-1) @ u.reshape(-1, u.shape[-1])}
-    return da.sum(1, keepdims=True), da[:, :, None], {}
+
+def mlp_backward(xp, da, query, keys, weight):
+    u = xp.tanh(keys + query[:, None])                                     # (B, K, Q)
+    dkeys = da[:, :, None] * weight * (1 - u * u)
+    return dkeys.sum(1), dkeys, da.reshape(-1) @ u.reshape(-1, u.shape[-1])
+
+
+def add(xp, query, keys, weight):
+    return keys[:, :, 0] + query
+
+
+def add_backward(xp, da, query, keys, weight):
+    return da.sum(1, keepdims=True), da[:, :, None], None
+
+
+class Score(NamedTuple):
+    """A score: the weights of its query and key (None: the state itself), its comparison and that's own weight."""
+
+    query: str | None
+    key: str | None
+    weight: str | None
+    compare: Any
+    compare_backward: Any
+
+    def shapes(self, H):
+        """Shapes of its weights by name: W_... is a matrix, w_... a vector."""
+        names = [name for name in (self.key, self.query, self.weight) if name]
+        return {name: (H, H) if name.startswith("W") else (H,) for name in names}
+
+    def width(self, H):
+        """Q, the size of a key."""
+        return 1 if (self.query or "W").startswith("w") else H
+
+
+SCORES = {  # name: Score(query, key, weight, compare, compare_backward)
+    "dot": Score("W_q", None, None, dot, dot_backward),
+    "mlp": Score("W_q", "W_m", "w_a", mlp, mlp_backward),
+    "additive": Score("w_q", "w_m", None, add, add_backward),
+}

@@ -57,10 +57,10 @@ def lane(name, params, cfg, x, targets, losses, problem):
         "k_trunc": cfg.k_trunc,
         "k_top": cfg.k_top,
         "k_att": cfg.k_att,
-        "n_empty": tape.n_given,
+        "n_empty": tape.memory.initial_slots,
         "says": y[:, 0].argmax(-1).tolist(),
         "recalls": [recalls_of(tape, t) for t in range(T)],
-        "slots": [[tape.slot_of(t), t] for t in range(T) if tape.slot_of(t) is not None],
+        "slots": [[tape.memory.slot_of(t), t] for t in range(T) if tape.memory.slot_of(t) is not None],
         "walks": walks,
     }
 

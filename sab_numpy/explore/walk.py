@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sab_numpy.core import scores
 from sab_numpy.core.backend import namespace, to_numpy
 from sab_numpy.core.backward import backward
-from sab_numpy.core.forward import gather
+from sab_numpy.core.scores import SCORES, project_backward
 
 KINDS = ("loss", "local", "skip", "cut", "skipped block")
 
@@ -47,11 +46,12 @@ def walk(dy, tape, row=None):
     arrivals = {}  # step: its events, for every step that backward walks
     given = {}  # slot: what skips gave to it so far, (B, H)
 
-    def watch(t, dh_loss, dh_local, dh_memory, edges):
-        inside = t + 1 in arrivals and (tape.cfg.k_trunc is None or (t + 1) % tape.cfg.k_trunc)
-        arrivals[t] = list(_arrive(t, dh_loss, dh_local if inside else None, dh_memory, rows))
-        if edges is not None and tape.cfg.mental_updates:
-            arrivals[t] += _skips(t, *edges, rows, tape, given)
+    def watch(visit):
+        after = visit.t + 1
+        inside = after in arrivals and (tape.cfg.k_trunc is None or after % tape.cfg.k_trunc)
+        arrivals[visit.t] = list(_arrive(visit, inside, rows))
+        if visit.w is not None and tape.cfg.mental_updates:
+            arrivals[visit.t] += _skips(visit, rows, tape, given)
 
     backward(dy, tape, watch=watch)
     k = tape.cfg.k_trunc or T
@@ -66,33 +66,35 @@ def walk(dy, tape, row=None):
             yield Event("cut", first, first - 1)
 
 
-def _arrive(t, dh_loss, dh_local, dh_memory, rows):
-    """What reaches h_t besides skips: from step t+1 where it is walked and in the same block, and from y_t."""
-    loss = to_numpy(dh_loss)[rows]  # (R, H)
-    total = np.zeros_like(loss) if dh_memory is None else to_numpy(dh_memory)[rows]
-    if dh_local is not None:
-        local = to_numpy(dh_local)[rows]
+def _arrive(visit, inside, rows):
+    """What reaches h_t besides skips: from step t+1 where it is walked and `inside` the block, and from y_t."""
+    t, loss = visit.t, to_numpy(visit.dh_loss)[rows]  # (R, H)
+    total = np.zeros_like(loss) if visit.dh_memory is None else to_numpy(visit.dh_memory)[rows]
+    if inside:
+        local = to_numpy(visit.dh_local)[rows]
         total = total + local
         yield Event("local", t + 1, t, None, None, norm(local), norm(total))
     if loss.any():
         yield Event("loss", t, t, None, None, norm(loss), norm(total + loss))
 
 
-def _skips(t, slots, w, dM_sel, dkeys_sel, rows, tape, given):
+def _skips(visit, rows, tape, given):
     """The recall of step t: an event for every slot that holds a state of this sequence, the youngest first."""
-    if dkeys_sel is not None:  # keys are not the microstates themselves
-        M_sel = gather(tape.memory, slots, dM_sel.shape[1])
-        dM_sel = dM_sel + scores.key_backward(namespace(dM_sel), dkeys_sel, M_sel, tape.params, tape.cfg)
-    dM_sel, w = to_numpy(dM_sel)[rows], to_numpy(w)[rows]  # (R, K', H), (R, K')
+    slots, dM = visit.slots, visit.dM
+    if visit.dkeys is not None:  # keys are not the microstates themselves
+        xp, W_key = namespace(dM), tape.params[SCORES[tape.cfg.score].key]
+        M, _ = tape.memory.at(xp, slots, dM.shape[1])
+        dM = dM + project_backward(xp, visit.dkeys, M, W_key)
+    dM, w = to_numpy(dM)[rows], to_numpy(visit.w)[rows]  # (R, K', H), (R, K')
     slots = np.broadcast_to(np.arange(w.shape[1]) if slots is None else to_numpy(slots)[rows], w.shape)
-    for slot in np.unique(slots[slots >= tape.n_given])[::-1]:
+    for slot in np.unique(slots[slots >= tape.memory.initial_slots])[::-1]:
         here = slots == slot  # (R, K'): at most once a row
-        part = (dM_sel * here[:, :, None]).sum(1)  # (R, H)
+        part = (dM * here[:, :, None]).sum(1)  # (R, H)
         given[slot] = given.get(slot, 0) + part
         yield Event(
             "skip",
-            t,
-            int(tape.step_of(slot)),
+            visit.t,
+            int(tape.memory.step_of(slot)),
             int(slot),
             float((w * here).sum() / len(rows)),
             norm(part),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sab_numpy.core.tape import choose, record, replay, stop
+from sab_numpy.core.replay import choose, record, replay, stop
 from sab_numpy.gradcheck.derivative import complex_step
 
 FAMILIES = {

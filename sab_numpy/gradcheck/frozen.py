@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 
-from sab_numpy.core.tape import _enter, _Replay, record, replay
+from sab_numpy.core.replay import Replay, _enter, record, replay
 from sab_numpy.gradcheck.derivative import COMPLEX_H, EPS, Difference, central, complex_step
 
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
 
 
-class _Thaw(_Replay):
+class _Thaw(Replay):
     """A replay in which some stopped values are let through again."""
 
     def __init__(self, recording, names):

@@ -32,7 +32,7 @@ def look(run, state, accuracy):
                     "update": state.update,
                     "accuracy": accuracy,
                     "t": t,
-                    "recalled": int(tape.step_of(slot)),
+                    "recalled": int(tape.memory.step_of(slot)),
                     "weight": f"{weight:.3f}",
                 }
 

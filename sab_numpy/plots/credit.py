@@ -52,8 +52,8 @@ def credit_at(dy, tape):
     """What reached every state: dL/dh (T, B, H), zero where nothing did."""
     dh = np.zeros((len(dy), *tape.end[0].shape))
 
-    def watch(t, dh_loss, dh_local, dh_memory, edges):
-        dh[t] = dh_loss + dh_local + (0 if dh_memory is None else dh_memory)
+    def watch(visit):
+        dh[visit.t] = visit.dh_loss + visit.dh_local + (0 if visit.dh_memory is None else visit.dh_memory)
 
     backward(dy, tape, watch=watch)
     return dh

@@ -20,7 +20,8 @@ def weight_of_first(score, normalise, frozen=False):
         return largest(np, np.array([[value, *SCORES]]), 2 + (normalise == "relu"))[0]
 
     slots = selection(1.0 if frozen else score)
-    w, _ = weights(np, np.array([score, *SCORES])[slots][None], normalise, sorted=False)
+    a = np.array([score, *SCORES])[slots][None]
+    w, _ = weights(np, a, normalise, top=a.max(1, keepdims=True))
     return float(w[0][slots == 0].sum()) if 0 in slots else 0.0
 
 

@@ -53,8 +53,8 @@ def forward_pass(tape, x, says, path, title):
     """Read, remember, recall: one sequence, x and says (T,), tape of a batch of one."""
     T, cfg = len(x), tape.cfg
     fig, ((axes,),) = panels(1, 1, 13.3, 4.9)
-    left = -2.2 - 0.9 * tape.n_given
-    for slot in range(tape.n_given):
+    left = -2.2 - 0.9 * tape.memory.initial_slots
+    for slot in range(tape.memory.initial_slots):
         box(axes, left + 0.9 * slot + 0.6, 2, "#eeeeee", GREY, "0")
     axes.text(left + 0.1, 2.75, "empty slots", color="#555555")
     for t in range(T):
@@ -65,12 +65,12 @@ def forward_pass(tape, x, says, path, title):
             arrow(axes, (t - 1 + SIDE / 2, 0), (t - SIDE / 2, 0), "black")
         elif t:
             arrow(axes, (t - 1 + SIDE / 2, 0), (t - SIDE / 2, 0), GREY)
-        if tape.slot_of(t) is not None:
+        if tape.memory.slot_of(t) is not None:
             box(axes, t, 2, "white", GREEN, "h")
             arrow(axes, (t, SIDE / 2), (t, 2 - SIDE / 2), GREEN, 2)
         for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
-            if slot >= tape.n_given and weight >= 0.02:
-                m = tape.step_of(int(slot))
+            if slot >= tape.memory.initial_slots and weight >= 0.02:
+                m = tape.memory.step_of(int(slot))
                 arrow(
                     axes,
                     (m + 0.1, 2 + SIDE / 2),

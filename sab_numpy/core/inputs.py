@@ -1,0 +1,58 @@
+"""What comes into the model is looked at here, once: x, the state to go on from, a frozen tape."""
+
+import numpy as np
+
+from sab_numpy.core.backend import namespace
+from sab_numpy.core.tape import State
+
+
+def check_input(xp, x, cfg, dtype):
+    """ValueError unless x is finite numbers (T, B, n_in) or symbols (T, B), on the parameters' backend."""
+    if namespace(x, what="x: ") is not xp:
+        raise ValueError(f"x: expected an array of {xp.__name__} like params, found "
+                         f"{namespace(x).__name__}; move it with sab.to_backend")
+    symbols = x.dtype.kind in "iu" and x.ndim == 2
+    if not symbols and (x.ndim != 3 or x.shape[2] != cfg.n_in or x.dtype.kind not in "fciu"):
+        raise ValueError(f"x: expected floats (T, B, {cfg.n_in}) or integer symbols (T, B), "
+                         f"found shape {x.shape} of {x.dtype}")
+    if x.dtype.kind == "c" and dtype.kind != "c":
+        raise ValueError(f"x: expected real numbers for real params, found {x.dtype}")
+    if min(x.shape) < 1:
+        raise ValueError(f"x: expected at least one step and one sequence, found shape {x.shape}")
+    if xp is np and symbols and (x.min() < 0 or x.max() >= cfg.n_in):
+        raise ValueError(f"x: expected symbols 0..{cfg.n_in - 1}, found {x.min()}..{x.max()}")
+    if xp is np and not symbols and not np.isfinite(x.astype(dtype, copy=False)).all():
+        raise ValueError("x: expected finite numbers, found NaN or infinity")
+
+
+def rows(xp, x, n_in):
+    """x as (T, B, n_in): symbols become one-hot."""
+    return x if x.ndim == 3 else x[..., None] == xp.arange(n_in)
+
+
+def first_state(xp, state, cfg, B, dtype):
+    """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
+    H = cfg.n_hidden
+    if not isinstance(state, (tuple, type(None))):
+        raise ValueError(f"state: expected a State(h, c, memory) or None, found {type(state).__name__}")
+    h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
+    if memory is None or cfg.k_top == 0:
+        memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
+    for name, value, shape in (("h", h, (B, H)), ("c", c, (B, H)), ("memory", memory, (len(memory), B, H))):
+        if namespace(value, what=f"state.{name}: ") is not xp or value.shape != shape:
+            raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
+        if value.dtype.kind == "c" and dtype.kind != "c":
+            raise ValueError(f"state.{name}: expected real numbers for real params, found {value.dtype}")
+    if cfg.k_top != 0 and not len(memory):
+        raise ValueError("state.memory: expected at least one slot, found none")
+    return State(h, c, memory)
+
+
+def check_frozen(frozen, cfg, x, reuse):
+    """ValueError unless `frozen` is a tape of the same configuration and sizes that has its arrays."""
+    if frozen.cfg != cfg or frozen.x.shape[:2] != x.shape[:2]:
+        raise ValueError(f"frozen: expected a tape of {cfg} and x of shape {x.shape[:2]}, "
+                         f"found {frozen.cfg} and {frozen.x.shape[:2]}")
+    if frozen.buffers is None or reuse is frozen:
+        raise ValueError("frozen: expected a tape with its buffers, "
+                         "found one that gives them to another forward")

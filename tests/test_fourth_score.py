@@ -1,0 +1,34 @@
+"""A new score is one pair of functions and one line in a table: registered here, it passes the proofs."""
+
+import numpy as np
+import pytest
+from small_models import Model, complex_step, draw, worst_error
+
+import sab_numpy as sab
+from sab_numpy.core.scores import SCORES, Score
+
+
+def cosine(xp, query, keys, weight):
+    """The query against keys divided by their lengths."""
+    return (keys @ query[:, :, None])[:, :, 0] / xp.sqrt((keys * keys).sum(2) + 1e-3)
+
+
+def cosine_backward(xp, da, query, keys, weight):
+    length = xp.sqrt((keys * keys).sum(2, keepdims=True) + 1e-3)  # (B, K, 1)
+    unit, da = keys / length, da[:, :, None]  # (B, K, Q), (B, K, 1)
+    along = (unit * query[:, None]).sum(2, keepdims=True)  # (B, K, 1)
+    return (da * unit).sum(1), da * (query[:, None] - along * unit) / length, None
+
+
+@pytest.mark.parametrize("read, normalise", [("sparse", "softmax"), ("sparse", "relu"), ("all", "softmax")])
+@pytest.mark.parametrize("mental", [True, False])
+def test_a_fourth_score_passes_the_proof(read, normalise, mental, monkeypatch):
+    monkeypatch.setitem(SCORES, "cosine", Score("W_q", None, None, cosine, cosine_backward))
+    p, model = draw(2, read, "cosine", normalise, mental, True, steps=(8,), k_att=2), Model()
+    grads, tape = model.analytic(p)
+    assert worst_error(grads, model.numeric(p, tape, complex_step))[0] <= 1e-11
+
+
+def test_without_its_line_in_the_table_it_is_refused():
+    with pytest.raises(ValueError, match="score must be one of dot, mlp, additive, found 'cosine'"):
+        sab.Config(2, 3, 2, score="cosine")
