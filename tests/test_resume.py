@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sab_numpy.support import files
-from sab_numpy.training import checkpoints, loop
+from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import Run
 
 SMALL = Run(
@@ -196,3 +196,17 @@ def test_twenty_runs_killed_at_random_moments_equal_runs_never_killed(tmp_path, 
     checkpoints.load_run(tmp_path / "parts")
     assert command(tmp_path / "parts", "--resume").wait() == 0
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("stops", [[8], [23, 25], [24], [29, 32, 33, 40]])
+def test_a_fall_of_the_learning_rate_goes_on_where_it_was(tmp_path, stops, monkeypatch):
+    measure = evaluation.measure
+    monkeypatch.setattr(evaluation, "measure", lambda *args: measure(*args) | {"accuracy": 1.0})
+    run = replace(SMALL, updates=100, stop_at=1.0, fall=16, schedule="cosine", decay_from=0.0, init="chrono")
+    loop.train(run, tmp_path / "whole")
+    for update in stops:
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(run, tmp_path / "parts", resume=True, progress=Stop(update))
+    loop.train(run, tmp_path / "parts", resume=True)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+    assert len(contents(tmp_path / "parts")["history"]) == 5

@@ -15,7 +15,10 @@ from sab_numpy.core import backend, optim
 from sab_numpy.support import files, threads
 from sab_numpy.tasks import copying, stream
 from sab_numpy.training import checkpoints, evaluation, loop
+from sab_numpy.training.checkpoints import State
 from sab_numpy.training.run import Run
+
+BEGUN = State({}, {})
 
 TINY = Run(
     T=4,
@@ -145,17 +148,19 @@ def test_an_update_is_forward_loss_backward_and_adam(tmp_path):
 
 def test_the_learning_rate_rises_stays_and_falls():
     run = replace(TINY, updates=1000, lr=0.5, schedule="cosine", warmup=100, decay_from=0.4, final_lr_ratio=0.1)
-    rates = np.array([run.learning_rate(update) for update in range(1000)])
+    rates = np.array([run.learning_rate(update, BEGUN) for update in range(1000)])
     assert rates[0] == pytest.approx(0.005) and rates[99] == pytest.approx(0.5)
     assert (rates[99:401] == 0.5).all()
     assert (np.diff(rates[400:]) < 0).all() and rates[-1] == pytest.approx(0.05)
     assert rates[700] == pytest.approx(0.275, abs=1e-3)  # half way down
     early = replace(run, first_lr_ratio=0.25)
-    assert {early.learning_rate(update) for update in range(25)} == {0.125} and early.learning_rate(29) == 0.15
+    assert {early.learning_rate(update, BEGUN) for update in range(25)} == {0.125} and early.learning_rate(
+        29, BEGUN
+    ) == 0.15
 
 
 def test_a_constant_learning_rate_is_constant():
-    assert {replace(TINY, lr=0.5).learning_rate(update) for update in range(24)} == {0.5}
+    assert {replace(TINY, lr=0.5).learning_rate(update, BEGUN) for update in range(24)} == {0.5}
 
 
 def test_every_length_is_drawn_alike():
@@ -460,3 +465,50 @@ def test_a_folder_that_is_a_file_is_one_line(tmp_path, capsys):
     (tmp_path / "run").write_text("not a folder")
     assert cli.main(["train", "copying", *OPTIONS, "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and (tmp_path / "run").read_text() == "not a folder"
+
+
+FALLS = replace(TINY, updates=200, stop_at=0.5, schedule="cosine", fall=16, lr=0.5, final_lr_ratio=0.1)
+
+
+def scripted(monkeypatch, accuracies):
+    """Validations find these accuracies, the last for ever."""
+    found, measure = iter(accuracies), evaluation.measure
+    monkeypatch.setattr(evaluation, "measure", lambda *args: measure(*args) | {"accuracy": next(found, accuracies[-1])})
+
+
+def rates_of(run, folder):
+    """(last state, {update: learning rate})."""
+    state = loop.train(run, folder)
+    return state, {int(row["update"]): float(row["lr"]) for row in rows(folder)}
+
+
+def test_the_rate_falls_once_the_task_is_learned_and_then_the_run_ends(tmp_path, monkeypatch):
+    scripted(monkeypatch, [0, 1, 1, 0, 1])  # at 8, 16, 24, 32, 40 and on: held from 56, fallen at 72
+    state, rates = rates_of(FALLS, tmp_path / "run")
+    assert state.update == max(rates) == 72
+    assert {rates[update] for update in range(8, 57, 8)} == {0.5}
+    assert rates[64] == pytest.approx(0.275, abs=0.03) and rates[72] == pytest.approx(0.05)
+
+
+def test_a_bad_validation_takes_the_fall_back(tmp_path, monkeypatch):
+    scripted(monkeypatch, [1, 1, 1, 0, 0, 1])  # falls from 24, not after 32; again from 64
+    state, rates = rates_of(FALLS, tmp_path / "run")
+    assert rates[32] < 0.3 and {rates[update] for update in (40, 48, 56, 64)} == {0.5}
+    assert state.update == 80 and rates[80] == pytest.approx(0.05)
+
+
+def test_the_rate_falls_in_the_last_updates_when_nothing_is_learned(tmp_path, monkeypatch):
+    scripted(monkeypatch, [0])
+    state, rates = rates_of(replace(FALLS, updates=45), tmp_path / "run")
+    assert state.update == 45 and rates[24] == 0.5 and rates[32] < 0.5 and rates[45] == pytest.approx(0.05)
+
+
+def test_chrono_biases_reach_as_far_as_the_sequence(tmp_path):
+    run = replace(TINY, T=80, hidden=400)
+    usual, chrono = (checkpoints.first_parameters(replace(run, init=init)) for init in ("standard", "chrono"))
+    i, f, g, o = chrono["b"].reshape(4, 400)
+    assert (i == -f).all() and not g.any() and not o.any()
+    assert (f >= 0).all() and np.exp(f).max() <= 99 and np.exp(f).mean() == pytest.approx(50, abs=5)  # U(1, 99)
+    assert all((usual[name] == chrono[name]).all() for name in usual if name != "b")
+    with pytest.raises(ValueError, match="chrono must be a whole number of at least 3, found 2"):
+        sab.init_params(run.config(), 0, chrono=2)

@@ -33,6 +33,17 @@ def whole_or_none(text):
         raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text}") from None
 
 
+def seeds(text):
+    """N: the seeds 0..N-1; A-B: the seeds A..B."""
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and (last.isdecimal() or "-" not in text)):
+        raise argparse.ArgumentTypeError(f"expected N or A-B, found {text}")
+    found = range(int(first), int(last) + 1) if last else range(int(first))
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected at least one seed, found {text}")
+    return found
+
+
 def backend(text):
     """The name of a backend that is there."""
     try:

@@ -22,7 +22,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(recipes.ROWS)}")
     parser.add_argument(
-        "--seeds", type=options.positive, default=5, metavar="N", help="seeds 0..N-1 of every cell (default: 5)"
+        "--seeds", type=options.seeds, default=range(5), metavar="N", help="seeds 0..N-1, or A-B, of every cell (5)"
     )
     parser.add_argument(
         "--jobs", type=options.positive, default=2, metavar="N", help="trainings at a time, one a core (2)"
@@ -83,9 +83,7 @@ def train(args):
         )
     if not (args.table or args.add):
         trained = [name for name in names if args.rows or args.quick or name not in recipes.BY_NAME]
-        runs = [
-            recipes.cell(name, T, seed, args.quick) for seed in range(args.seeds) for T in lengths for name in trained
-        ]
+        runs = [recipes.cell(name, T, seed, args.quick) for seed in args.seeds for T in lengths for name in trained]
         runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
         have = {results.name_of(run) for run, _ in results.read(path)}
         missing = [run for name, run in runs.items() if name not in have]

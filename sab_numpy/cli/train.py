@@ -14,7 +14,7 @@ from sab_numpy.training.run import MODEL, Run, decided_by
 
 GROUPS = {
     "task and data": ("T", "min_length", "seed", "batch"),
-    "model": ("hidden", *MODEL),
+    "model": ("hidden", "init", *MODEL),
     "optimisation": (
         "updates",
         "lr",
@@ -26,7 +26,7 @@ GROUPS = {
         "clip",
         "dtype",
     ),
-    "validation and files": ("validate_every", "validation_sequences", "checkpoint_every", "stop_at"),
+    "validation and files": ("validate_every", "validation_sequences", "checkpoint_every", "stop_at", "fall"),
 }
 TYPES = {int: int, float: float, str: str, float | None: float, int | None: options.whole_or_none}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sab_numpy.core.config import check_count
 from sab_numpy.core.scores import SCORES
 
 
@@ -13,10 +14,13 @@ def shapes(cfg):
     return lstm | output | SCORES[cfg.score].shapes(H)
 
 
-def init_params(cfg, rng, dtype=np.float64):
+def init_params(cfg, rng, dtype=np.float64, chrono=None):
     """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of dot the identity.
 
-    rng: a numpy.random.Generator, or a seed. Returns a dict name -> array of `dtype`, on the CPU.
+    rng      a numpy.random.Generator, or a seed
+    chrono   the longest dependency in steps, at least 3: forget biases log U(1, chrono - 1) and input
+             biases minus them, so that a unit forgets in 2 to `chrono` steps (Tallec and Ollivier 2018)
+    Returns a dict name -> array of `dtype`, on the CPU.
     """
     H, rng = cfg.n_hidden, np.random.default_rng(rng)
     params = {name: rng.uniform(-1, 1, shape) / np.sqrt(H) for name, shape in shapes(cfg).items()}
@@ -25,6 +29,9 @@ def init_params(cfg, rng, dtype=np.float64):
     params["b_y"] = np.zeros(cfg.n_out)
     if cfg.score == "dot":
         params["W_q"] = np.eye(H)
+    if chrono is not None:                                                 # drawn last: the rest is the same
+        forget = np.log(rng.uniform(1, check_count("chrono", chrono, 3) - 1, H))
+        params["b"][:2 * H] = np.concatenate([-forget, forget])            # gates stacked i f g o
     return {name: value.astype(dtype) for name, value in params.items()}
 
 

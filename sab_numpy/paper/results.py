@@ -70,7 +70,7 @@ def command(run, out, backend="numpy"):
 
 def outcome(run, state):
     """ "finished", "diverged" (the next update is no longer a number) or "unfinished"."""
-    if loop.finished(run, state):
+    if run.finished(state):
         return "finished"
     try:
         loop.advance(run, run.config(), task(run.task), state)

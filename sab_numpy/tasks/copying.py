@@ -15,12 +15,17 @@ N_IN = N_OUT = 10
 BLANK, MARKER, WIDTH = 0, 9, 10  # WIDTH: symbols to copy
 
 
+def steps(length):
+    """Steps of a sequence with a wait of `length`."""
+    return length + 2 * WIDTH
+
+
 def sequences(length, batch, rng):
     """`batch` sequences with a wait of `length` = T: x (T+20, B) and targets (T+20, B), whole numbers."""
     if length < 1 or batch < 1:
         raise ValueError(f"copying needs T and a batch of at least 1, found T={length}, batch={batch}")
     symbols = rng.integers(1, MARKER, (batch, WIDTH)).T  # (10, B); a batch in two halves is the same batch
-    x = np.zeros((length + 2 * WIDTH, batch), dtype=np.intp)  # (T+20, B)
+    x = np.zeros((steps(length), batch), dtype=np.intp)  # (T+20, B)
     targets = np.zeros_like(x)  # (T+20, B)
     x[:WIDTH] = targets[-WIDTH:] = symbols
     x[-WIDTH - 1] = MARKER

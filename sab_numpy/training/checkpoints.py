@@ -9,7 +9,7 @@ import numpy as np
 from sab_numpy.core import backend, optim
 from sab_numpy.core.params import check_params, init_params
 from sab_numpy.support import files
-from sab_numpy.tasks import stream
+from sab_numpy.tasks import stream, task
 from sab_numpy.training import pretrained
 from sab_numpy.training.run import Run
 
@@ -102,7 +102,8 @@ def trained(source, best=False):
 
 def first_parameters(run):
     """The parameters before the first update."""
-    return init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype))
+    chrono = task(run.task).steps(run.T) if run.init == "chrono" else None
+    return init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype), chrono=chrono)
 
 
 def prepare(folder, run, resume, force):

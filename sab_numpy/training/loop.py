@@ -32,7 +32,7 @@ def advance(run, cfg, problem, state, tape=None):
         state.params,
         grads,
         state.adam,
-        run.learning_rate(state.update),
+        run.learning_rate(state.update, state),
         clip=run.clip,
     )
     loss, norm = float(loss), float(norm)
@@ -63,17 +63,13 @@ def validate(run, cfg, problem, state):
         "loss": state.window["loss"] / n,
         "gradient_norm": state.window["gradient_norm"] / n,
         "gradient_norm_max": state.window["gradient_norm_max"],
-        "lr": run.learning_rate(state.update - 1),
+        "lr": run.learning_rate(state.update - 1, state),
     } | found
 
 
 def due(run, state):
     """Whether the state waits for its validation (also when a kill came between an update and its validation)."""
     return state.validated < state.update and (state.update % run.validate_every == 0 or state.update == run.updates)
-
-
-def finished(run, state):
-    return state.update >= run.updates or state.streak >= 3
 
 
 def train(run, out_dir, resume=False, force=False, backend="numpy", progress=None):
@@ -101,7 +97,7 @@ def _train(run, out_dir, resume, force, backend, progress):
     clock = Clock(state)
     checkpoints.save(last, run, state)
     try:
-        while due(run, state) or not finished(run, state):
+        while due(run, state) or not run.finished(state):
             if not due(run, state):
                 with np.errstate(over="ignore", invalid="ignore"):  # advance looks at the result
                     state, tape = advance(run, cfg, problem, state, tape)
@@ -109,7 +105,7 @@ def _train(run, out_dir, resume, force, backend, progress):
             if due(run, state):
                 row = validate(run, cfg, problem, state)
                 state = keep_row(run, out_dir, state, row, rows)
-            if finished(run, state) or state.update % run.checkpoint_every == 0:
+            if run.finished(state) or state.update % run.checkpoint_every == 0:
                 checkpoints.save(last, run, state)
             progress(state, row)
     except (KeyboardInterrupt, Diverged):

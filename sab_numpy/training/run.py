@@ -15,6 +15,8 @@ FIXED = {
     "attention": {"k_trunc": None, "k_top": None},
 }
 SCHEDULES = ("constant", "cosine")
+INITS = ("standard", "chrono")
+HELD = 3  # validations in a row at stop_at, before the rate falls or a run ends
 DROPPED = {"lengths": "uniform", "phase_in": 0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # options of older runs
 MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
 
@@ -37,6 +39,7 @@ class Run:
     seed: int = option(0, "decides the data and the first parameters")
     batch: int = option(64, "sequences an update")
     hidden: int = option(128, "width of the LSTM")
+    init: str = option("standard", "first biases: standard (forget 1), or chrono (as long as the sequence)")
     k_trunc: int | None = option(5, "credit walks blocks of so many steps; none: never cut")
     k_top: int | None = option(5, "microstates recalled a step; 0: no recall, none: all of them")
     k_att: int = option(2, "a state becomes a microstate every so many steps")
@@ -59,6 +62,7 @@ class Run:
     stop_at: float | None = option(
         None, "stop when three validations in a row reach this accuracy, 0..1 (default: never)"
     )
+    fall: int = option(0, "with stop-at: first the learning rate falls over so many updates, while they still do")
 
     def __post_init__(self):
         task(self.task)
@@ -69,6 +73,7 @@ class Run:
             ("batch", 1),
             ("hidden", 1),
             ("warmup", 0),
+            ("fall", 0),
             ("validate_every", 1),
             ("validation_sequences", 1),
         ):
@@ -77,7 +82,7 @@ class Run:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             check_count(name, getattr(self, name), 1)
-        for name, known in (("schedule", SCHEDULES), ("dtype", ("float32", "float64"))):
+        for name, known in (("schedule", SCHEDULES), ("init", INITS), ("dtype", ("float32", "float64"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
         for name in ("lr", "clip"):
@@ -90,6 +95,13 @@ class Run:
             raise ValueError(f"min_length must be at most T={self.T}, found {self.min_length}")
         if self.stop_at is not None and not 0 < self.stop_at <= 1:
             raise ValueError(f"stop_at is an accuracy, expected above 0 and at most 1, found {self.stop_at}")
+        if self.fall and (self.stop_at is None or self.schedule == "constant" or self.decay_from):
+            raise ValueError(
+                "a fall needs stop_at, the schedule cosine and no decay_from, found "
+                f"stop_at={self.stop_at}, schedule={self.schedule!r}, decay_from={self.decay_from}"
+            )
+        if self.fall > self.updates:
+            raise ValueError(f"fall must be at most updates={self.updates}, found {self.fall}")
         self.config()
 
     def config(self):
@@ -105,18 +117,36 @@ class Run:
                 raise ValueError(f"{name} is no longer an option: expected {default}, found {saved[name]}")
         return cls(**{name: value for name, value in saved.items() if name not in DROPPED})
 
-    def learning_rate(self, update):
-        """The learning rate of `update` (the first is 0).
+    def falling(self, state):
+        """When the learning rate falls, as far as `state` knows: (the first update of the fall, how many it takes).
+
+        With a `fall` it begins when HELD validations in a row have reached stop_at, or so that it ends with the
+        last update. A later validation below stop_at takes it back.
+        """
+        if not self.fall:
+            return self.decay_from * self.updates, self.updates - self.decay_from * self.updates
+        latest = self.updates - self.fall
+        if state.streak < HELD:
+            return latest, self.fall
+        return min(latest, state.validated - (state.streak - HELD) * self.validate_every), self.fall
+
+    def finished(self, state):
+        """Whether all updates are done, or stop_at was held: HELD validations and through the whole fall."""
+        held = state.streak >= HELD and (state.streak - HELD) * self.validate_every >= self.fall
+        return held or state.update >= self.updates
+
+    def learning_rate(self, update, state):
+        """The learning rate of `update` (the first is 0) when `state` is the state before it, or after it.
 
         It is lr * first_lr_ratio until a line from 0 to lr over `warmup` updates has come up to it, follows that
-        line, stays at lr until the fraction `decay_from` of all updates, then falls along half a cosine to
-        lr * final_lr_ratio at the last one.
+        line, stays at lr until the fraction `decay_from` of all updates, or until the task is learned (see
+        `falling`), then falls along half a cosine to lr * final_lr_ratio.
         """
         rate = self.lr * min(1.0, max(self.first_lr_ratio, (update + 1) / self.warmup)) if self.warmup else self.lr
-        start = self.decay_from * self.updates
+        start, n = self.falling(state)
         if self.schedule == "constant" or update <= start:
             return rate
-        done = min(1.0, (update - start) / max(self.updates - 1 - start, 1))
+        done = min(1.0, (update - start) / max(n - 1, 1))
         return rate * (self.final_lr_ratio + (1 - self.final_lr_ratio) * (1 + cos(pi * done)) / 2)
 
     def length(self, rng):
