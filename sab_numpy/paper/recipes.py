@@ -81,8 +81,8 @@ ROWS = {  # name: (what the tables call it, the row's fields)
     "sab-5-5-dense": ("SAB 5/5, dense forward", SAB5 | CLIP1 | {"dense_forward": True}),
 }
 
-ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense")
-COPYING = tuple(name for name in ROWS if name not in (*ABLATION[1:], "sab-5-5-recipe-constant"))
+ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense", "sab-5-5-recipe-constant")
+COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
 BY_NAME = (
     "sab-5-5-paper",
     "sab-5-5-paper-16",
@@ -96,6 +96,7 @@ PUBLISHED = {
     "copying-T300-sab": ("sab-5-5", 300),
 }
 QUICK = {
+    "fall": 0,
     "min_length": 2,
     "updates": 40,
     "batch": 8,

@@ -41,6 +41,10 @@ STYLES = {
     "sab-5-5-paper-16": ("black", "-."),
     "sab-5-5-constant": (GREY, "-"),
     "sab-5-5-dense": (GREY, "--"),
+    "sab-5-5-recipe": (BLUE, (0, (5, 1))),
+    "sab-10-10-recipe": (SKY, (0, (5, 1))),
+    "bptt-recipe": (GREEN, (0, (5, 1))),
+    "sab-5-5-recipe-constant": (GREY, (0, (5, 1))),
 }
 LEARNING = (
     "bptt",
@@ -128,7 +132,7 @@ def all_learning_curves(data, path):
                 ax.plot(
                     history["update"],
                     100 * history["accuracy"],
-                    dashes,
+                    linestyle=dashes,
                     color=colour,
                     linewidth=1.4,
                     alpha=0.8,
