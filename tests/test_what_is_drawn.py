@@ -1,0 +1,483 @@
+"""What a picture shows is what the CSV or the model says: the values are read back from the figure's artists."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+from told import by_hand, told, walked
+
+from sab_numpy import cli
+from sab_numpy.cli import demo
+from sab_numpy.paper import recipes, results
+from sab_numpy.plots.catalogue import FIGURES
+from sab_numpy.support import files
+from sab_numpy.tasks import stream, task
+from sab_numpy.training.checkpoints import load_run
+
+DATA = Path(__file__).parents[1] / "figures" / "data"
+BLUE, GREEN, ORANGE = "#0072B2", "#009E73", "#D55E00"
+NOT_REACHED = "#e4e4e4"
+LOOKS = {"BPTT": "LSTM", "TBPTT": "TBPTT", "self-attention": "self-attention", "SAB": "SAB"}  # of cost.csv
+
+
+@pytest.fixture
+def drawn(monkeypatch, tmp_path):
+    """drawn(*words): the figures that a command saves, as Matplotlib holds them."""
+    kept = []
+
+    def keep(figure, file, **options):
+        kept.append(figure)
+        file.write(b"\x89PNG")
+
+    def run(*words):
+        kept.clear()
+        assert cli.main([str(word) for word in words]) == 0
+        return list(kept)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    run.figure = lambda name: run("figures", name, "--data", DATA, "--out", tmp_path)[0]
+    return run
+
+
+def rows(name):
+    return files.read_rows(DATA / name)
+
+
+def lines(axes):
+    """{label: (x, y)} of the lines that have a label."""
+    return {line.get_label(): line.get_data() for line in axes.lines if line.get_label()[:1] not in ("", "_")}
+
+
+def near(found, expected, tolerance=1e-9):
+    """Whether two mappings have the same keys and, nearly, the same values."""
+    return found == pytest.approx(expected, rel=tolerance, abs=tolerance)
+
+
+# ---- sequences as lines of steps
+
+
+def arrows(axes, colour):
+    """[(from step, to step, the arrow)]; ways between steps 0.1 apart at most count as the same."""
+    found = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    return [
+        (*(round(float(end[0])) for end in arrow._posA_posB), arrow)
+        for arrow in found
+        if same_color(arrow.get_edgecolor()[:3], colour)
+    ]
+
+
+def boxes(axes, height=0.0):
+    """{step: its box} of the row at this height."""
+    found = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    return {
+        round(float(box.get_center()[0])): box
+        for box in found
+        if box.get_center()[1] == pytest.approx(height, abs=1e-9) and box.get_center()[0] > -0.5
+    }
+
+
+def texts(axes, height):
+    """{step: what is written at this height}, without what is empty."""
+    return {
+        round(float(text.get_position()[0])): text.get_text()
+        for text in axes.texts
+        if text.get_position()[1] == pytest.approx(height) and text.get_text() and text.get_position()[0] > -0.5
+    }
+
+
+def symbols(values):
+    return {t: str(value) for t, value in enumerate(values) if value}
+
+
+def test_forward_pass_draws_what_the_model_reads_says_stores_and_recalls(drawn):
+    ((axes,), real) = drawn.figure("forward_pass").axes, told(T=5)
+    assert texts(axes, -0.02) == symbols(real.x) and texts(axes, -1.52) == symbols(real.says)
+    stored = set(range(real.cfg.k_att - 1, 25, real.cfg.k_att))
+    assert {*boxes(axes)} == {*range(25)} and {*boxes(axes, 2)} == stored
+    assert {start for start, _, _ in arrows(axes, GREEN)} == stored
+    cuts = [line.get_xdata()[0] + 0.5 for line in axes.lines]
+    assert cuts == [*range(real.cfg.k_trunc, 25, real.cfg.k_trunc)]
+    expected = {
+        (m, t): weight
+        for t, found in enumerate(real.recalls)
+        for m, weight in found.items()
+        if m != "empty" and weight >= 0.02
+    }
+    arcs = {(m, t): arrow for m, t, arrow in arrows(axes, BLUE)}
+    assert arcs.keys() == expected.keys() and len(arcs) > 5
+    for shown in ([arcs[way].get_linewidth() for way in expected], [arcs[way].get_alpha() for way in expected]):
+        assert np.corrcoef(shown, [*expected.values()])[0, 1] > 1 - 1e-9 and np.std(shown) > 0.1
+
+
+def answer_drawn(title):
+    """The answer whose credit a picture shows: not the first step of a block, and recalling the input most."""
+    real = told(T=5)
+    of_input = [sum(weight for m, weight in found.items() if m != "empty" and m < 10) for found in real.recalls]
+    best = max((t for t in range(15, 25) if t % real.cfg.k_trunc), key=lambda t: of_input[t])
+    assert re.search(r"step (\d+)", title).group(1) == str(best)
+    return best
+
+
+def check_credit_line(axes, events):
+    """Boxes are coloured where credit came, arcs are the skips, each arrow to the left is local credit."""
+    credit = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
+    row = boxes(axes)
+    reached = {t for t, box in row.items() if not same_color(box.get_facecolor(), NOT_REACHED)}
+    assert {*row} == {*range(25)} and reached == {*credit}
+    darkness = {t: -sum(row[t].get_facecolor()[:3]) for t in credit}
+    order = sorted(credit, key=credit.get)
+    assert all(darkness[a] <= darkness[b] + 1e-9 for a, b in zip(order, order[1:]))
+    skips = {(event.start, event.end): event.norm for event in events if event.kind == "skip" and event.norm > 0}
+    arcs = {(start, end): arrow.get_linewidth() for start, end, arrow in arrows(axes, BLUE)}
+    assert arcs.keys() == skips.keys()
+    order = sorted(skips, key=skips.get)
+    assert all(arcs[a] <= arcs[b] + 1e-9 for a, b in zip(order, order[1:]))
+    ways = {(event.start, event.end) for event in events if event.kind in ("local", "loss")}
+    assert {(start, end) for start, end, _ in arrows(axes, ORANGE)} == ways
+
+
+def test_backward_pass_draws_the_events_of_the_walk(drawn):
+    (axes,) = drawn.figure("backward_pass").axes
+    step = answer_drawn(axes.get_title(loc="left"))
+    events = walked(told(T=5).cfg, step)
+    check_credit_line(axes, events)
+    said = {kind: [] for kind in ("cut", "not visited", "loss")}
+    for text in axes.texts:
+        if text.get_text() in said:
+            said[text.get_text()].append(text.get_position()[0])
+    assert said["cut"] == [event.end + 0.5 for event in events if event.kind == "cut"]
+    assert said["not visited"] == [(e.start + e.end) / 2 for e in events if e.kind == "skipped block"]
+    assert said["loss"] == [step] and len(events) > 10
+
+
+def four(cfg):
+    """The four algorithms with the parameters of a softmax model."""
+    return {
+        "BPTT": replace(cfg, k_trunc=None, k_top=0),
+        "TBPTT": replace(cfg, k_top=0),
+        "self-attention": replace(cfg, k_trunc=None, k_top=None),
+        "SAB": cfg,
+    }
+
+
+def test_algorithms_draws_the_walk_of_each_and_counts_it_in_the_title(drawn):
+    figure = drawn.figure("algorithms")
+    step = answer_drawn(figure.get_suptitle())
+    for axes, (name, cfg) in zip(figure.axes, four(told(T=5).cfg).items(), strict=True):
+        events = walked(cfg, step)
+        check_credit_line(axes, events)
+        steps = len({event.end for event in events if event.kind in ("loss", "local", "skip")})
+        skips = sum(event.kind == "skip" for event in events)
+        assert axes.get_title(loc="left") == f"{name}: {steps} of 25 steps walked, {skips} skips"
+
+
+def test_credit_over_distance_draws_the_norms_of_the_walk_and_errors_that_fit_them(drawn):
+    left, right = map(lines, drawn.figure("credit_over_distance").axes)
+    assert list(left) == list(right) == ["BPTT", "TBPTT", "self-attention", "SAB"]
+
+    def norms(cfg):
+        found = np.zeros(120)
+        for event in walked(cfg, 119, T=100, n=16):
+            if event.kind in ("loss", "local", "skip"):
+                found[119 - event.end] = event.total
+        return found
+
+    for name, cfg in four(told(T=5).cfg).items():
+        found, whole = norms(cfg), norms(replace(cfg, k_trunc=None))
+        (distance, shown), (_, wrong) = left[name], right[name]
+        assert (distance == np.arange(120)).all() and ((found > 0) == np.isfinite(shown)).all()
+        np.testing.assert_allclose(shown[found > 0], (found / found[0])[found > 0], rtol=1e-9)
+        assert (np.abs(found - whole) <= wrong * whole * (1 + 1e-9) + 1e-300).all()  # the triangle, from both sides
+        assert (wrong * whole <= (found + whole) * (1 + 1e-9)).all()
+        assert wrong[:5].max() < 1e-9 and (name in ("TBPTT", "SAB")) == (wrong[5:].max() > 0.1)
+
+
+# ---- maps of recalls
+
+
+def map_expected(recalls):
+    """(T, T+1): the weight of every state, and in the last column that of the empty slots."""
+    expected = np.zeros((len(recalls), len(recalls) + 1))
+    for t, found in enumerate(recalls):
+        for m, weight in found.items():
+            expected[t, -1 if m == "empty" else m] = weight
+    return expected
+
+
+def check_map(figure, expected):
+    top_empty, top, low_empty, low = figure.axes[:4]
+    for empty, states in ((top_empty, top), (low_empty, low)):
+        (of_empty,), (of_states,) = empty.images, states.images
+        np.testing.assert_allclose(of_empty.get_array() ** 2, expected[:, -1:], atol=1e-6)
+        np.testing.assert_allclose(of_states.get_array() ** 2, expected[:, :-1], atol=1e-6)
+        assert of_states.get_clim() == of_empty.get_clim() == (0, 1)
+    assert low_empty.get_xlabel() == "empty\nslots" and low.get_xlabel() == "step whose state is recalled"
+    assert top.get_ylim() == (len(expected) - 0.5, -0.5) and low.get_ylim()[1] == len(expected) - 10.5
+
+
+def test_attention_map_has_the_weight_of_every_recall_in_its_place(drawn):
+    expected = map_expected(told(T=100).recalls)
+    assert ((expected > 0.01) & (expected < 0.99)).sum() > 10 and expected[-10:, :10].max() > 0.5
+    check_map(drawn.figure("attention_map"), expected)
+
+
+def test_attention_longer_has_the_weights_of_the_ten_answers(drawn):
+    figure = drawn.figure("attention_longer")
+    for axes, T in zip(figure.axes, (100, 200, 300)):
+        real = told(T=T)
+        (mesh,) = (child for child in axes.collections if isinstance(child, QuadMesh))
+        shown = np.asarray(mesh.get_array()).reshape(10, -1) ** 2
+        stored = range(real.cfg.k_att - 1, T + 20, real.cfg.k_att)
+        expected = [[found.get(m, 0.0) for m in stored] for found in real.recalls[-10:]]
+        np.testing.assert_allclose(shown, expected, atol=1e-6)
+        assert axes.get_title() == f"T = {T}" and axes.get_ylim() == (10, 0)
+        assert [label.get_text() for label in axes.get_xticklabels()] == [
+            str(stored[int(tick)]) for tick in axes.get_xticks()
+        ]
+
+
+def test_attention_while_learning_has_the_weights_of_its_csv(drawn):
+    written = rows("moments.csv")
+    moments = sorted({int(row["update"]) for row in written})
+    panels = [axes for axes in drawn.figure("attention_while_learning").axes if axes.get_visible()]
+    for axes, moment in zip(panels, moments, strict=True):
+        own = [row for row in written if int(row["update"]) == moment]
+        (cloud,) = (child for child in axes.collections if isinstance(child, PathCollection))
+        ways = [tuple(map(int, way)) for way in cloud.get_offsets()]
+        shown = dict(zip(ways, np.asarray(cloud.get_array()) ** 2, strict=True))
+        assert near(shown, {(int(row["recalled"]), int(row["t"])): float(row["weight"]) for row in own})
+        assert axes.get_title() == f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right"
+
+
+# ---- derivatives
+
+
+def test_kink_of_selection_draws_the_weight_that_the_formula_gives(drawn):
+    panels = {axes.get_title(loc="left").split(":")[0]: lines(axes) for axes in drawn.figure("kink_of_selection").axes}
+    score = next(iter(panels["softmax"].values()))[0]
+    weight = {
+        "softmax": np.exp(score) / (np.exp(score) + np.e),  # beside the score 1
+        "relu": (score - 0.5) / (score - 0.5 + 0.5 + 1e-6),  # the threshold is the score 0.5
+    }
+    for name, expected in weight.items():
+        (x, frozen), (_, true) = panels[name].values()  # the replay keeps the selection
+        assert (x == score).all() and score.min() < 0.45 and score.max() > 1.5
+        np.testing.assert_allclose(frozen, expected, atol=1e-9)
+        missing = np.isnan(true)
+        assert missing.sum() <= (name == "softmax")
+        np.testing.assert_allclose(true[~missing], np.where(score > 0.5, expected, 0)[~missing], atol=1e-9)
+
+
+def test_error_over_step_size_has_the_central_error_of_the_complex_one_while_both_are_of_the_formula(drawn):
+    """Both errors are h^2 f'''/6 to leading order, of opposite sign; the loss itself has another derivative."""
+    found = lines(drawn.figure("error_over_step_size").axes[0])
+    of = {next(word for word in ("complex", "loss", "central") if word in label): found[label] for label in found}
+    h, (complex_error, central, loss) = of["complex"][0], (of[word][1] for word in ("complex", "central", "loss"))
+    middle = (h < 2e-3) & (h > 2e-5)
+    np.testing.assert_allclose(central[middle] / complex_error[middle], 1.0, rtol=0.02)
+    np.testing.assert_allclose(np.diff(np.log(central[middle])) / np.diff(np.log(h[middle])), 2.0, rtol=0.02)
+    assert complex_error[h < 1e-8].max() < 1e-12 and loss.min() > 1e-3
+
+
+def test_the_picture_of_sab_gradcheck_has_the_errors_of_a_cube(drawn, tmp_path):
+    """f = p^3: forward is off by |h/p + h^2/3p^2| (or with -h), central and complex by h^2/3p^2."""
+    (tmp_path / "cube.py").write_text(
+        "import numpy as np\nparams = {'p': np.array([2.0])}\n"
+        "f = lambda p: (p['p'] ** 3).sum()\ngrads = lambda p: {'p': 3 * p['p'] ** 2}\n"
+    )
+    (figure,) = drawn("gradcheck", "--module", tmp_path / "cube.py", "--picture", tmp_path / "cube.png")
+    found = {label.split(",")[0]: data for label, data in lines(figure.axes[0]).items()}
+    h, central = found["central"]
+    some = (h < 0.5) & (h > 1e-3)
+    np.testing.assert_allclose(central[some], h[some] ** 2 / 12, rtol=1e-6)
+    np.testing.assert_allclose(found["complex"][1][some], h[some] ** 2 / 12, rtol=1e-6)
+    forward = found["forward"][1][some]
+    assert np.allclose(forward, h[some] / 2 + h[some] ** 2 / 12) or np.allclose(
+        forward, h[some] / 2 - h[some] ** 2 / 12
+    )
+
+
+# ---- CSV files
+
+
+def test_cost_over_length_has_the_columns_of_its_csv_over_their_divisors(drawn):
+    figure = drawn.figure("cost_over_length")
+    B, H, threads, backend = re.search(
+        r"of (\d+) sequences, H = (\d+), (\d+) threads?, (\w+)", figure.get_suptitle()
+    ).groups()
+    own = [
+        row
+        for row in rows("cost.csv")
+        if (row["B"], row["H"], row["threads"], row["backend"], row["checkpoint"]) == (B, H, threads, backend, "none")
+        and row["what"] in ("speed", "growth")
+    ]
+    columns = {
+        "steps that credit walks\nbefore it is cut": lambda row: (
+            float(row["steps_walked"]) / int(row["blocks_visited"])
+        ),
+        "skips a sequence": lambda row: float(row["skips"]) / int(row["B"]),
+        "seconds a train step": lambda row: float(row["step_ms"]) / 1000,
+        "peak memory (MB)": lambda row: float(row["peak_mb"]),
+    }
+    assert [axes.get_title() for axes in figure.axes] == list(columns)
+    for axes, value in zip(figure.axes, columns.values()):
+        shown = lines(axes)
+        assert set(shown) >= {"SAB", "self-attention"}
+        for label, (x, y) in shown.items():
+            expected = {}
+            for row in own:
+                if row["model"] == LOOKS[label]:
+                    expected.setdefault(int(row["T"]) + 20, []).append(value(row))
+            assert list(x) == sorted(expected)
+            assert all(any(drawn == pytest.approx(one) for one in expected[at]) for at, drawn in zip(x, y))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """{what the table calls a row: {T: rows of copying.csv}}."""
+    found = {}
+    for run, row in results.read(DATA / "copying.csv"):
+        name = results.row_name(run)
+        if name != "other":
+            found.setdefault(recipes.ROWS[name][0], {}).setdefault(run.T, []).append(row)
+    return found
+
+
+def paper(table, T, k_trunc, k_top):
+    """What paper.csv prints."""
+    path = Path(recipes.__file__).with_name("paper.csv")
+    wanted = (table, str(T), k_trunc, k_top)
+    found = [r for r in files.read_rows(path) if (r["table"], r["T"], r["k_trunc"], r["k_top"]) == wanted]
+    return found[0]["accuracy"] if found else None
+
+
+def test_copying_table_has_the_medians_and_the_papers_numbers(drawn, trained):
+    (axes,) = drawn.figure("copying_table").axes
+    columns = {round(tick): int(label.get_text()[4:]) for tick, label in zip(axes.get_xticks(), axes.get_xticklabels())}
+    at = [(*text.get_position(), text.get_text()) for text in axes.texts]
+    names = {round(y): text for x, y, text in at if x < -0.5}
+    assert set(names.values()) == set(trained) and list(columns.values()) == [100, 200, 300]
+    cells, papers = {}, {}
+    for x, y, text in at:
+        if x > -0.5:
+            (papers if text.startswith("paper") else cells)[names[round(y)], columns[round(x)]] = text
+    for (name, T), text in cells.items():
+        own = trained[name].get(T, [])
+        right = [100 * float(row["accuracy"]) for row in own]
+        numbers = [float(number) for number in re.findall(r"\d+\.\d\d", text)]
+        if not right:
+            assert text == "not run" and papers[name, T].startswith("paper ")
+            continue
+        expected = [median(right), min(right), max(right)] if len(right) > 1 else right
+        assert numbers == pytest.approx(expected, abs=0.0051)
+        assert text.endswith(f", {len(right)} seed" + "s" * (len(right) > 1))
+        row = own[0]
+        same_as_the_papers = row["mental_updates"] == "True" and row["dense_forward"] == "False"
+        printed = paper("copying", T, row["k_trunc"], row["k_top"]) if same_as_the_papers else None
+        assert papers[name, T] == f"paper {printed or '-'}"
+    shades = sorted(
+        (median(float(row["accuracy"]) for row in trained[name][T]), patch.get_alpha())
+        for patch in axes.collections
+        for name, T in [cell_of(patch, names, columns)]
+        if T in trained[name]
+    )
+    assert len(shades) == sum(map(len, trained.values()))
+    assert all(alpha <= after + 1e-9 for (_, alpha), (_, after) in zip(shades, shades[1:]))
+
+
+def cell_of(patch, names, columns):
+    x, y = patch.get_paths()[0].get_extents().get_points().mean(0)
+    return names[round(y)], columns[round(x)]
+
+
+def curve(row):
+    history = files.read_rows(DATA / "curves" / f"{row['name']}.csv")
+    return {name: np.array([float(line[name] or "nan") for line in history]) for name in history[0]}
+
+
+def test_learning_curves_are_those_of_the_csvs(drawn, trained):
+    panels, count = drawn.figure("learning_curves").axes, 0
+    for axes in panels:
+        T = int(re.match(r"T = (\d+)", axes.get_title()).group(1))
+        shown = {}
+        for line in axes.lines:
+            if line.get_label()[:1] != "_":
+                shown.setdefault(line.get_label(), []).append(line.get_data())
+        for label, own in shown.items():
+            curves = [(found["update"], 100 * found["accuracy"]) for found in map(curve, trained[label][T])]
+            assert len(own) == len(curves)
+            for drawn_line, expected in zip(own, curves):
+                np.testing.assert_allclose(drawn_line, expected)
+            count += len(own)
+    assert count > 30
+
+
+def test_transfer_has_a_line_a_seed_of_its_csv_and_the_papers_points(drawn, trained):
+    (axes,) = drawn.figure("transfer").axes
+    tested = {}
+    for row in rows("transfer.csv"):
+        tested.setdefault(row["name"], {})[int(row["T"])] = 100 * float(row["accuracy"])
+    of_paper = {label: dict(zip(*data)) for label, data in lines(axes).items() if label.startswith("paper")}
+    for label, k in {"LSTM": ("none", "0"), "LSTM + self-attention": ("none", "none"), "SAB": ("", "")}.items():
+        printed = {T: paper("transfer", T, *k) for T in (100, 200, 300, 400, 2000, 5000)}
+        expected = {T: float(value) for T, value in printed.items() if value and value[0].isdigit()}
+        assert near(of_paper[f"paper: {label}"], expected)
+    ours = [line for line in axes.lines if not line.get_label().startswith("paper") and len(line.get_xdata()) > 2]
+    looks = {}
+    for line in ours:  # the first seed of a row has the label
+        looks.setdefault((line.get_color(), line.get_linestyle()), []).append(line)
+    assert len(ours) == sum(row["name"] in tested for found in trained.values() for row in found.get(100, []))
+    for own in looks.values():
+        label, seeds = re.match(r"(.*), (\d+) seeds?$", own[0].get_label()).groups()
+        names = [row["name"] for row in trained[label][100] if row["name"] in tested]
+        assert len(own) == len(names) == int(seeds)
+        for line, name in zip(own, names):
+            assert near(dict(zip(*line.get_data())), tested[name])
+
+
+def test_works_or_not_has_the_curves_of_the_two_seeds_that_it_names(drawn, trained):
+    figure = drawn.figure("works_or_not")
+    label, T = re.match(r"(.*), copying T = (\d+)", figure.get_suptitle()).groups()
+    own = sorted(trained[label][int(T)], key=lambda row: float(row["accuracy"]))
+    scales = {"accuracy": 100, "max_abs_h": 1, "recalls_input": 100, "recalls_empty": 100}
+    for axes, (column, scale) in zip(figure.axes, scales.items(), strict=True):
+        (best_label, best), (worst_label, worst) = lines(axes).items()
+        for which, said, data, row in (("best", best_label, best, own[-1]), ("worst", worst_label, worst, own[0])):
+            right = 100 * float(row["accuracy"])
+            expected = f"{which} of {len(own)} seeds (seed {row['seed']}): {right:.1f} % right at the end"
+            assert said == expected
+            np.testing.assert_allclose(data, (curve(row)["update"], scale * curve(row)[column]))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert ["accuracy" in titles[0] or "Right" in titles[0], "|h|" in titles[1], "input" in titles[2]] == [True] * 3
+    assert "empty" in titles[3]
+
+
+def test_every_figure_has_its_test_here():
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in FIGURES if f'drawn.figure("{name}")' not in text] == []
+
+
+# ---- the demo
+
+
+def test_the_demo_draws_both_histories_and_what_sab_recalled(drawn, tmp_path, monkeypatch):
+    small = {"T": 5, "min_length": 2, "updates": 40, "hidden": 16, "validate_every": 10, "batch": 8}
+    monkeypatch.setattr(demo, "TINY", small)
+    curves, attention = drawn("demo", "--tiny", "--quiet", "--out", tmp_path)
+    shown = lines(curves.axes[0])
+    for side, label in (("sab", "SAB"), ("tbptt", "truncated BPTT")):
+        history = files.read_rows(tmp_path / "seed0" / side / "history.csv")
+        np.testing.assert_allclose(shown[label][0], [int(row["update"]) for row in history])
+        np.testing.assert_allclose(shown[label][1], [100 * float(row["accuracy"]) for row in history])
+    np.testing.assert_allclose(shown["chance"][1], 12.5)
+    run, state = load_run(tmp_path / "seed0" / "sab")
+    x, _ = task("copying").sequences(5, 1, stream(0, "test", 5))
+    _, recalls = by_hand(state.params, run.config(), x[:, 0])
+    check_map(attention, map_expected(recalls))

@@ -1,0 +1,238 @@
+"""What a command prints is true: every number is computed again, from its files or without the package."""
+
+import csv
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+from told import MODEL, model, sequences, told, walked
+
+import sab_numpy as sab
+from sab_numpy import cli
+from sab_numpy.cli import demo
+from sab_numpy.paper import recipes, results
+from sab_numpy.support import files
+from sab_numpy.tasks import copying
+
+SMALL = ["--T", "3", "--batch", "4", "--hidden", "6", "--k-top", "2", "--validation-sequences", "5"]
+
+
+@pytest.fixture
+def sab_says(capsys):
+    """sab_says(*words): what the command prints, and what it says beside it."""
+
+    def run(*words, status=0):
+        capsys.readouterr()
+        assert cli.main([str(word) for word in words]) == status
+        return capsys.readouterr()
+
+    return run
+
+
+def numbers(text):
+    return [int(word) for word in text.split() if word.isdecimal()]
+
+
+# ---- sample, evaluate
+
+
+@pytest.mark.parametrize("name, T", [(MODEL, 30), ("copying-T100-bptt", 100)])
+def test_sample_prints_what_the_model_reads_should_say_and_says(name, T, sab_says):
+    lines, (params, cfg) = sab_says("sample", name, "--T", T).out.splitlines(), model(name)
+    x, targets = (a[:, 0] for a in sequences(name, T, 1))
+    says = told(name, T).says if cfg.k_top else sab.forward(params, x[:, None], cfg)[0][:, 0].argmax(-1)
+    assert numbers(lines[0].partition("then")[0]) == list(x[:10])
+    assert numbers(lines[1]) == list(targets[-10:])
+    assert numbers(lines[2].partition("(")[0]) == list(says[-10:])
+    assert f"then {T - 1} blanks, and at step {T + 9} the marker" in lines[0]
+    right = (says == targets)[-10:].sum()
+    assert f"({right} of 10 right)" in lines[2] and (right < 10) == (name != MODEL)
+
+
+def test_sample_prints_the_recalls_of_every_answer_the_heaviest_first(sab_says):
+    real, lines = told(MODEL, 30), sab_says("sample", MODEL, "--T", 30).out.splitlines()
+    assert [numbers(line)[:3] for line in lines[4:]] == [[t, real.says[t], real.targets[t]] for t in range(40, 50)]
+    for t, line in zip(range(40, 50), lines[4:]):
+        found = [(name, float(weight)) for name, weight in re.findall(r"(\d+|empty) \(([\d.]+)\)", line)]
+        expected = {str(state): weight for state, weight in real.recalls[t].items()}
+        assert dict(found) == pytest.approx(expected, abs=0.006)
+        assert [weight for _, weight in found] == sorted((weight for _, weight in found), reverse=True)
+
+
+def test_evaluate_prints_the_share_of_right_answers_and_their_cross_entropy(sab_says):
+    name, n = "copying-T100-bptt", 100
+    lines, (params, cfg) = sab_says("evaluate", name, "--T", 20, 50, "--sequences", n).out.splitlines(), model(name)
+    for T, line in zip((20, 50), lines[2:]):
+        x, targets = sequences(name, T, n)
+        y, _ = sab.forward(params, x, cfg)
+        right = 100 * (y.argmax(-1) == targets)[-10:].mean()
+        ce10, ce = (sab.softmax_cross_entropy(y[at:], targets[at:])[0] for at in (-10, 0))
+        length, shown, low, high, shown10, shown_ce, _ = (float(word) for word in re.findall(r"[\d.]+", line))
+        assert (length, shown, shown10, shown_ce) == pytest.approx((T, right, ce10, ce), abs=0.0051)
+        assert low < right < high and 5 < right < 95
+
+
+# ---- walk, explore
+
+
+def test_the_summary_of_walk_counts_the_lines_above_it(sab_says):
+    *lines, last = sab_says("walk", MODEL, "--T", 5, "--text").out.splitlines()
+    step, walked_steps, skips, cuts, blocks = None, set(), [], 0, 0
+    for line in lines:
+        if heading := re.match(r"step (\d+): reads", line):
+            step = int(heading.group(1))
+            walked_steps.add(step)
+        elif skip := re.match(r"  skip: .* to the state of step (\d+) ", line):
+            skips.append(step - int(skip.group(1)))
+        cuts += line.startswith("--- cut")
+        blocks += line.startswith("--- skipped block")
+    assert last == (
+        f"walked {len(walked_steps)} of 25 steps; skips: {len(skips)}, the longest over {max(skips)} steps; "
+        f"cuts: {cuts}; skipped blocks: {blocks}"
+    )
+    assert len(set(skips)) > 2
+
+
+def test_walk_prints_the_events_of_the_backward_pass(sab_says):
+    lines = sab_says("walk", MODEL, "--T", 5, "--text").out.splitlines()
+    found = [re.search(r"skip: (\S+) to the state of step (\d+) \(slot (\d+), weight (\S+)\)", line) for line in lines]
+    found = [tuple(map(float, one.groups())) for one in found if one]
+    skips = [event for event in walked(told().cfg, 24) if event.kind == "skip"]
+    assert [one[1:3] for one in found] == [(event.end, event.slot) for event in skips]
+    np.testing.assert_allclose([one[0] for one in found], [event.norm for event in skips], rtol=0.01)
+    np.testing.assert_allclose([one[3] for one in found], [event.weight for event in skips], atol=0.006)
+    (loss,) = (line for line in lines if line.startswith("  loss: y_24 gives credit "))
+    assert float(loss.split()[-1]) == pytest.approx(walked(told().cfg, 24)[0].norm, rel=0.01)
+
+
+def test_a_line_of_walk_is_a_block_its_largest_credit_and_its_skips(sab_says):
+    lines = sab_says("walk", MODEL, "--T", 5).out.splitlines()
+    events = walked(told().cfg, 24)
+    credit = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
+    skips = [event for event in events if event.kind == "skip"]
+    for first, line in zip((20, 15, 10, 5, 0), lines[2:-1], strict=True):
+        block = range(first, first + 5)
+        assert line.startswith(f"{first:5d}-{first + 4:4d} ")
+        if not any(t in credit for t in block):
+            assert "(skipped)" in line
+            continue
+        largest, ending, starting = map(float, line.split()[-3:])
+        assert largest == pytest.approx(max(credit.get(t, 0) for t in block), rel=0.01)
+        assert ending == sum(event.end in block for event in skips)
+        assert starting == sum(event.start in block for event in skips)
+
+
+def test_the_page_of_explore_recalls_what_the_model_recalls(tmp_path, sab_says):
+    sab_says("explore", MODEL, "--T", 5, "--out", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page, real = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1)), told()
+    lane = page["lanes"][0]
+    step_of = dict(lane["slots"])
+    assert page["x"] == list(real.x) and page["targets"] == list(real.targets) and lane["says"] == list(real.says)
+    for found, expected in zip(lane["recalls"], real.recalls, strict=True):
+        shown = {}
+        for slot, weight in found:
+            state = step_of.get(slot, "empty")
+            shown[state] = shown.get(state, 0.0) + weight
+        assert shown == pytest.approx(expected, abs=1e-3)
+
+
+# ---- train
+
+
+@pytest.fixture
+def two_seconds_an_update(monkeypatch):
+    """A clock that moves two seconds at every loss, and not otherwise."""
+    now, loss = [100.0], copying.loss
+
+    def slow(y, targets):
+        now[0] += 2
+        return loss(y, targets)
+
+    monkeypatch.setattr(copying, "loss", slow)
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+
+def test_progress_prints_the_row_of_the_history_the_speed_and_the_time_left(tmp_path, two_seconds_an_update, sab_says):
+    said = sab_says("train", "copying", *SMALL, "--updates", 50, "--validate-every", 10, "--out", tmp_path).err
+    rows = files.read_rows(tmp_path / "history.csv")
+    lines = [line for line in re.split(r"[\r\n]+", said) if "accuracy" in line]
+    assert len(lines) == len(rows) == 5
+    for row, line in zip(rows, lines):
+        left = 2 * (50 - int(row["update"]))
+        assert re.match(rf"\s*{row['update']}/50 ", line)
+        assert f"loss {float(row['loss']):.5f} " in line
+        assert f"accuracy {100 * float(row['accuracy']):6.2f} %" in line
+        assert f"max|h| {float(row['max_abs_h']):.1f} " in line
+        assert "0.5 updates/s" in line and re.search(rf"left {left // 60}:{left % 60:02d}\b", line)
+        assert float(row["seconds"]) == pytest.approx(2 * int(row["update"]))
+    assert float(rows[0]["loss"]) == pytest.approx(np.log(10), abs=0.5)  # nothing learned yet: nats of ten symbols
+
+
+def test_the_warm_up_begins_at_the_first_ratio_and_never_falls_below_it(tmp_path, sab_says):
+    words = ["--updates", 10, "--validate-every", 1, "--lr", 0.01, "--warmup", 8, "--first-lr-ratio", 0.5]
+    sab_says("train", "copying", *SMALL, *words, "--quiet", "--out", tmp_path)
+    rates = [float(row["lr"]) for row in files.read_rows(tmp_path / "history.csv")]
+    assert rates == pytest.approx([0.005] * 4 + [0.00625, 0.0075, 0.00875] + [0.01] * 3)
+
+
+def test_stop_at_waits_for_three_validations_in_a_row(tmp_path, monkeypatch, sab_says):
+    accuracies, measure = iter([1, 1, 0, 1, 0.9, 0.89, 0.9, 1, 1, 1, 1]), copying.metrics
+    monkeypatch.setattr(copying, "metrics", lambda *args: measure(*args) | {"accuracy": float(next(accuracies))})
+    words = ["--updates", 20, "--validate-every", 1, "--stop-at", 0.9]
+    said = sab_says("train", "copying", *SMALL, *words, "--quiet", "--out", tmp_path).out
+    assert [float(row["accuracy"]) for row in files.read_rows(tmp_path / "history.csv")][-3:] == [0.9, 1, 1]
+    assert said.startswith("9 updates in ") and "best validation accuracy 100.00 %" in said
+
+
+# ---- demo, reproduce
+
+
+def test_the_demo_counts_the_seeds_that_reached_the_goal(tmp_path, monkeypatch, sab_says):
+    small = {"T": 2, "min_length": 2, "updates": 2, "hidden": 4, "validate_every": 1, "batch": 2}
+    shares = iter([0.9, 0.2, 0.8999, 0.95])  # seed 0: SAB, truncated BPTT; seed 1: the same
+    measured = {"ce10": 0.1, "low": 0.1, "high": 1.0, "sequences": 9}
+    monkeypatch.setattr(demo, "TINY", small)
+    monkeypatch.setattr(demo, "evaluate", lambda *_, **__: iter([measured | {"accuracy": next(shares)}]))
+    words = ["--quiet", "--seeds", 2, "--out", tmp_path, "--csv", tmp_path / "demo.csv"]
+    said = sab_says("demo", "--tiny", *words).out
+    assert said.splitlines()[-1] == "SAB reached 90 % in 1 of 2 seeds."
+    first, second = said.partition("seed 1:")[::2]
+    assert "This seed failed" not in first and "This seed failed" in second
+    assert re.findall(r"SAB +([\d.]+) % of the answers", said) == ["90.00", "89.99"]
+    assert re.findall(r"truncated BPTT +([\d.]+) % of the answers", said) == ["20.00", "95.00"]
+    rows = files.read_rows(tmp_path / "demo.csv")
+    assert [(row["seed"], row["sab_accuracy"], row["tbptt_accuracy"]) for row in rows] == [
+        ("0", "0.9", "0.2"),
+        ("1", "0.8999", "0.95"),
+    ]
+
+
+def table(folder, sab_says):
+    """{method: cells of its line} of the copying table."""
+    lines = sab_says("reproduce", "copying", "--table", "--T", 100, "--data", folder).out.splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {line[0]: dict(zip(cells[0], line)) for line in cells[2:]}
+
+
+def test_a_share_of_999_in_1000_counts_as_reached(tmp_path, sab_says):
+    history = [
+        {"accuracy": share, "update": 10 * n, "cpu_seconds": 60 * n} for n, share in enumerate((0.9, 0.9989, 0.999))
+    ]
+    assert results.first_learned(history) == {"updates_to_999": 20, "cpu_minutes_to_999": 2.0}
+    assert results.first_learned(history[:2]) == {"updates_to_999": "", "cpu_minutes_to_999": ""}
+    rows = []
+    for seed, accuracy in enumerate((0.999, 0.998, 1.0)):
+        run = recipes.cell("sab-5-5", 100, seed)
+        measured = {"accuracy": accuracy, "ce10": 0.01 * seed, "updates_to_999": 100 * seed, "cpu_minutes_to_999": seed}
+        rows.append({"name": results.name_of(run)} | results.spelled(vars(run)) | {"status": "finished"} | measured)
+    with open(tmp_path / "copying.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    line = table(tmp_path, sab_says)["SAB 5/5"]
+    assert line["≥ 99.9 %"] == "2 of 3" and line["seeds"] == "3" and line["CE10"] in ("0.0100", "0.000")
+    assert line["right %, median (worst – best)"] == "99.90 (99.80 – 100.00)"
+    assert line["updates, minutes"] == "100, 1.0" and line["paper: right %"] == "100.0"
