@@ -12,7 +12,7 @@ from standin import fakecupy, watch
 
 from sab_numpy.cli import main
 from sab_numpy.core import backend, lstm
-from sab_numpy.support import machine as machines
+from sab_numpy.support.machine import machine
 
 Pair = namedtuple("Pair", "first second")
 
@@ -196,4 +196,4 @@ def test_gradcheck_with_a_module_and_a_gpu_is_refused(cupy, tmp_path, capsys):
 
 def test_the_machine_is_named_with_its_gpu(cupy, monkeypatch):
     monkeypatch.setattr(cupy.cuda.runtime, "getDeviceProperties", lambda number: {"name": b"a GPU"}, raising=False)
-    assert machines.machine().endswith("a GPU")
+    assert machine().endswith("a GPU")

@@ -9,7 +9,7 @@ import pytest
 import sab_numpy as sab
 from sab_numpy import cli
 from sab_numpy.bench import contestants, measure, processes
-from sab_numpy.bench.cost_table import growth, table, update_csv
+from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.floor import Floor
 from sab_numpy.core import credit
 from sab_numpy.support import files
@@ -148,7 +148,7 @@ def test_another_setting_keeps_the_rows_that_are_there(tmp_path):
 
 
 def test_the_table_has_a_column_where_a_row_has_a_value():
-    text = table("heading", [{"model": "SAB", "step_ms": 12.34}, {"model": "LSTM", "step_ms": 1.0, "skips": 3}])
+    text = lines("heading", [{"model": "SAB", "step_ms": 12.34}, {"model": "LSTM", "step_ms": 1.0, "skips": 3}])
     assert "12.3" in text and "skips" in text and "peak" not in text and len(text.splitlines()) == 4
 
 

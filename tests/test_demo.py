@@ -71,6 +71,14 @@ def test_a_mistake_is_one_line(arguments, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_side_that_fails_is_one_line_and_stops_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "TINY", SMALL | {"updates": 100_000})
+    (tmp_path / "seed0" / "tbptt" / "last.npz.lock").mkdir(parents=True)  # where no file can be
+    assert cli.main(["demo", "--tiny", "--out", str(tmp_path), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "the training of truncated BPTT failed: sab train: " in said and said.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_the_tiny_demo_reaches_its_goal_in_under_half_a_minute(tmp_path, capsys):
     assert cli.main(["demo", "--tiny", "--out", str(tmp_path), "--csv", str(tmp_path / "demo.csv"), "--quiet"]) == 0

@@ -1,12 +1,14 @@
 """A file is whole or as it was before; what goes wrong is said of the name that the user gave."""
 
 import errno
+import io
 import os
 
 import pytest
 
 from sab_numpy import cli
-from sab_numpy.support import files
+from sab_numpy.support import files, progress
+from sab_numpy.support.text import table
 
 
 def full(*_):
@@ -66,3 +68,29 @@ def test_a_link_stays_a_link(tmp_path):
     for text in ("one", "two"):
         files.write_atomic(tmp_path / "table.csv", text)
         assert (tmp_path / "table.csv").is_symlink() and (tmp_path / "kept" / "grades.csv").read_text() == text
+
+
+def test_a_table_has_its_numbers_at_the_right_and_its_words_at_the_left():
+    assert table(["T", "who", "%"], [[5, "SAB", "99.5"], [100, "a", ""]]) == [
+        "  T  who     %",
+        "  5  SAB  99.5",
+        "100  a",
+    ]
+    assert table(["T", "who"], [[100, "a"]], markdown=True) == ["| T   | who |", "| --- | --- |", "| 100 | a   |"]
+
+
+@pytest.mark.parametrize(
+    "done, total, seconds, words", [(0, 9, 5.0, "?"), (25, 100, 30.0, "1:30"), (1, 3, 4000.0, "2:13:20")]
+)
+def test_the_time_that_is_left(done, total, seconds, words):
+    assert progress.left(done, total, seconds) == words
+
+
+@pytest.mark.parametrize("live, pause, shown", [(True, None, "\r60.0 %"), (False, None, ""), (False, 10, "60.0 %\n")])
+def test_the_line_is_written_over_on_a_screen_and_rare_elsewhere(live, pause, shown):
+    stream = io.StringIO()
+    stream.isatty = lambda: live
+    line = progress.Line(stream, pause)
+    line.write(lambda: "60.0 %")
+    line.write(lambda: "70.0 %")  # a moment later
+    assert stream.getvalue().rstrip(" ") == shown

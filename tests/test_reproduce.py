@@ -11,12 +11,12 @@ import pytest
 from sab_numpy import cli
 from sab_numpy.cli import train
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
-from sab_numpy.support import files
-from sab_numpy.training import checkpoints, evaluation, loop
+from sab_numpy.support import files, threads
+from sab_numpy.training import checkpoints, evaluation, launch, loop
 from sab_numpy.training.run import Run
 
 NAMES = ("sab-5-5", "tbptt-5")
-DATA = f"{runner.HOME}/figures/data"
+DATA = f"{threads.HOME}/figures/data"
 
 
 def sab_reproduce(folder, what, *options):
@@ -71,7 +71,7 @@ def test_what_was_run_is_not_run_again(done, capsys, monkeypatch):
 
 def test_a_run_that_was_cut_off_is_resumed_to_the_same_bits(done, tmp_path, monkeypatch, capsys):
     name = results.name_of(quick())
-    saved, wait = tmp_path / "runs" / name / "last.npz", runner.time.sleep
+    saved, wait = tmp_path / "runs" / name / "last.npz", launch.time.sleep
 
     def interrupt(seconds):
         wait(0.01)
@@ -79,8 +79,8 @@ def test_a_run_that_was_cut_off_is_resumed_to_the_same_bits(done, tmp_path, monk
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "PATIENCE", 0.0)
-        patch.setattr(runner.time, "sleep", interrupt)
+        patch.setattr(launch, "PATIENCE", 0.0)
+        patch.setattr(launch.time, "sleep", interrupt)
         assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 130
     assert not (tmp_path / "data" / "copying.csv").exists() and checkpoints.load(saved)[1].update >= 20
     assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 0
@@ -195,7 +195,7 @@ def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
 @pytest.mark.parametrize("name", recipes.ROWS)
 def test_the_command_of_a_row_makes_that_run(name):
     run = recipes.cell(name, 200, 3)
-    words = results.command(run, "out")
+    words = run.command("out")
     assert words[:2] == ["sab", "train"] and train.wanted(cli.parse(words[1:], "train")) == run
     assert Run(T=200) != run
 
@@ -205,6 +205,7 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         (
             recipes.cell("sab-5-5", 100, seed),
             {
+                "name": str(seed),
                 "accuracy": accuracy,
                 "ce10": "0.1",
                 "ce": "0.01",
@@ -216,7 +217,10 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         for seed, (accuracy, reached) in enumerate([("0.9995", "4000"), ("0.5", ""), ("1.0", "5000")])
     ]
     names = ["sab-5-5", "tbptt-150", "sab-5-5-constant"]
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.copying(found, names, [100, 300])]
+    cells = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in tables.copying(tables.cells(found, names, [100, 300]))
+    ]
     assert cells[2] == [
         "SAB 5/5",
         "5",
@@ -237,8 +241,11 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         ["24.4", "1.857"],
         ["–", "–"],
     ]
-    assert len(tables.copying(found, names, [100, 300], all_cells=False)) == 3
-    assert tables.others(found, ["sab-5-5"], [300]) == 3 and tables.others(found, ["sab-5-5"], [100]) == 0
+    assert len(tables.copying(tables.cells(found, names, [100, 300]), all_cells=False)) == 3
+    assert (
+        tables.others(found, tables.cells(found, ["sab-5-5"], [300])) == 3
+        and tables.others(found, tables.cells(found, ["sab-5-5"], [100])) == 0
+    )
 
 
 def test_the_papers_numbers_agree_with_each_other_where_they_can():
@@ -279,7 +286,7 @@ def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers(
         for name, accuracy in (("0", "0.9"), ("1", "1.0"), ("2", "0.5"), ("of another recipe", "0.1"))
     ]
     names = ["sab-5-5", "sab-1-5", "attention"]
-    lines = tables.transfer(found, tested, names, 100, [300, 400])[2:]
+    lines = tables.transfer(tables.cells(found, names, (100,)), tested, [300, 400])[2:]
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
         ["SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"],
         ["SAB 1/5, one empty slot", "0", "not run", "not run"],
@@ -353,7 +360,7 @@ def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
 
 @pytest.mark.parametrize("path", ["README.md", "figures/FINDINGS.md"])
 def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
-    with open(f"{runner.HOME}/{path}", encoding="utf-8") as file:
+    with open(f"{threads.HOME}/{path}", encoding="utf-8") as file:
         here = file.read().partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
     assert here == "\n".join(tables.document(DATA)).strip()
 

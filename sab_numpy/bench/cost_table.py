@@ -7,6 +7,7 @@ import sys
 
 from sab_numpy.support import files
 from sab_numpy.support.machine import machine
+from sab_numpy.support.text import table
 
 KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")  # a new row replaces one of equal key
 COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
@@ -26,23 +27,18 @@ COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Pyt
     ("steps walked", "steps_walked", "d"),
     ("skips", "skips", "d"),
     ("x faster peer", "times_its_speed", ".2f"),
+    ("which is", "faster_peer", ""),
 )
 
 
-def table(heading, rows):
+def lines(heading, rows):
     """The rows as text; columns without a value are left out."""
     columns = [column for column in COLUMNS if any(row.get(column[1]) is not None for row in rows)]
-    width = max(len(row["model"]) for row in rows)
-    lines = [heading, " " * width + "".join(f"  {name:>7}" for name, _, _ in columns)]
-    for row in rows:
-        cells = (format(row[key], form) if row.get(key) is not None else "" for _, key, form in columns)
-        lines.append(
-            f"{row['model']:<{width}}"
-            + "".join(f"  {cell:>{max(len(name), 7)}}" for cell, (name, _, _) in zip(cells, columns)).rstrip()
-        )
-        if row.get("faster_peer"):
-            lines[-1] += f"  ({row['faster_peer']})"
-    return "\n".join(lines) + "\n"
+    cells = [
+        [row["model"], *(format(row[key], form) if row.get(key) is not None else "" for _, key, form in columns)]
+        for row in rows
+    ]
+    return "\n".join([heading, *table(["", *(name for name, _, _ in columns)], cells)]) + "\n"
 
 
 def growth(rows):
@@ -78,7 +74,7 @@ def update_csv(path, rows):
     }
     with files.lock(path):
         old = files.read_rows(path) if os.path.exists(path) else []
-        table = {tuple(str(row.get(name)) for name in KEY): row for row in [*old, *(row | made for row in rows)]}
+        kept = {tuple(str(row.get(name)) for name in KEY): row for row in [*old, *(row | made for row in rows)]}
         head = (
             "# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
             "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
@@ -86,6 +82,6 @@ def update_csv(path, rows):
         )
         rounded = [
             {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-            for row in table.values()
+            for row in kept.values()
         ]
         files.write_rows(path, rounded, head=head)

@@ -6,7 +6,7 @@ import os
 import sys
 
 from sab_numpy.bench.contestants import MODELS
-from sab_numpy.bench.cost_table import growth, table, update_csv
+from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.processes import measure, sizes, title
 from sab_numpy.cli import options
 from sab_numpy.core import backend
@@ -68,13 +68,13 @@ def run(args):
         if args.csv:
             update_csv(args.csv, rows)
         if not args.json:
-            print(table(title(spec), rows[done:]))
+            print(lines(title(spec), rows[done:]))
     grown = growth(rows)
     if args.json:
         print(json.dumps({"machine": machine(), "rows": rows, "growth": grown}, indent=1))
     else:
-        for line in grown:
-            print("{model}: {part} grows as T^{exponent:.2f} from T={from} to {to} (x {times:.1f})".format(**line))
+        for each in grown:
+            print("{model}: {part} grows as T^{exponent:.2f} from T={from} to {to} (x {times:.1f})".format(**each))
     return 0
 
 

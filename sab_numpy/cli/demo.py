@@ -1,95 +1,59 @@
 """`sab demo`: SAB and truncated BPTT learn to copy side by side, on the same data, each on one core."""
 
-import contextlib
 import os
 import platform
-import subprocess
-import sys
 import time
 
 from sab_numpy.cli import options
 from sab_numpy.explore.sequence import sample
 from sab_numpy.plots.training import attention_map, learning_curves
 from sab_numpy.support import __version__, files
-from sab_numpy.support.progress import clock
-from sab_numpy.support.threads import VARIABLES
+from sab_numpy.support.progress import Line
 from sab_numpy.training import checkpoints
 from sab_numpy.training.evaluation import evaluate
+from sab_numpy.training.launch import Training, next_to_end
+from sab_numpy.training.run import Run
 
 GOAL = {False: 0.99, True: 0.9}  # of --tiny, which is too short for more
 FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
 TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
 BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
-SIDES = {"sab": ("SAB", ["--k-top", "5"]), "tbptt": ("truncated BPTT", ["--algorithm", "tbptt"])}
-
-
-def start(side, settings, seed, out, force, backend):
-    """One training in a process of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "sab_numpy",
-        "train",
-        "copying",
-        "--quiet",
-        "--seed",
-        str(seed),
-        "--out",
-        os.path.join(out, side),
-        "--force" if force else "--resume",
-        "--backend",
-        backend,
-        *SIDES[side][1],
-    ]
-    for name, value in settings.items():
-        command += ["--" + name.replace("_", "-"), str(value)]
-    os.makedirs(os.path.join(out, side), exist_ok=True)
-    return subprocess.Popen(
-        command,
-        env=os.environ | dict.fromkeys(VARIABLES, "1"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+SIDES = {"sab": ("SAB", {"k_top": 5}), "tbptt": ("truncated BPTT", {"k_top": 0})}
 
 
 def history(out, side):
-    """Updates and accuracies of a side so far."""
-    try:
-        rows = files.read_rows(os.path.join(out, side, "history.csv"))
-    except OSError:
-        rows = []
+    """Updates and accuracies of a side."""
+    rows = files.read_rows(os.path.join(out, side, "history.csv"))
     return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
 
 
-def status(curves, marks, updates):
-    """How far both sides are, in one line. marks: (updates done, clock) whenever it went on."""
-    (first, start), (done, now) = marks[0], marks[-1]
-    left = clock((updates - done) * (now - start) / (done - first)) if done > first else "?"
-    words = [f"{SIDES[side][0]} {100 * found[-1]:5.1f} %" for side, (_, found) in curves.items() if found]
-    return "   ".join([f"  update {done:5d}/{updates}", *words, f"left {left}   "])
-
-
-def watch(trainings, settings, out, quiet):
-    """Say how far both are until they are done; returns the seconds it took. Raises ValueError when one fails."""
-    began, marks, said = time.perf_counter(), [], 0.0
-    live = sys.stderr.isatty()
-    while None in (states := [training.poll() for training in trainings.values()]) and not any(states):
-        time.sleep(0.2)
-        curves = {side: history(out, side) for side in trainings}
-        done, now = min(updates[-1] if updates else 0 for updates, _ in curves.values()), time.perf_counter()
-        if not marks or done > marks[-1][0]:
-            marks.append((done, now))
-        if quiet or now - said < (0.5 if live else 10):
-            continue
-        said = now
-        print(status(curves, marks, settings["updates"]), end="\r" if live else "\n", file=sys.stderr, flush=True)
-    print(" " * 78 if live and not quiet else "", end="\r" if live else "", file=sys.stderr, flush=True)
-    for side, training in trainings.items():
-        if training.poll() == 130:
-            raise KeyboardInterrupt
-        if training.poll():
-            raise ValueError(f"the training of {SIDES[side][0]} failed: {training.stderr.read().strip()}")
+def train(args, settings, seed, out):
+    """Train both sides with one seed, each on its core; the seconds it took. Raises ValueError when one fails."""
+    began, line = time.perf_counter(), Line(pause=None if args.quiet else 10)
+    active = [
+        Training(
+            name,
+            Run(**settings, **fields, seed=seed),
+            os.path.join(out, side),
+            args.backend,
+            "--force" if args.force else "--resume",
+        )
+        for side, (name, fields) in SIDES.items()
+    ]
+    try:
+        while active:
+            training, said = next_to_end(active, line)
+            if training.process.returncode:
+                raise ValueError(f"the training of {training.name} failed: {said}")
+            training.close()
+            active.remove(training)
+    except ValueError:
+        for training in active:
+            training.process.terminate()
+        raise
+    finally:
+        for training in active:
+            training.close()
     return time.perf_counter() - began
 
 
@@ -111,19 +75,7 @@ def draw(out, settings, seed):
 
 def one_seed(args, settings, seed, out):
     """Train both sides with one seed, test them, draw. Returns the row of results."""
-    trainings = {side: start(side, settings, seed, out, args.force, args.backend) for side in SIDES}
-    try:
-        seconds = watch(trainings, settings, out, args.quiet)
-    except KeyboardInterrupt:  # it reached them too: let them save
-        for training in trainings.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                training.wait(timeout=10)
-        raise
-    finally:
-        for training in trainings.values():
-            training.terminate()
-            training.wait()
-            training.stderr.close()
+    seconds = train(args, settings, seed, out)
     row = {"seed": seed, "T": settings["T"], "hidden": settings["hidden"], "updates": settings["updates"]}
     for side, (name, _) in SIDES.items():
         found = next(evaluate(os.path.join(out, side), backend_name=args.backend))

@@ -1,6 +1,7 @@
 """`sab evaluate`: how good a trained model is, at lengths that it never saw."""
 
 from sab_numpy.cli import options
+from sab_numpy.support.text import table
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.evaluation import evaluate
@@ -23,13 +24,12 @@ def run(args):
         f"{model.name}: {model.task}, trained at T={model.T}, {model.updates} updates, seed {model.seed}; "
         f"{args.sequences} test sequences a length"
     )
-    print("     T   accuracy %   95 % interval*      CE10        CE   max |h|", flush=True)
+    rows = []
     for row in evaluate(args.folder, args.T, args.sequences, args.best, args.backend):
-        print(
-            f"{row['T']:6d}   {100 * row['accuracy']:10.2f}   {100 * row['low']:6.2f} - {100 * row['high']:6.2f}   "
-            f"{row['ce10']:7.4f}   {row['ce']:7.5f}   {row['max_abs_h']:7.2f}",
-            flush=True,
-        )
+        interval = f"{100 * row['low']:6.2f} - {100 * row['high']:6.2f}"
+        numbers = f"{row['ce10']:.4f}", f"{row['ce']:.5f}", f"{row['max_abs_h']:.2f}"
+        rows.append([row["T"], f"{100 * row['accuracy']:.2f}", interval, *numbers])
+    print("\n".join(table(["T", "accuracy %", "95 % interval*", "CE10", "CE", "max |h|"], rows)))
     print(
         "* Wilson's, a sequence being one trial: ten answers of one sequence may stand and fall together.\n"
         "  CE10: nats on the ten answers; CE: on all steps. Chance: 12.5 %, CE10 2.079."

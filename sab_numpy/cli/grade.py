@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from sab_numpy.cli import options
 from sab_numpy.coursework import catalogue, grading, isolate, report
 from sab_numpy.support.files import write_atomic
 
@@ -20,35 +21,34 @@ def add_arguments(parser):
     )
     parser.add_argument("path", nargs="?", metavar="FILE_OR_FOLDER", help="a student's file, or the folder of all ten")
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")
-    parser.add_argument("--seed", type=int, default=0, help="draws the numbers of the checks (default 0)")
+    options.add_seed(parser, "draws the numbers of the checks")
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
     parser.add_argument(
         "--time-limit",
-        type=int,
+        type=options.positive,
         default=10,
         metavar="SECONDS",
         help="processor time for each exercise (default 10); on the clock, six times as long",
     )
     parser.add_argument(
         "--memory",
-        type=int,
+        type=options.whole(256),
         default=1024,
         metavar="MB",
         help="for each exercise, on Linux (default 1024; elsewhere there is no limit)",
     )
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")
     parser.add_argument("--csv", metavar="CSV", help="with --class: one row a student")
-    parser.add_argument("--jobs", type=int, default=1, help="with --class: how many students at a time (default 1)")
+    parser.add_argument(
+        "--jobs", type=options.positive, default=1, help="with --class: how many students at a time (default 1)"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="with --class: go on with the table; grade what is new or changed"
     )
 
 
 def run(args):
-    for name, least in (("seed", 0), ("time_limit", 1), ("memory", 256), ("jobs", 1)):
-        if getattr(args, name) < least:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, found {getattr(args, name)}")
     if args.exercise is not None:
         catalogue.exercise(args.exercise)
     limits = isolate.Limits(args.time_limit, args.memory)

@@ -91,13 +91,14 @@ def train(args):
         print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
         failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)
     found = results.read(path)
+    shown = tables.cells(found, names, lengths, args.quick)
     print(
         "the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, "
         "in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
-        *tables.copying(found, names, lengths, args.quick),
+        *tables.copying(shown),
         sep="\n",
     )
-    if count := tables.others(found, names, lengths, args.quick):
+    if count := tables.others(found, shown):
         print(f"{count} more runs in {path} belong to other rows, lengths or recipes")
     return 1 if failed else 0
 
@@ -130,7 +131,7 @@ def test(args):
         rows = read_rows(path) if os.path.exists(path) else []
         print(
             "right answers (%): mean of all seeds (worst – best)\n",
-            *tables.transfer(found, rows, names, T, tested, args.quick),
+            *tables.transfer(tables.cells(found, names, (T,), args.quick), rows, tested),
             sep="\n",
         )
     return 0

@@ -2,6 +2,7 @@
 
 from sab_numpy.cli import options
 from sab_numpy.explore.sequence import sample
+from sab_numpy.support.text import table
 from sab_numpy.tasks import task
 
 
@@ -35,7 +36,9 @@ def run(args):
     if found.slots is None:
         print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
         return 0
-    print("step  says  right  recalls the states of steps (weight)")
-    for t in range(first, n_steps):
-        print(f"{t:4d}  {found.answers[t]:4d}  {found.targets[t]:5d}  " + say(found.slots[t], found.weights[t], cfg))
+    lines = [
+        [t, found.answers[t], found.targets[t], say(found.slots[t], found.weights[t], cfg)]
+        for t in range(first, n_steps)
+    ]
+    print("\n".join(table(["step", "says", "right", "recalls the states of steps (weight)"], lines)))
     return 0

@@ -4,6 +4,7 @@ from sab_numpy.cli import options
 from sab_numpy.core.forward import forward
 from sab_numpy.explore.sequence import loss_at, sequence
 from sab_numpy.explore.walk import walk
+from sab_numpy.support.text import table
 from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import task
 from sab_numpy.training.checkpoints import trained
@@ -58,17 +59,18 @@ def summary(events, T):
     )
 
 
-def table(events, T, k):
-    """Lines: for each block the credit of its most credited step, and the skips that end there."""
-    yield "     steps   largest credit   skips that end here   skips that start here"
+def blocks(events, T, k):
+    """Lines: for each block the credit of its most credited step, and the skips that end and that start there."""
     last = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
     skips = [event for event in events if event.kind == "skip"]
+    lines = []
     for first in reversed(range(0, T, k)):
         block = range(first, min(first + k, T))
-        credit = max((last.get(t, 0.0) for t in block), default=0.0)
+        credit = max((last[t] for t in block if t in last), default=None)
         into, out = (sum(getattr(event, side) in block for event in skips) for side in ("end", "start"))
-        words = f"{credit:14.3g}   {into:19d}   {out:21d}" if any(t in last for t in block) else "      (skipped)"
-        yield f"{first:5d}-{block[-1]:4d}   {words}"
+        numbers = ["(skipped)", "", ""] if credit is None else [f"{credit:.3g}", into, out]
+        lines.append([f"{first}-{block[-1]}", *numbers])
+    return table(["steps", "largest credit", "skips that end here", "skips that start here"], lines)
 
 
 def add_arguments(parser):
@@ -106,7 +108,7 @@ def run(args):
         f"{model.name}: {T} steps, k_trunc={cfg.k_trunc}, k_top={cfg.k_top}, k_att={cfg.k_att}; loss at {at}; "
         "credit is the norm of dL/dh"
     )
-    lines = table(events, T, cfg.k_trunc or T)
+    lines = blocks(events, T, cfg.k_trunc or T)
     if args.text:
         lines = tell(events, x[:, 0], y[:, 0].argmax(-1), targets[:, 0])
     print("\n".join(lines))

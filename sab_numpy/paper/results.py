@@ -54,20 +54,6 @@ def name_of(run):
     return f"T{run.T}-{ks}-{rest}-seed{run.seed}"
 
 
-def command(run, out, backend="numpy"):
-    """The words of the command line that makes this run again."""
-    words = ["sab", "train", run.task]
-    usual = Run(task=run.task, T=run.T)
-    for item in fields(Run)[1:]:
-        value, flag = getattr(run, item.name), item.name.replace("_", "-")
-        if item.name == "T" or value != getattr(usual, item.name):
-            if item.type is bool:
-                words += [f"--no-{flag}" if item.default else f"--{flag}"]
-            else:
-                words += [f"--{flag}", "none" if value is None else str(value)]
-    return [*words, *([] if backend == "numpy" else ["--backend", backend]), "--out", out]
-
-
 def outcome(run, state):
     """ "finished", "diverged" (the next update is no longer a number) or "unfinished"."""
     if run.finished(state):
@@ -112,7 +98,7 @@ def result(folder, sequences=1024, backend="numpy"):
         )
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path) if os.path.exists(path) else []
-    made = shlex.join(command(run, f"runs/copying/{name_of(run)}", backend))
+    made = shlex.join(run.command(f"runs/copying/{name_of(run)}", backend))
     return (
         {"name": name_of(run)}
         | spelled(asdict(run))

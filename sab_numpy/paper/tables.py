@@ -5,6 +5,7 @@ from statistics import mean, median
 
 from sab_numpy.paper import recipes, results
 from sab_numpy.support import files
+from sab_numpy.support.text import table
 
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
 BEGIN = "<!-- from figures/data/copying.csv and transfer.csv -->"
@@ -57,20 +58,17 @@ def middle(rows, column):
     return median(values) if values else None
 
 
-def markdown(head, lines):
-    """Lines of a Markdown table, every column as wide as its widest cell."""
-    lines = [list(map(str, line)) for line in (head, *lines)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    lines.insert(1, ["-" * width for width in widths])
-    return ["| " + " | ".join(f"{cell:{width}s}" for cell, width in zip(line, widths)) + " |" for line in lines]
+def cells(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False):
+    """{(row name, T): (its Run, seed 0, and the rows of all its seeds)}; `found` is results.read(copying.csv)."""
+    runs = {(name, T): recipes.cell(name, T, 0, quick) for T in lengths for name in names}
+    return {key: (run, of(found, run)) for key, run in runs.items()}
 
 
-def copying(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False, all_cells=True):
-    """The copying table; `found` is results.read(copying.csv). all_cells: also those that were not run."""
-    cells = [(T, name, recipes.cell(name, T, 0, quick)) for T in lengths for name in names]
+def copying(shown, all_cells=True):
+    """The copying table of `shown`, from cells(). all_cells: also those that were not run."""
     lines = []
-    for T, name, run in cells:
-        rows, printed = of(found, run), paper("copying", T, run)
+    for (name, T), (run, rows) in shown.items():
+        printed = paper("copying", T, run)
         if rows or all_cells:
             lines.append(
                 [
@@ -81,7 +79,7 @@ def copying(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=Fal
                     *(printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10")),
                 ]
             )
-    return markdown(COPYING, lines)
+    return table(COPYING, lines, markdown=True)
 
 
 def measured(rows):
@@ -101,20 +99,17 @@ def measured(rows):
     ]
 
 
-def others(found, names, lengths, quick=False):
-    """How many rows of the CSV the table does not show: they follow other recipes."""
-    shown = [recipes.cell(name, T, 0, quick) for name in names for T in lengths]
-    return sum(not any(results.same(run, cell) for cell in shown) for run, _ in found)
+def others(found, shown):
+    """How many rows of the CSV no cell of `shown` has: they follow other recipes."""
+    names = {row["name"] for _, rows in shown.values() for row in rows}
+    return sum(row["name"] not in names for _, row in found)
 
 
-def transfer(
-    found, tested, names=tuple(recipes.ROWS), trained_at=100, lengths=recipes.TRANSFER, quick=False, all_cells=True
-):
-    """Right answers at other lengths than the trained one; `tested` are the rows of transfer.csv."""
-    lines = []
-    for name in names:
-        run = recipes.cell(name, trained_at, 0, quick)
-        trained = {row["name"] for row in of(found, run)}
+def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
+    """Right answers of `shown`, cells() at one length, at other lengths; `tested` are the rows of transfer.csv."""
+    lines, trained_at = [], next(iter(shown))[1]
+    for (name, _), (run, rows) in shown.items():
+        trained = {row["name"] for row in rows}
         values = [
             [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
         ]
@@ -125,7 +120,7 @@ def transfer(
                 lines.remove(papers)  # it stands once, below those that it is compared with
             seeds = max(map(len, values))
             lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
-    return markdown([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines)
+    return table([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines, markdown=True)
 
 
 def document(data):
@@ -134,11 +129,11 @@ def document(data):
     path = os.path.join(data, "transfer.csv")
     tested = files.read_rows(path) if os.path.exists(path) else []
     return [
-        *copying(found, all_cells=False),
+        *copying(cells(found), all_cells=False),
         "",
         "Mean (worst – best) of the right answers, %:",
         "",
-        *transfer(found, tested, all_cells=False),
+        *transfer(cells(found, lengths=(100,)), tested, all_cells=False),
     ]
 
 

@@ -62,9 +62,8 @@ LEARNING = (
 
 def cells(data):
     """{(row name, T): rows of the CSV, one a seed} of all the table's recipes that were run."""
-    found = results.read(os.path.join(data, "copying.csv"))
-    every = {(name, T): tables.of(found, recipes.cell(name, T, 0)) for name in recipes.ROWS for T in recipes.LENGTHS}
-    return {key: rows for key, rows in every.items() if rows}
+    every = tables.cells(results.read(os.path.join(data, "copying.csv")))
+    return {key: rows for key, (_, rows) in every.items() if rows}
 
 
 def curve(data, row):

@@ -38,13 +38,14 @@ def recalled(tape):
 def interval(accuracy, n):
     """Wilson's 95 % interval of a share, for n independent sequences.
 
-    A sequence counts as one trial although it has ten answers: they may stand and fall together, and no dependence
-    between them makes the true interval wider than this one.
+    A sequence counts as one trial although it has several answers: they may stand and fall together, and no
+    dependence between them makes the true interval wider than this one. Parts of a sequence are rounded outwards.
     """
-    z = 1.959964
-    middle = (accuracy + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    from scipy.stats import binomtest  # takes as long as all of NumPy
+
+    right = round(accuracy * n, 6)
+    low = binomtest(math.floor(right), n).proportion_ci(method="wilson").low
+    return float(low), float(binomtest(math.ceil(right), n).proportion_ci(method="wilson").high)
 
 
 def evaluate(source, lengths=None, n=512, best=False, backend_name="numpy"):

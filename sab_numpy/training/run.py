@@ -153,6 +153,19 @@ class Run:
         """The training length of an update: min_length..T, every length alike."""
         return int(rng.integers(self.min_length, self.T + 1))
 
+    def command(self, out, backend="numpy"):
+        """The words of the command line that makes this run."""
+        words = ["sab", "train", self.task]
+        usual = Run(task=self.task, T=self.T)
+        for item in fields(self)[1:]:
+            value, flag = getattr(self, item.name), item.name.replace("_", "-")
+            if item.name == "T" or value != getattr(usual, item.name):
+                if item.type is bool:
+                    words += [f"--no-{flag}" if item.default else f"--{flag}"]
+                else:
+                    words += [f"--{flag}", "none" if value is None else str(value)]
+        return [*words, *([] if backend == "numpy" else ["--backend", backend]), "--out", out]
+
     def check_same(self, saved):
         """Raises ValueError unless `saved` may go on as this run: all the same, but more updates at a constant rate."""
         for item in fields(self):
