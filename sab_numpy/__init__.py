@@ -20,3 +20,25 @@ from sab_numpy.gradcheck.check import assert_gradients_close, check
 from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.support import __version__
 from sab_numpy.training.pretrained import load_pretrained
+
+__all__ = [
+    "Config",
+    "Event",
+    "State",
+    "__version__",
+    "assert_gradients_close",
+    "backward",
+    "check",
+    "check_gradients",
+    "choose",
+    "forward",
+    "init_params",
+    "load_pretrained",
+    "mean_squared_error",
+    "record",
+    "replay",
+    "softmax_cross_entropy",
+    "stop",
+    "to_backend",
+    "walk",
+]

@@ -7,8 +7,8 @@ from sab_numpy.tasks import STREAMS, copying, stream, task
 from sab_numpy.training.evaluation import interval, measure
 
 
-def test_the_layout_is_the_papers(rng=np.random.default_rng(3)):
-    x, targets = copying.sequences(7, 5, rng)
+def test_the_layout_is_the_papers():
+    x, targets = copying.sequences(7, 5, np.random.default_rng(3))
     assert x.shape == targets.shape == (27, 5)
     assert ((x[:10] >= 1) & (x[:10] <= 8)).all()
     assert (x[10:16] == 0).all() and (x[16] == 9).all() and (x[17:] == 0).all()  # T - 1 blanks, marker, 10 blanks

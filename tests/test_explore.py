@@ -59,7 +59,7 @@ def test_the_page_has_the_three_algorithms_and_what_they_did(text, folder):
     data, model = data_of(text), trained(folder)
     assert [lane["name"] for lane in data["lanes"]] == ["SAB", "TBPTT", "BPTT"]
     x, targets = sequence(model, 7)
-    for (name, cfg), lane in zip(explorer.lanes(model.cfg), data["lanes"]):
+    for (_, cfg), lane in zip(explorer.lanes(model.cfg), data["lanes"]):
         y, tape = sab.forward(model.params, x, cfg)
         _, dy = task("copying").loss(y, targets)
         assert lane["says"] == y[:, 0].argmax(-1).tolist()

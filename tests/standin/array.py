@@ -116,6 +116,11 @@ def _binary(name):
     )
 
 
+def _unary(name):
+    function = Ufunc(getattr(np, name))
+    return lambda self: function(self)
+
+
 def _wait(name):
     def method(self, *args):
         note(f"wait: {name}")
@@ -177,7 +182,7 @@ class ndarray:
         for part in parts:
             if isinstance(part, (list, np.ndarray)):
                 note("copy: an index from the computer")
-            if getattr(part, "dtype", None) == bool:
+            if getattr(part, "dtype", None) == np.bool_:
                 note("wait: a boolean mask")
         return tuple(part if isinstance(part, (list, np.ndarray)) else bare(part) for part in parts)
 
@@ -235,4 +240,4 @@ for _operator, _name in dict(
 ).items():
     setattr(ndarray, f"__{_operator}__", _binary(_name)[0])
 for _operator, _name in dict(neg="negative", pos="positive", abs="absolute", invert="invert").items():
-    setattr(ndarray, f"__{_operator}__", lambda self, function=Ufunc(getattr(np, _name)): function(self))
+    setattr(ndarray, f"__{_operator}__", _unary(_name))
