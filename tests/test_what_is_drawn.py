@@ -16,7 +16,7 @@ from told import by_hand, told, walked
 from sab_numpy import cli
 from sab_numpy.cli import demo
 from sab_numpy.paper import recipes, results
-from sab_numpy.plots.catalogue import FIGURES
+from sab_numpy.plots.figures import FIGURES
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import load_run
