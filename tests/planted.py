@@ -24,7 +24,7 @@ def compiled(name):
 
 @contextmanager
 def planted(where, old, new):
-    """While inside, `import sab_planted.core.backward` and the like give a core in which `old` is `new` in module `where`.
+    """While inside, `import sab_planted.core.backward` and the like give a core with `new` for `old` in module `where`.
 
     Raises ValueError unless `old` is there exactly once and the change really is one.
     """

@@ -1,6 +1,5 @@
 """A new score is one pair of functions and one line in a table: registered here, it passes the proofs."""
 
-import numpy as np
 import pytest
 from small_models import Model, complex_step, draw, worst_error
 

@@ -211,6 +211,29 @@ def test_the_full_model_is_checked_by_direction_in_under_ten_seconds():
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
+FORGETFUL = """
+from dataclasses import replace
+import sab_numpy as sab
+def backward(dy, tape):
+    _, other = sab.forward(tape.params, tape.x, replace(tape.cfg, mental_updates=False))
+    return sab.backward(dy, other)
+"""
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_edges_of_the_model_are_right(setting, capsys):
+    assert main(["gradcheck", "--edges", "--setting", setting]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == "every family of credit is right"
+    assert ("skip values           0.0%" in out) == (setting in ("bptt", "tbptt"))
+
+
+def test_edges_name_the_family_that_a_file_forgets(tmp_path, capsys):
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    assert main(["gradcheck", "--edges", "--module", str(tmp_path / "forgetful.py")]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "skip values and skip scores: credit is missing"
+
+
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_the_command_prints_the_table_and_ends_with_0(setting, capsys):
     assert main(["gradcheck", "--setting", setting]) == 0
@@ -292,6 +315,8 @@ def test_a_bad_file_is_one_line_and_status_2(text, words, tmp_path, capsys):
         (["--setting", "attention", "--normalise", "relu"], "threshold"),
         (["--seed", "-1"], "--seed"),
         (["--json", "/no/such/folder/r.json"], "folder"),
+        (["--edges", "--json", "r.json"], "leave out --json"),
+        (["--edges", "--module", "none.py"], "no such file"),
     ],
 )
 def test_refused_arguments_are_one_line_and_status_2(arguments, words, capsys):

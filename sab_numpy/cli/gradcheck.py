@@ -13,9 +13,11 @@ from sab_numpy.core.backward import backward
 from sab_numpy.core.config import NORMALISERS, SCORES, Config
 from sab_numpy.core.forward import forward
 from sab_numpy.core.params import init_params
+from sab_numpy.gradcheck.attribution import attribute
 from sab_numpy.gradcheck.check import check
 from sab_numpy.gradcheck.model import check_gradients
-from sab_numpy.gradcheck.step_sizes import draw_step_sizes, step_sizes
+from sab_numpy.gradcheck.step_sizes import step_sizes
+from sab_numpy.plots.derivatives import draw_step_sizes
 from sab_numpy.support.files import write_atomic
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
@@ -32,6 +34,14 @@ EPILOG = """examples:
   sab gradcheck --setting sab --normalise relu --score mlp
   sab gradcheck --method central --csv proof.csv
   sab gradcheck --module mine.py --picture mine.png
+  sab gradcheck --edges --setting tbptt           which family of credit (local, skips, query ...) is wrong
+  sab gradcheck --edges --module forgetful.py     the same for a backward(dy, tape) of your own:
+
+    from dataclasses import replace
+    import sab_numpy as sab
+    def backward(dy, tape):                       # forgets what it owes to recalled states
+        _, other = sab.forward(tape.params, tape.x, replace(tape.cfg, mental_updates=False))
+        return sab.backward(dy, other)            # "skip values and skip scores: credit is missing"
 
 mine.py defines   params   a dict of float arrays
                   f        f(params) -> number; mark what your gradient holds constant with sab_numpy.stop and choose
@@ -49,6 +59,7 @@ def add_arguments(parser):
     parser.add_argument("--normalise", choices=NORMALISERS, default="softmax")
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
     parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
+    parser.add_argument("--edges", action="store_true", help="say which family of credit is wrong, not which entry")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--backend",
@@ -68,53 +79,74 @@ def run(args):
     on_gpu = args.backend != "numpy" and require(args.backend) is not np
     if on_gpu and args.module:
         raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")
-    command = "sab gradcheck " + " ".join(
-        f"--{name} {value}"
-        for name, value in (
-            [("module", args.module)]
-            if args.module
-            else [("setting", args.setting), ("score", args.score), ("normalise", args.normalise)]
-        )
-        + [("method", args.method), ("seed", args.seed), ("backend", "cupy" if on_gpu else None)]
-        if value is not None
-    )
-    report, subject = _check_file(args) if args.module else _check_model(args)
-    report.command, report.seed = command, args.seed
+    if args.edges:
+        return _edges(args)
+    report, (f, params, grads, tape) = _check_file(args) if args.module else _check_model(args)
+    report.command, report.seed = _command(args, on_gpu), args.seed
     print(report)
     for path, text in ((args.json, report.to_json), (args.csv, report.to_csv)):
         if path:
             write_atomic(path, text())
     if args.picture and not report.problems:
-        sizes = step_sizes(*subject, seed=args.seed)
-        draw_step_sizes(sizes, args.picture)
-        orders = ", ".join(f"{kind} {sizes.order(kind):.2f}" for kind in sizes._fields[1:])
-        print(f"{args.picture}: error over step size; fitted orders: {orders}")
+        _picture(step_sizes(f, params, grads, tape, args.seed), args.picture)
     return 0 if report.ok else 1
 
 
-def _check_model(args):
-    """The Report of the model itself, and what a picture needs: f, params, grads."""
-    cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
-    rng = np.random.default_rng(args.seed)
-    params, x = _live_point(cfg, rng)
+def _command(args, on_gpu):
+    """The command line that repeats this check."""
+    words = ["module"] if args.module else ["setting", "score", "normalise"]
+    given = [(word, getattr(args, word)) for word in (*words, "method", "seed")] + [("backend", "cupy" * on_gpu)]
+    return "sab gradcheck " + " ".join(f"--{word} {value}" for word, value in given if value not in (None, ""))
 
-    def made_there(dy, tape):
-        _, there = forward(*to_backend((params, x), args.backend), cfg)
-        return to_backend(backward(to_backend(dy, args.backend), there), "numpy")
 
-    report = check_gradients(params, x, cfg, rng, method=args.method or "complex", backward=made_there)
+def _picture(sizes, path):
+    orders = {kind: sizes.order(kind) for kind in sizes._fields[1:]}
+    labels = {kind: f"{kind}, order {order:.1f}" if np.isfinite(order) else kind for kind, order in orders.items()}
+    draw_step_sizes(sizes.h, {label: getattr(sizes, kind) for kind, label in labels.items()}, path)
+    fitted = ", ".join(f"{kind} {order:.2f}" for kind, order in orders.items())
+    print(f"{path}: error over step size; fitted orders: {fitted}")
+
+
+def _edges(args):
+    """Say which family of credit the model's backward, or that of a file, gets wrong."""
+    if args.json or args.csv or args.picture:
+        raise ValueError("--edges prints a list and a sentence: leave out --json, --csv and --picture")
+    params, x, cfg, rng = _live_point(args)
+    backward_there = load(args.module, ("backward",)).backward if args.module else _backward_there(args)
     y, tape = forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)  # (T, B, O)
-    grads = backward(cotangent, tape)
-    return report, (lambda p: (forward(p, x, cfg, frozen=tape)[0] * cotangent).sum(), params, grads)
+    with _in_one_line(args.module) if args.module else contextlib.nullcontext():
+        found = attribute(params, x, cfg, cotangent, backward_there(cotangent, tape))
+    print(found)
+    return 0 if found.right else 1
 
 
-def _live_point(cfg, rng):
-    """(params, x) at which credit reaches every parameter it can: of DRAWS, the first with the fewest zero gradients.
+def _check_model(args):
+    """The Report of the model itself, and what a picture needs: f, params, grads, tape."""
+    params, x, cfg, rng = _live_point(args)
+    report = check_gradients(params, x, cfg, rng, args.method or "complex", _backward_there(args))
+    y, tape = forward(params, x, cfg)
+    cotangent = rng.standard_normal(y.shape)  # (T, B, O)
+    return report, (lambda p: (forward(p, x, cfg)[0] * cotangent).sum(), params, backward(cotangent, tape), tape)
+
+
+def _backward_there(args):
+    """backward(dy, tape) of the backend that was asked for, from a tape of NumPy."""
+
+    def made_there(dy, tape):
+        _, there = forward(*to_backend((tape.params, tape.x), args.backend), tape.cfg)
+        return to_backend(backward(to_backend(dy, args.backend), there), "numpy")
+
+    return made_there
+
+
+def _live_point(args):
+    """(params, x, cfg, rng) where credit reaches all parameters it can: of DRAWS, the first with fewest zero gradients.
 
     (Where every recall is empty the scores have none, and a proof of zeros proves little.)
     """
-    points = []
+    cfg = Config(**SIZES, **SETTINGS[args.setting], score=args.score, normalise=args.normalise)
+    rng, points = np.random.default_rng(args.seed), []
     for _ in range(DRAWS):
         params = {name: value + 0.3 * rng.standard_normal(value.shape) for name, value in init_params(cfg, rng).items()}
         x = rng.standard_normal((STEPS, ROWS, cfg.n_in))  # (T, B, D)
@@ -123,16 +155,18 @@ def _live_point(cfg, rng):
         points.append((sum(not grad.any() for grad in grads.values()), params, x))
         if not points[-1][0]:
             break
-    return min(points, key=lambda point: point[0])[1:]
+    return *min(points, key=lambda point: point[0])[1:], cfg, rng
 
 
 def _check_file(args):
     """The same for a file of the user's."""
     module = load(args.module)
+    if not callable(module.f) or not isinstance(module.params, dict):
+        raise ValueError(f"{args.module}: expected f to be a function and params a dict")
     options = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
     with _in_one_line(args.module):
         report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **options)
-    return report, (module.f, module.params, module.grads, getattr(module, "tape", None))
+    return report, (module.f, module.params, module.grads, options["tape"])
 
 
 @contextlib.contextmanager
@@ -148,7 +182,7 @@ def _in_one_line(path):
         raise ValueError(f"{path}{where}: {kind}{error}") from None
 
 
-def load(path):
+def load(path, names=("params", "f", "grads")):
     """The module in a Python file. ValueError, in one line, where it cannot be run or lacks a name."""
     if not os.path.isfile(path):
         raise ValueError(f"{path}: no such file")
@@ -159,9 +193,6 @@ def load(path):
     sys.modules["checked_module"] = module
     with _in_one_line(path):
         spec.loader.exec_module(module)
-    missing = [name for name in ("params", "f", "grads") if not hasattr(module, name)]
-    if missing:
-        raise ValueError(f"{path}: expected params, f and grads; {', '.join(missing)} missing")
-    if not callable(module.f) or not isinstance(module.params, dict):
-        raise ValueError(f"{path}: expected f to be a function and params a dict")
+    if missing := [name for name in names if not hasattr(module, name)]:
+        raise ValueError(f"{path}: expected {', '.join(names)}; {', '.join(missing)} missing")
     return module

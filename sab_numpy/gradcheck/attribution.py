@@ -130,16 +130,7 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
     early or late; then all skips into one step, out of one microstate, and single skips. Raises ValueError where
     grads has other names than params or numbers that are not finite, and for a cotangent of another shape or of zeros.
     """
-    if set(grads) != set(params):
-        odd = sorted(set(params) ^ set(grads))[0]
-        raise ValueError(f"params and grads must have the same names, found {odd!r} in only one of them")
-    if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
-        raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
-    if np.shape(cotangent) != (*np.shape(x)[:2], cfg.n_out) or not np.any(cotangent):
-        raise ValueError(
-            f"cotangent: expected shape {(*np.shape(x)[:2], cfg.n_out)}, not all zero, found "
-            f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}"
-        )
+    _refuse_what_proves_nothing(params, grads, cotangent, (*np.shape(x)[:2], cfg.n_out))
     params, cotangent = {name: np.asarray(value, float) for name, value in params.items()}, np.asarray(cotangent, float)
     close = CLOSE if all(np.asarray(value).dtype == float for value in grads.values()) else CLOSE_SINGLE
     rng = np.random.default_rng(seed)
@@ -172,6 +163,17 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
         if equals(weights, **options):
             return Attribution(False, sentence, shares)
     return Attribution(False, _elsewhere(params, grads, along, close), shares)
+
+
+def _refuse_what_proves_nothing(params, grads, cotangent, shape):
+    if set(grads) != set(params):
+        odd = sorted(set(params) ^ set(grads))[0]
+        raise ValueError(f"params and grads must have the same names, found {odd!r} in only one of them")
+    if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
+        raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
+    if np.shape(cotangent) != shape or not np.any(cotangent):
+        found = f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}"
+        raise ValueError(f"cotangent: expected shape {shape}, not all zero, found {found}")
 
 
 def _hypotheses(cfg, right, T, shares):

@@ -2,43 +2,42 @@
 
 import numpy as np
 
-from sab_numpy.gradcheck.blocks import moves, part, whole_index
-from sab_numpy.gradcheck.diagnosis import diagnose
+from sab_numpy.gradcheck.blocks import whole_index
+from sab_numpy.gradcheck.causes import cause
 from sab_numpy.gradcheck.report import FAIL, UNRESOLVED
 
 KINKS = 8  # so many are set aside before giving up
-SAMPLED = {1: (16,), 2: (6, 6), 3: (12, 2, 2)}  # entries along each axis that a diagnosis looks at
+SAMPLED = {1: (16,), 2: (6, 6), 3: (12, 2, 2)}  # entries along each axis that a search for the cause looks at
 
 
-def explain(subject, blocks, k, row, grads, group, method, judge_again, sizes, rng):
+def explain(trial, block, row, group):
     """The row at its worst entry, with a note; a kink at which every wrong slope is a right one makes it PASS."""
-    block, aside, slopes = blocks[k], [], ""
-    analytic = part(grads[block.name], block).astype(np.float64)
+    analytic, kinks, slopes = trial.given(block), [], ""
     if not np.isfinite(analytic).all():
         worst = np.unravel_index(np.argmin(np.isfinite(analytic)), analytic.shape)
-        note = diagnose(analytic, np.zeros_like(analytic))
+        note = cause(analytic, np.zeros_like(analytic))
         return row._replace(index=whole_index(block, [int(i) for i in worst]), note=note)
-    for _ in range(KINKS):
+    while len(kinks) < KINKS:
         v, d = max(group, key=lambda pair: abs((pair[0] * analytic).sum() - pair[1].value))
-        worst = bisect(subject, block, analytic, v, d.value, method)
-        a, kink = float(analytic[worst]), entry(subject, block, worst, "central")
+        worst = bisect(trial, block, v, d.value)
+        a, kink = float(analytic[worst]), trial.entry(block, worst, "central")
         if not excused(a, kink):
-            break
-        aside.append(worst)
-        slopes = (
-            f"kink at {list(whole_index(block, worst))}: slopes {kink.left:.4g} and {kink.right:.4g}, "
-            f"given {a + 0.0:.4g}"
-        )
-        group = [without(subject, block, v, aside, method) for v, _ in group]
-        again = judge_again(block, group)
+            return _row_at(trial, block, row, worst, v)
+        kinks.append(worst)
+        place = list(whole_index(block, worst))
+        slopes = f"kink at {place}: slopes {kink.left:.4g} and {kink.right:.4g}, given {a + 0.0:.4g}"
+        group = [without(trial, block, v, kinks) for v, _ in group]
+        again = trial.judge(block, group)
         if again.verdict != FAIL:
             return again._replace(note="; ".join(filter(None, [slopes, again.note])))
-    else:
-        return row._replace(verdict=UNRESOLVED, note=f"more than {KINKS} kinks at this point; {slopes}: move the point")
-    numeric = kink if method == "central" else entry(subject, block, worst, method)
-    note = cause(subject, blocks, k, grads, worst, method, sizes, rng)
-    crossed = stops_crossed(subject, block, v, float((v * analytic).sum()), method)
-    return row._replace(index=whole_index(block, worst), analytic=a, numeric=numeric.value, note=crossed or note)
+    return row._replace(verdict=UNRESOLVED, note=f"more than {KINKS} kinks at this point; {slopes}: move the point")
+
+
+def _row_at(trial, block, row, worst, v):
+    """The failing row at entry `worst`, with the likely cause of what is wrong along v."""
+    note = stops_crossed(trial, block, v) or sampled_cause(trial, block, worst)
+    analytic, numeric = float(trial.given(block)[worst]), trial.entry(block, worst).value
+    return row._replace(index=whole_index(block, worst), analytic=analytic, numeric=numeric, note=note)
 
 
 def excused(analytic, difference):
@@ -48,17 +47,16 @@ def excused(analytic, difference):
     return difference.kink and low - slack <= analytic <= high + slack
 
 
-def bisect(subject, block, analytic, v, numeric, method):
+def bisect(trial, block, v, numeric):
     """The entry that the discrepancy along v comes from: halves, keeping the worse one."""
-    places = np.flatnonzero(v)
+    analytic, places = trial.given(block), np.flatnonzero(v)
     excess = float((v * analytic).sum()) - numeric
     while len(places) > 1:
         half = np.zeros(v.size)
         left = places[: len(places) // 2]
         half[left] = v.ravel()[left]
         half = half.reshape(v.shape)
-        numeric_left = subject.derivative(moves(subject.point, block, half), method).value
-        excess_left = float((half * analytic).sum()) - numeric_left
+        excess_left = float((half * analytic).sum()) - trial.along(block, half).value
         if abs(excess_left) >= abs(excess - excess_left):
             places, excess = left, excess_left
         else:
@@ -66,30 +64,21 @@ def bisect(subject, block, analytic, v, numeric, method):
     return tuple(int(i) for i in np.unravel_index(places[0], v.shape))
 
 
-def entry(subject, block, index, method):
-    """The numeric derivative with respect to one entry, a Difference."""
-    v = np.zeros_like(part(subject.point[block.name], block))
-    v[index] = 1.0
-    return subject.derivative(moves(subject.point, block, v), method)
-
-
-def without(subject, block, v, aside, method):
-    """The direction without the entries set aside, and the derivative along it."""
+def without(trial, block, v, kinks):
+    """The direction without the entries at kinks, and the derivative along it."""
     v = v.copy()
-    for index in aside:
+    for index in kinks:
         v[index] = 0.0
-    return v, subject.derivative(moves(subject.point, block, v), method)
+    return v, trial.along(block, v)
 
 
-def cause(subject, blocks, k, grads, worst, method, sizes, rng):
+def sampled_cause(trial, block, worst):
     """The likely bug, from a sample of entries around the worst one."""
-    block = blocks[k]
-    shape = part(subject.point[block.name], block).shape
-    indices = sample(shape, worst, rng)
+    given = {other: trial.given(other) for other in trial.blocks}
+    shape = given[block].shape
+    indices = sample(shape, worst, trial.rng)
     sampled = {
-        other: part(grads[other.name], other)[np.ix_(*indices)] if indices else part(grads[other.name], other)
-        for other in blocks
-        if part(subject.point[other.name], other).shape == shape
+        other: value[np.ix_(*indices)] if indices else value for other, value in given.items() if value.shape == shape
     }
     others = {
         f"gate {other.gate}" if other.gate and other.name == block.name else other.label: value
@@ -98,10 +87,10 @@ def cause(subject, blocks, k, grads, worst, method, sizes, rng):
     }
     numeric = np.empty([len(axis) for axis in indices])
     for place in np.ndindex(numeric.shape):
-        index = tuple(int(axis[i]) for axis, i in zip(indices, place))
-        found = entry(subject, block, index, method)
+        found = trial.entry(block, tuple(int(axis[i]) for axis, i in zip(indices, place)))
         numeric[place] = sampled[block][place] if excused(sampled[block][place], found) else found.value
-    return diagnose(sampled[block], numeric, sizes, others, indices, 1e-6 if method == "complex" else 1e-4)
+    tolerance = 1e-6 if trial.method == "complex" else 1e-4
+    return cause(sampled[block], numeric, trial.sizes, others, indices, tolerance)
 
 
 def sample(shape, worst, rng):
@@ -118,13 +107,13 @@ def sample(shape, worst, rng):
     return [indices[0]] * 2 if square else indices
 
 
-def stops_crossed(subject, block, v, analytic, method):
+def stops_crossed(trial, block, v):
     """Whether the gradient is that of f with one of its stops, or all of them, let through."""
-    stops = [name for name, value in subject.tape.items() if np.asarray(value).dtype.kind in "fc"]
+    analytic = float((v * trial.given(block)).sum())
+    stops = [name for name, value in trial.frozen.recording.items() if np.asarray(value).dtype.kind in "fc"]
     for thaw in ([stops] if len(stops) > 1 else []) + [[name] for name in stops[:64]]:
-        numeric = subject.derivative(moves(subject.point, block, v), method, thaw).value
-        frozen_away = abs(numeric - analytic) <= 1e-6 * abs(numeric)
-        if frozen_away:
+        numeric = trial.along(block, v, thaw).value
+        if abs(numeric - analytic) <= 1e-6 * abs(numeric):
             which = f"stop {thaw[0]!r}" if len(thaw) == 1 else "every stop: it is the gradient of f without them"
             return f"credit passes {which}"
     return ""

@@ -7,6 +7,7 @@ import numpy as np
 from sab_numpy.core.replay import Replay, _enter, record, replay
 from sab_numpy.gradcheck.derivative import COMPLEX_H, EPS, Difference, central, complex_step
 
+ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions came with NumPy 1.25
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
 
 
@@ -22,7 +23,7 @@ class _Thaw(Replay):
         return value if self.full(name) in self.names else kept
 
 
-class Subject:
+class FrozenFunction:
     """f at `point`; `problems` says why it cannot be differentiated."""
 
     def __init__(self, f, point, tape=None):
@@ -32,7 +33,7 @@ class Subject:
         if tape is None:
             with record() as tape:
                 f(given)
-        self.tape = getattr(tape, "recording", tape)  # the tape of sab.forward has one
+        self.recording = getattr(tape, "recording", tape)  # the tape of sab.forward has one
         self.value_0 = self.value(given)
         self.problems += [
             f"f changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
@@ -47,9 +48,9 @@ class Subject:
     def value(self, params, thaw=()):
         """f in the replay, a number."""
         self.evaluations += 1
-        mode = _enter(_Thaw(self.tape, thaw)) if thaw else replay(self.tape)
+        mode = _enter(_Thaw(self.recording, thaw)) if thaw else replay(self.recording)
         with np.errstate(all="ignore"), warnings.catch_warnings(), mode as run:
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            warnings.simplefilter("error", ComplexWarning)
             result = self.f(params)
             if isinstance(result, (list, tuple)) or np.size(result) != 1 or np.asarray(result).dtype.kind not in "fciu":
                 shape = f" of shape {result.shape}" if hasattr(result, "shape") else ""
@@ -79,11 +80,11 @@ class Subject:
 
         return phi, first
 
-    def choices_that_change(self, rng):
-        """Names of choices that differ a small step away, along a random direction and back: kinks."""
-        phi, first = self.line({name: rng.standard_normal(value.shape) for name, value in self.point.items()})
+    def choices_that_change(self, moves):
+        """Names of choices that differ a small step away, along `moves` and back: kinks."""
+        phi, first = self.line(moves)
         changed = []
-        for step in (1e-5 * first, -1e-5 * first):
+        for step in (1e-4 * first, -1e-4 * first):
             phi(step)
             changed += self.last_changed
         return list(dict.fromkeys(changed))

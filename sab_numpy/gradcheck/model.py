@@ -1,11 +1,8 @@
 """The proof of the backward: every entry of every parameter against numbers, at the frozen replay of one forward.
 
-Truncated credit is the derivative of the replay (see tape.py), so that is what is differentiated here:
-
-    complex    Im L(p + i h) / h, h = 1e-30: exact to rounding              judged at 1e-11
-    central    (L(p + h) - L(p - h)) / 2h, extrapolated from two steps      judged at 1e-7
-
-L = sum(y * cotangent), with a random cotangent: the gradient of a plain sum is blind to normalised attention.
+Truncated credit is the derivative of the replay, so that is what is differentiated: complex step, judged at 1e-11, or
+central differences, judged at 1e-7 (derivative.py). The loss is sum(y * cotangent) with a random cotangent: the
+gradient of a plain sum is blind to normalised attention.
 Error of a tensor = max|a - n| / max(max|n|, 1e-3 x the largest |n| of all tensors).
 """
 
@@ -13,12 +10,12 @@ import numpy as np
 
 from sab_numpy.core.backward import backward as backward_by_hand
 from sab_numpy.core.forward import forward
-from sab_numpy.gradcheck.blocks import part, split, whole_index
+from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
+from sab_numpy.gradcheck.frozen import FrozenFunction
 from sab_numpy.gradcheck.report import Report, judge
 
 GATES = dict.fromkeys(("W_x", "W_h", "b"), "ifgo")
 TOLERANCE = {"complex": 1e-11, "central": 1e-7}
-COMPLEX_H, CENTRAL_H = 1e-30, 3e-5
 
 
 def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_hand):
@@ -37,60 +34,32 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     cotangent = rng.standard_normal(y.shape)  # (T, B, O)
     analytic = backward(cotangent, tape)
     check_names_and_shapes(params, analytic)
-
-    def loss(moved):
-        y, replayed = forward(moved, x, cfg, frozen=tape)
-        return (y * cotangent).sum(), replayed.changed
-
-    numeric, uncertainty, kinks = {"complex": complex_step, "central": central_differences}[method](loss, params)
-    largest = max(np.abs(n).max() for n in numeric.values())
+    frozen = FrozenFunction(lambda p: (forward(p, x, cfg)[0] * cotangent).sum(), params, tape)
+    found = {block: _every_entry(frozen, block, method) for block in split(params, GATES)}
+    largest = max(np.abs(numeric).max() for numeric, _, _ in found.values())
     rows = []
-    for block in split(params, GATES):
-        a, n, u = (part(np.asarray(tree[block.name]), block) for tree in (analytic, numeric, uncertainty))
-        places = [whole_index(block, index) for index in np.ndindex(a.shape)]
-        row = judge(block.label, a, n, u, max(np.abs(n).max(), 1e-3 * largest), TOLERANCE[method], places)
-        kinked = {choice for place in places for choice in kinks.get((block.name, place), ())}
-        note = f"kink: {', '.join(map(str, sorted(kinked)))} would change within a step; held" if kinked else ""
+    for block, (numeric, uncertainty, kinks) in found.items():
+        given = part(np.asarray(analytic[block.name]), block)
+        places = [whole_index(block, index) for index in np.ndindex(given.shape)]
+        scale = max(np.abs(numeric).max(), 1e-3 * largest)
+        row = judge(block.label, given, numeric, uncertainty, scale, TOLERANCE[method], places)
+        note = f"kink: {', '.join(sorted(map(str, kinks)))} would change within a step; held" if kinks else ""
         rows.append(row._replace(note="; ".join(filter(None, (row.note, note)))))
     command = f"sab.check_gradients(params, x, {cfg}, rng, {method!r})"
-    return Report(rows, method, TOLERANCE[method], seed_of(rng), command)
+    return Report(rows, method, TOLERANCE[method], seed_of(rng), command, evaluations=frozen.evaluations)
 
 
-def complex_step(loss, params):
-    """(derivatives, uncertainties, kinks) of every entry: no subtraction, so nothing is lost; no step, so no kink."""
-    moved = {name: value.astype(np.complex128) for name, value in params.items()}
-    numeric = {name: np.zeros(value.shape) for name, value in params.items()}
-    for name, value in params.items():
-        for index in np.ndindex(value.shape):
-            moved[name][index] += 1j * COMPLEX_H
-            numeric[name][index] = loss(moved)[0].imag / COMPLEX_H
-            moved[name][index] = value[index]
-    return numeric, {name: np.zeros(value.shape) for name, value in params.items()}, {}
-
-
-def central_differences(loss, params):
-    """(derivatives, uncertainties, kinks) of every entry: steps h and h/2, extrapolated to 0.
-
-    kinks[name, index]: the choices that a step of h would change; the replay holds them.
-    """
-    moved = {name: value.copy() for name, value in params.items()}
-    numeric = {name: np.zeros(value.shape) for name, value in params.items()}
-    uncertainty, kinks = {name: np.zeros(value.shape) for name, value in params.items()}, {}
-    for name, value in params.items():
-        for index in np.ndindex(value.shape):
-            h, slopes = CENTRAL_H * max(1.0, abs(value[index])), []
-            for step in (h, h / 2):
-                moved[name][index] = value[index] + step
-                plus, changed_plus = loss(moved)
-                moved[name][index] = value[index] - step
-                minus, changed_minus = loss(moved)
-                slopes.append((plus - minus) / (2 * step))
-                if step == h and (changed_plus or changed_minus):
-                    kinks[name, index] = [*changed_plus, *changed_minus]
-            moved[name][index] = value[index]
-            best = (4 * slopes[1] - slopes[0]) / 3
-            numeric[name][index] = best
-            uncertainty[name][index] = abs(best - slopes[1]) + 4 * np.finfo(float).eps * abs(plus) / h
+def _every_entry(frozen, block, method):
+    """(derivatives, uncertainties, choices that would be others near by) of a block, entry by entry."""
+    v = np.zeros_like(part(frozen.point[block.name], block))
+    numeric, uncertainty, kinks = np.empty(v.shape), np.empty(v.shape), set()
+    for index in np.ndindex(v.shape):
+        v[index] = 1
+        found = frozen.derivative(moves(frozen.point, block, v), method)
+        numeric[index], uncertainty[index] = found.value, found.uncertainty
+        if method == "central":
+            kinks.update(frozen.choices_that_change(moves(frozen.point, block, v)))
+        v[index] = 0
     return numeric, uncertainty, kinks
 
 

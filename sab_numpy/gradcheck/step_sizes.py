@@ -1,12 +1,11 @@
-"""The picture that explains every gradient check: error over step size, with the fitted order of each difference."""
+"""The numbers that explain every gradient check: error over step size, with the fitted order of each difference."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from sab_numpy.gradcheck.derivative import EPS
-from sab_numpy.gradcheck.frozen import Subject
-from sab_numpy.support.files import write_atomic
+from sab_numpy.gradcheck.frozen import FrozenFunction
 
 
 class StepSizes(NamedTuple):
@@ -32,42 +31,17 @@ def step_sizes(f, params, grads, tape=None, seed=0):
     """Errors against `grads` along one random direction through all of params, for h from 1 down to 1e-16."""
     point = {name: np.array(value, np.float64) for name, value in params.items()}
     grads = grads(point) if callable(grads) else grads
-    subject, rng = Subject(f, point, tape), np.random.default_rng(seed)
+    frozen, rng = FrozenFunction(f, point, tape), np.random.default_rng(seed)
     v = {name: rng.choice((-1.0, 1.0), value.shape) for name, value in point.items()}
     analytic = sum(float((v[name] * grads[name]).sum()) for name in point)
     if analytic == 0:
         raise ValueError("the gradient along the chosen direction is zero: no relative error can be drawn")
-    phi, _ = subject.line(v)
+    phi, _ = frozen.line(v)
     h = 10.0 ** -np.arange(0, 16.1, 0.25)
     plus, minus = (np.array([phi(sign * float(step)) for step in h]) for sign in (1, -1))
     try:
         imaginary = np.array([np.imag(phi(1j * float(step))) for step in h]) / h
     except Exception:  # whatever f does with complex numbers
         imaginary = np.full(h.shape, np.nan)
-    slopes = (plus - subject.value_0) / h, (plus - minus) / (2 * h), imaginary
+    slopes = (plus - frozen.value_0) / h, (plus - minus) / (2 * h), imaginary
     return StepSizes(h, *(np.abs(slope / analytic - 1) + EPS / 4 for slope in slopes))
-
-
-def draw_step_sizes(sizes, path, title="Error of a numeric derivative"):
-    """Write the picture (PNG, SVG or PDF by the name of `path`)."""
-    import io
-    import os
-
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    looks = {"forward": ("#d55e00", "-."), "central": ("#0072b2", "-"), "complex": ("#009e73", "--")}
-    for kind, (colour, dashes) in looks.items():
-        error = getattr(sizes, kind)
-        if not np.isnan(error).all():
-            order = sizes.order(kind)
-            label = f"{kind}, order {order:.1f}" if np.isfinite(order) else kind
-            axes.loglog(sizes.h, error, dashes, color=colour, label=label)
-    axes.set(xlabel="step size h", ylabel="relative error", title=title, ylim=(EPS / 8, 10))
-    axes.invert_xaxis()
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    buffer, kind = io.BytesIO(), os.path.splitext(path)[1][1:].lower() or "png"
-    figure.savefig(buffer, format=kind, dpi=150)
-    write_atomic(path, buffer.getvalue())

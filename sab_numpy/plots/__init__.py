@@ -1,6 +1,7 @@
 """Pictures. Each function draws numbers that it is given, onto a file; none of them trains or opens a window."""
 
 import io
+import os
 
 from matplotlib.figure import Figure
 
@@ -26,7 +27,7 @@ def figure(width=7.0, height=4.0):
 
 
 def save(fig, path):
-    """Write a PNG, whole or not at all; the same numbers give the same bytes."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    """Write a PNG (or SVG, PDF, by the path's name), whole or not at all; the same numbers give the same PNG."""
+    buffer, kind = io.BytesIO(), os.path.splitext(path)[1][1:].lower() or "png"
+    fig.savefig(buffer, format=kind, dpi=150, metadata={"Software": None} if kind == "png" else None)
     write_atomic(path, buffer.getvalue())

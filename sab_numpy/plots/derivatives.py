@@ -6,7 +6,10 @@ from sab_numpy.core.backward import backward
 from sab_numpy.core.config import Config
 from sab_numpy.core.forward import forward
 from sab_numpy.core.params import init_params
+from sab_numpy.core.replay import not_recording
 from sab_numpy.core.sparsify import largest, weights
+from sab_numpy.gradcheck.derivative import EPS
+from sab_numpy.gradcheck.step_sizes import step_sizes
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
 
@@ -49,40 +52,43 @@ def step_errors():
     cfg = Config.sab(3, 8, 3, k_trunc=4, k_top=2, k_att=2)
     params = init_params(cfg, rng)
     x, c = rng.standard_normal((T, B, 3)), rng.standard_normal((T, B, 3))
-    v = {name: rng.standard_normal(value.shape) for name, value in params.items()}
     _, tape = forward(params, x, cfg)
     grads = backward(c, tape)
-    analytic = sum((grads[name] * v[name]).sum() for name in params)
 
-    def value(step, frozen):
-        moved = {name: value + step * v[name] for name, value in params.items()}
-        return (forward(moved, x, cfg, frozen=frozen)[0] * c).sum()
+    def loss(p):
+        return (forward(p, x, cfg)[0] * c).sum()
 
-    def central(step, frozen):
-        return (value(step, frozen) - value(-step, frozen)) / (2 * step)
+    def loss_itself(p):
+        with not_recording():  # nothing is held
+            return loss(p)
 
-    h = 10.0 ** -np.arange(1, 16.1, 0.5)
-    numeric = {
-        "complex step of the replay": [np.imag(value(1j * step, tape)) / step for step in h],
-        "central difference of the replay": [central(step, tape) for step in h],
-        "central difference of the loss itself": [central(step, None) for step in h],
+    replay, free = step_sizes(loss, params, grads, tape), step_sizes(loss_itself, params, grads)
+    return replay.h, {
+        "complex step of the replay": replay.complex,
+        "central difference of the replay": replay.central,
+        "central difference of the loss itself": free.central,
     }
-    least = np.finfo(float).eps / 4  # so that a logarithm can show an error of zero
-    return h, {name: np.abs(np.array(found) / analytic - 1) + least for name, found in numeric.items()}
 
 
 def error_over_step_size(path):
     """Why the frozen replay: the loss itself has another derivative at every step size."""
-    h, errors = step_errors()
+    draw_step_sizes(*step_errors(), path, "A truncated gradient is the derivative of the replay, not of the loss")
+
+
+def draw_step_sizes(h, errors, path, title="Error of a numeric derivative"):
+    """The errors {what: array} over the step sizes h; what is NaN everywhere is left out."""
     fig, ((axes,),) = panels(1, 1, 10.5, 5.8)
     looks = ((GREEN, "--"), (BLUE, "-"), (AMBER, "-."))
     for (name, error), (colour, dashes) in zip(errors.items(), looks):
-        axes.loglog(h, error, dashes, color=colour, label=name)
+        if not np.isnan(error).all():
+            axes.loglog(h, error, dashes, color=colour, label=name)
     axes.invert_xaxis()
     axes.set(
-        xlabel="step size h (parameters move by h along a random direction)", ylabel="relative error against backward"
+        xlabel="step size h (parameters move by h along a random direction)",
+        ylabel="relative error against backward",
+        ylim=(EPS / 8, 10),
     )
-    axes.set_title("A truncated gradient is the derivative of the replay, not of the loss", loc="left")
+    axes.set_title(title, loc="left")
     axes.legend(loc="center right")
     axes.grid(alpha=0.3)
     save(fig, path)

@@ -1,4 +1,4 @@
-"""Tasks: modules with N_IN, N_OUT, steps, sequences, loss, metrics and recalls. Their random numbers come from `stream`."""
+"""Tasks: modules with N_IN, N_OUT, steps, sequences, loss, metrics and recalls. Random numbers come from `stream`."""
 
 from importlib import import_module
 

@@ -10,7 +10,7 @@ def close(a, n, tolerance=1e-6):
     return a.shape == n.shape and np.isfinite(a).all() and np.abs(a - n).max() <= tolerance * np.abs(n).max()
 
 
-def diagnose(analytic, numeric, sizes=None, others=None, indices=None, tolerance=1e-6):
+def cause(analytic, numeric, sizes=None, others=None, indices=None, tolerance=1e-6):
     """The likely cause of the difference between two arrays of one shape, or "" where they agree.
 
     sizes    {"B": 8, "T": 20}: lengths that a sum or a mean may have forgotten
