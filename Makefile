@@ -3,16 +3,20 @@ PYTHON ?= python3
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 READY := .venv/ready
 
-.PHONY: help demo test test-slow
+.PHONY: help demo check test test-slow
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo       watch SAB learn what truncated BPTT cannot (3 minutes)"
+	@echo "make check      format and lint (ruff)"
 	@echo "make test       all tests but the slow ones (a few minutes)"
 	@echo "make test-slow  the slow ones"
 
 demo: $(READY)
 	@.venv/bin/python -m sab_numpy demo
+
+check: $(READY)
+	@.venv/bin/python -m ruff format --check --quiet . && .venv/bin/python -m ruff check --quiet .
 
 test: $(READY)
 	@$(ONE_THREAD) .venv/bin/python -m pytest -q
