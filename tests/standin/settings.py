@@ -33,6 +33,8 @@ def every_setting():
 
 
 SETTINGS = every_setting()
+SOME = [name for name in SETTINGS if "additive" not in name and "constant" not in name]
+CHECKED = ["bptt-dot-softmax", "tbptt-dot-softmax", "attention-mlp-softmax", "sab-mlp-relu"]
 
 
 def problem(cfg, dtype=np.float64, seed=0, steps=T):

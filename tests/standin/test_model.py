@@ -12,10 +12,20 @@ from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.tasks import TASKS, stream, task
 from sab_numpy.training import loop
 from standin import fakecupy, watch
-from standin.settings import SETTINGS, WAYS, backward_there, both, problem, replayed, step, worst_difference
+from standin.settings import (
+    CHECKED,
+    SETTINGS,
+    SOME,
+    WAYS,
+    backward_there,
+    both,
+    problem,
+    replayed,
+    step,
+    worst_difference,
+)
 
 TOLERANCE = 1e-12
-SOME = [name for name in SETTINGS if "additive" not in name and "constant" not in name]
 FULL = "sab-mlp-relu"  # every line of the sparse read runs in it
 
 
@@ -52,7 +62,7 @@ def test_the_frozen_replay_proves_the_gradient_there_too(setting):
     assert abs(found["numeric"] - found["by hand"]) <= 1e-11 * abs(found["by hand"])
 
 
-@pytest.mark.parametrize("setting", ["bptt-dot-softmax", "tbptt-dot-softmax", "attention-mlp-softmax", FULL])
+@pytest.mark.parametrize("setting", CHECKED)
 def test_the_gradient_check_passes_on_gradients_made_there(setting):
     cfg = SETTINGS[setting]
     params = sab.init_params(cfg, np.random.default_rng(1))
