@@ -85,3 +85,10 @@ def test_the_tiny_demo_reaches_its_goal_in_under_half_a_minute(tmp_path, capsys)
     with open(tmp_path / "demo.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["sab_accuracy"]) >= demo.GOAL[True] and float(row["seconds"]) < 60  # a busy machine is slower
+
+
+def test_the_demo_ends_with_three_commands_that_exist():
+    commands = [line.split("  ")[1] for line in demo.NEXT.splitlines()[1:]]
+    assert ".venv/bin/activate" in demo.NEXT and len(commands) == 3
+    assert (Path(__file__).parents[1] / commands[0].split()[1]).exists()
+    assert {words.split()[1] for words in commands[1:]} <= set(cli.COMMANDS)

@@ -2,7 +2,7 @@
 
 The scripts are the source; a notebook (tutorials/NN_name.ipynb) is built from its script and not kept in the
 repository. Without --execute this needs nothing installed; with it, also run every notebook and keep what it
-prints and draws: pip install .[notebooks] first.
+prints and draws: pip install -e ".[notebooks]" first.
 """
 
 import json
@@ -59,7 +59,7 @@ def main(arguments):
             try:
                 execute(path, folder.parent)
             except ImportError as missing:
-                print(f"build_notebooks: --execute needs {missing.name}: pip install .[notebooks]", file=sys.stderr)
+                print(f"build_notebooks: --execute needs {missing.name}: pip install -e '.[notebooks]'", file=sys.stderr)
                 return 2
         print(path.name, "built and executed" if "--execute" in arguments else "built", flush=True)
     return 0

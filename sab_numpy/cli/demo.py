@@ -124,6 +124,12 @@ def add_arguments(parser):
     )
 
 
+NEXT = r"""Next (first, once a terminal: source .venv/bin/activate; Windows: .venv\Scripts\activate):
+  python tutorials/00_credit_by_hand.py          credit by hand, with four numbers
+  sab explore copying-T100-sab --out page.html   step through a sequence, and back through its credit
+  sab walk copying-T100-sab                      the same in words"""
+
+
 def run(args):
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
@@ -151,4 +157,5 @@ def run(args):
         )
     if args.seeds > 1:
         print(f"SAB reached {100 * goal:.0f} % in {good} of {args.seeds} seeds.")
+    print(NEXT)
     return 0
