@@ -11,7 +11,7 @@
 import numpy as np
 
 from sab_numpy.core.backend import namespace
-from sab_numpy.core.inputs import check_frozen, check_input, first_state, rows
+from sab_numpy.core.inputs import check_frozen, check_input, first_state, project_inputs, rows
 from sab_numpy.core.lstm import lstm_step, stack_gates
 from sab_numpy.core.memory import Memory, gather
 from sab_numpy.core.params import check_params
@@ -73,9 +73,8 @@ def run_chunk(tape, chunk, buffers):
     cfg, memory, W, (S, B, D) = tape.cfg, tape.memory, tape.stacked, chunk.x.shape
     xp, H = namespace(chunk.h), cfg.n_hidden
     chunk.x[...] = rows(xp, tape.x[chunk.start:chunk.start + S], D)
-    z_x, z = buffers.empty("z_x", (4, S, B, H)), buffers.empty("z", (4, B, H))
-    xp.matmul(chunk.x.reshape(S * B, D), W["W_x"], out=z_x.reshape(4, S * B, H))
-    z_x += W["b"][:, None]
+    z_x = project_inputs(xp, tape.x[chunk.start:chunk.start + S], W["W_x"], W["b"])        # (4, S, B, H)
+    z = buffers.empty("z", (4, B, H))
     for t in range(chunk.start, chunk.start + S):
         step = chunk.step(t, memory.n_selected(t))
         h_prev, c_prev = step.h_prev, step.c_prev

@@ -30,6 +30,16 @@ def rows(xp, x, n_in):
     return x if x.ndim == 3 else x[..., None] == xp.arange(n_in)
 
 
+def project_inputs(xp, x, W_x, b):
+    """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, which is what one-hot x gives.
+
+    x (S, B, n_in) or symbols (S, B); W_x (4, n_in, H), b (4, 1, H)
+    """
+    if x.ndim == 2:
+        return (W_x + b).take(x, axis=1)
+    return (x @ W_x[:, None]) + b[:, None]
+
+
 def first_state(xp, state, cfg, B, dtype):
     """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
     H = cfg.n_hidden
