@@ -2,15 +2,18 @@
 PYTHON ?= python3
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 READY := .venv/ready
+# the floors of pyproject.toml, and what Matplotlib 3.7 was released with: a later pyparsing warns
+FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1'
 
-.PHONY: help demo check test test-slow
+.PHONY: help demo check test test-slow test-oldest
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo       watch SAB learn what truncated BPTT cannot (3 minutes)"
-	@echo "make check      format and lint (ruff)"
-	@echo "make test       all tests but the slow ones (a few minutes)"
-	@echo "make test-slow  the slow ones"
+	@echo "make demo         watch SAB learn what truncated BPTT cannot (3 minutes)"
+	@echo "make check        format and lint (ruff)"
+	@echo "make test         all tests but the slow ones (a few minutes)"
+	@echo "make test-slow    the slow ones"
+	@echo "make test-oldest  all tests on the oldest NumPy, SciPy, Matplotlib and pytest (Python 3.10 or 3.11)"
 
 demo: $(READY)
 	@.venv/bin/python -m sab_numpy demo
@@ -23,6 +26,17 @@ test: $(READY)
 
 test-slow: $(READY)
 	@$(ONE_THREAD) .venv/bin/python -m pytest -q -m slow
+
+test-oldest: .venv-oldest/ready
+	@$(ONE_THREAD) .venv-oldest/bin/python -m pytest -q
+
+.venv-oldest/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 12))' || \
+		{ echo "the oldest NumPy has no wheel for this Python: make test-oldest PYTHON=python3.11"; exit 1; }
+	@echo "setting up .venv-oldest (once): $(FLOORS) ..."
+	@$(PYTHON) -m venv .venv-oldest
+	@.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --editable . $(FLOORS)
+	@touch .venv-oldest/ready
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.10 or later"; exit 1; }

@@ -55,6 +55,11 @@ def lines(axes):
     return {line.get_label(): line.get_data() for line in axes.lines if line.get_label()[:1] not in ("", "_")}
 
 
+def heading(figure):
+    """The title above all panels (Matplotlib 3.7 has no get_suptitle)."""
+    return figure._suptitle.get_text()
+
+
 def near(found, expected, tolerance=1e-9):
     """Whether two mappings have the same keys and, nearly, the same values."""
     return found == pytest.approx(expected, rel=tolerance, abs=tolerance)
@@ -169,7 +174,7 @@ def four(cfg):
 
 def test_algorithms_draws_the_walk_of_each_and_counts_it_in_the_title(drawn):
     figure = drawn.figure("algorithms")
-    step = answer_drawn(figure.get_suptitle())
+    step = answer_drawn(heading(figure))
     for axes, (name, cfg) in zip(figure.axes, four(told(T=5).cfg).items(), strict=True):
         events = walked(cfg, step)
         check_credit_line(axes, events)
@@ -310,7 +315,7 @@ def test_the_picture_of_sab_gradcheck_has_the_errors_of_a_cube(drawn, tmp_path):
 def test_cost_over_length_has_the_columns_of_its_csv_over_their_divisors(drawn):
     figure = drawn.figure("cost_over_length")
     B, H, threads, backend = re.search(
-        r"of (\d+) sequences, H = (\d+), (\d+) threads?, (\w+)", figure.get_suptitle()
+        r"of (\d+) sequences, H = (\d+), (\d+) threads?, (\w+)", heading(figure)
     ).groups()
     own = [
         row
@@ -444,7 +449,7 @@ def test_transfer_has_a_line_a_seed_of_its_csv_and_the_papers_points(drawn, trai
 
 def test_works_or_not_has_the_curves_of_the_two_seeds_that_it_names(drawn, trained):
     figure = drawn.figure("works_or_not")
-    label, T = re.match(r"(.*), copying T = (\d+)", figure.get_suptitle()).groups()
+    label, T = re.match(r"(.*), copying T = (\d+)", heading(figure)).groups()
     own = sorted(trained[label][int(T)], key=lambda row: float(row["accuracy"]))
     scales = {"accuracy": 100, "max_abs_h": 1, "recalls_input": 100, "recalls_empty": 100}
     for axes, (column, scale) in zip(figure.axes, scales.items(), strict=True):
