@@ -1,119 +1,215 @@
-"""From a wrong gradient and the right numbers to the likely bug, in one line."""
+"""From a wrong gradient to the likely bug: candidates, each held against numbers along several directions, or none."""
 
 import itertools
 
 import numpy as np
 
-
-def close(a, n, tolerance=1e-6):
-    """Whether two arrays agree, measured against the largest value of the second."""
-    return a.shape == n.shape and np.isfinite(a).all() and np.abs(a - n).max() <= tolerance * np.abs(n).max()
-
-
-def cause(analytic, numeric, sizes=None, others=None, indices=None, tolerance=1e-6):
-    """The likely cause of the difference between two arrays of one shape, or "" where they agree.
-
-    sizes    {"B": 8, "T": 20}: lengths that a sum or a mean may have forgotten
-    others   {"gate f": array}: what might stand here by mistake
-    indices  for parts of larger arrays: along each axis, where the part was taken from
-    A square array may be tested for transposition; if both are parts of larger ones, take the same rows as columns.
-    """
-    a, n = np.asarray(analytic, np.float64), np.asarray(numeric, np.float64)
-    if a.shape != n.shape:
-        return f"shape {a.shape} instead of {n.shape}"
-    if not np.isfinite(a).all():
-        return f"{np.count_nonzero(~np.isfinite(a))} values are not finite"
-    if a.size == 0 or close(a, n, tolerance):
-        return ""
-    indices = [np.arange(length) for length in a.shape] if indices is None else indices
-    found = (
-        _constant_ratio(a, n, sizes or {}, tolerance)
-        or _moved(a, n, others or {}, tolerance)
-        or _confined(a, n, sizes or {}, indices, tolerance)
-    )
-    if found:
-        return found
-    share = np.abs(a - n).max() / np.abs(n).max()
-    return f"a term is missing or wrong: the difference is {share:.2g} of the largest value, with no constant ratio"
+NO_CAUSE = "no cause found"
+STOPS, PAIRS, SLABS = 400, 12, 60  # so many stops, stops in pairs and slices along all axes are tried
+FACTORS = {
+    -1.0: "the sign is flipped",
+    2.0: "twice too large: counted twice",
+    0.5: "half of what it should be",
+    -2.0: "the sign is flipped and it is twice too large",
+}
 
 
-def _constant_ratio(a, n, sizes, tolerance):
-    if not a.any():
-        return "it is zero: the term is never added"
+class Evidence:
+    """A failing block: the gradient given, and derivatives n along directions v, to `tolerance` of the largest."""
+
+    def __init__(self, trial, block, given, group):
+        self.trial, self.block, self.given = trial, block, given
+        self.v, self.n = [v for v, _ in group], np.array([s.numeric for _, s in group])
+        self.a = self.along(given)
+        self.scale = float(np.abs(self.n).max())
+        self.tolerance = min(1e-6 if trial.methods[block] == "complex" else 1e-4, 0.03 * self._error())
+
+    def _error(self):
+        return float(np.abs(self.a - self.n).max()) / max(self.scale, np.finfo(float).tiny)
+
+    def along(self, candidate):
+        return np.array([float((v * candidate).sum()) for v in self.v])
+
+    def same(self, a, n):
+        return bool((np.abs(a - n) <= self.tolerance * max(float(np.abs(n).max()), np.finfo(float).tiny)).all())
+
+    def numeric(self, v, thaw=(), block=None):
+        return self.trial.numeric(block or self.block, v, thaw).value
+
+    def ratio(self, a, n):
+        """The factor between two lists of numbers, None where there is no such one."""
+        ratio = float((a * n).sum() / max(float((n * n).sum()), np.finfo(float).tiny))
+        return ratio if self.same(a, ratio * n) else None
+
+
+def cause(evidence, worst):
+    """What explains the numbers, all that does where it is cheap to tell; NO_CAUSE where nothing does."""
+    given, n = evidence.given, evidence.n
+    if not np.isfinite(given).all():
+        return f"{np.count_nonzero(~np.isfinite(given))} values are not finite"
     if not n.any():
         return "it should be zero: credit flows where none should"
-    ratio = float((a * n).sum() / (n * n).sum())
-    if not close(a, ratio * n, tolerance):
-        return ""
-    return name_ratio(ratio, sizes, tolerance)
+    found = [_stops(evidence), _factor(evidence)]
+    if not any(found):
+        searches = (_moved, _stands_in, _decay, _one_entry(worst), _shifted, _confined)
+        found = [next(filter(None, (search(evidence) for search in searches)), "")]
+    if not any(found):
+        stops = evidence.trial.frozen.recording
+        hint = "" if stops else " (f has no stop: is a part of it held constant on purpose? Mark it with stop)"
+        found = [NO_CAUSE + hint]
+    return "; or ".join(filter(None, found))
 
 
 def name_ratio(ratio, sizes=None, tolerance=1e-6):
-    """analytic / numeric in words: sign, a factor 2, or a forgotten 1/B or 1/T."""
-    known = {
-        -1.0: "the sign is flipped",
-        2.0: "twice too large: counted twice",
-        0.5: "half of what it should be",
-        -2.0: "the sign is flipped and it is twice too large",
-    }
-    names = [list(pair) for length in (1, 2) for pair in itertools.combinations(sizes or {}, length)]
-    for group in names:
-        product = float(np.prod([sizes[name] for name in group]))
-        text = " ".join(group)
-        known.setdefault(product, f"{product:g} times too large: a division by {text} is missing")
-        known.setdefault(1 / product, f"{product:g} times too small: divided by {text} once too often")
-    for value, words in known.items():
-        if abs(ratio - value) <= tolerance * abs(value):
-            return words
-    return f"scaled by {ratio:.6g}"
+    """analytic / numeric in words: sign, a factor 2, a forgotten 1/B, 1/T or temperature: all that it may be."""
+    known = [(value, words) for value, words in FACTORS.items()]
+    groups = [list(pair) for length in (1, 2) for pair in itertools.combinations(sizes or {}, length)]
+    for group in groups:
+        product, text = float(np.prod([sizes[name] for name in group])), " ".join(group)
+        for value, name in ((product, text), (product**0.5, f"sqrt({text})")):
+            if value != 1:
+                known.append((value, f"{value:.4g} times too large: a division by {name} is missing"))
+                known.append((1 / value, f"{value:.4g} times too small: divided by {name} once too often"))
+    if ratio == 0:
+        return "it is zero: the term is never added"
+    if abs(ratio - 1) < 1e-5:
+        return f"scaled by 1{ratio - 1:+.1e}: an epsilon, or a constant of few digits, that f and backward do not share?"
+    said = [words for value, words in known if abs(ratio - value) <= max(tolerance, 1e-9) * abs(value)]
+    return " or ".join(said) or f"scaled by {ratio:.6g}"
 
 
-def _moved(a, n, others, tolerance):
-    """The right numbers in the wrong place."""
-    if a.ndim == 2 and a.shape[0] == a.shape[1]:
-        for sign, words in ((1, "it is transposed"), (-1, "it is transposed, with the sign flipped")):
-            if close(sign * a.T, n, tolerance):
-                return words
-    for name, other in others.items():
-        if np.asarray(other).any() and close(a, np.asarray(other), tolerance):
-            return f"the values of {name} stand here"
-    for axis, length in enumerate(a.shape):
-        if length > 2 and close(np.flip(a, axis), n, tolerance):
+def _factor(e):
+    """One factor for all of it. (One number alone has always some factor: only one with a name says anything.)"""
+    ratio = 0.0 if not e.given.any() else e.ratio(e.a, e.n)
+    words = "" if ratio is None else name_ratio(ratio, e.trial.sizes, e.tolerance)
+    return "" if e.given.size == 1 and words.startswith("scaled") else words
+
+
+def _stops(e):
+    """Whether the gradient is that of f with one of its stops, two, or all let through (some number of times)."""
+    stops = [name for name, value in e.trial.frozen.recording.items() if np.asarray(value).dtype.kind in "fc"]
+    pairs = list(map(list, itertools.combinations(stops, 2))) if len(stops) <= PAIRS else []
+    for thaw in ([stops] if len(stops) > 1 else []) + [[name] for name in stops[:STOPS]] + pairs:
+        leak = e.numeric(e.v[0], thaw) - e.n[0]
+        times = (e.a[0] - e.n[0]) / leak if abs(leak) > 1e-9 * e.scale else 0.0
+        whole = abs(times - 1) < 1e-5
+        if not (whole or times == -1 or (len(thaw) == 1 and e.given.size > 1 and -1.001 < times < 20 and times)):
+            continue
+        if times < 0 and abs(times + 1) > 1e-5:
+            continue  # a term of the wrong size looks like a leak with a sign
+        leaks = np.array([leak, *(e.numeric(v, thaw) - n for v, n in zip(e.v[1:], e.n[1:]))])
+        if e.same(e.n + times * leaks, e.a):
+            which = f"stop {thaw[0]!r}" if len(thaw) == 1 else f"stops {' and '.join(map(repr, thaw))}"
+            which = "every stop: it is the gradient of f without them" if thaw is not stops[:1] and len(thaw) == len(
+                stops
+            ) and len(thaw) > 1 else which
+            return f"credit passes {which}" + ("" if whole else f", {times:.4g} times")
+    return ""
+
+
+def _moved(e):
+    """The right numbers in the wrong place: axes exchanged or backwards."""
+    given = e.given
+    for i, j in itertools.combinations(range(given.ndim), 2):
+        for sign, also in ((1, ""), (-1, ", with the sign flipped")):
+            if given.shape[i] == given.shape[j] > 1 and e.same(e.along(sign * given.swapaxes(i, j)), e.n):
+                return f"it is transposed{also}" if given.ndim == 2 else f"axes {i} and {j} are exchanged{also}"
+    for axis, length in enumerate(given.shape):
+        if length > 1 and e.same(e.along(np.flip(given, axis)), e.n):
             return f"it runs backwards along axis {axis}"
+    return ""
+
+
+def _stands_in(e):
+    """The gradient of another tensor or gate of the same shape, told by its numeric values."""
+    for other in e.trial.blocks:
+        if other == e.block or e.trial.given(other).shape != e.given.shape:
+            continue
+        for sign, also in ((1, ""), (-1, ", with the sign flipped,")):
+            numbers = (sign * e.numeric(v, block=other) for v in e.v)
+            if any(e.n) and all(abs(a - n) <= e.tolerance * e.scale for a, n in zip(e.a, numbers)) and e.a.any():
+                name = f"gate {other.gate}" if other.gate and other.name == e.block.name else other.label
+                return f"the values of {name}{also} stand here"
+    return ""
+
+
+def _decay(e):
+    """A multiple of the parameter itself too much or too little."""
+    value = e.trial.value(e.block)
+    p, size = e.along(value), e.given.size
+    times = float(((e.a - e.n) * p).sum() / max(float((p * p).sum()), np.finfo(float).tiny))
+    if size < 3 or not times or np.abs(e.a - e.n - times * p).max() > 1e-3 * np.abs(e.a - e.n).max():
+        return ""
+    return f"{times:.4g} times the parameter is too much here: weight decay that f does not have?"
+
+
+def _one_entry(worst):
+    def search(e):
+        unit = np.zeros(e.given.shape)
+        unit[worst] = 1.0
+        excess = e.given[worst] - (right := e.numeric(unit))
+        if e.given.size < 3 or not e.same(e.n + np.array([v[worst] for v in e.v]) * excess, e.a):
+            return ""
+        words = name_ratio(e.given[worst] / right, e.trial.sizes, e.tolerance) if right else "it should be zero"
+        return f"one entry only: {words}"
+
+    return search
+
+
+def _shifted(e):
+    """Off by one along an axis: compared where there is a neighbour to come from."""
+    for axis, length in enumerate(e.given.shape):
+        inner = [slice(None)] * e.given.ndim
+        inner[axis] = slice(1, -1)
+        if length < 4:
+            continue
+        inside = np.zeros(e.given.shape)
+        inside[tuple(inner)] = 1.0
+        n = np.array([e.numeric(v * inside) for v in e.v])
         for shift in (1, -1):
-            inner = [slice(None)] * a.ndim
-            inner[axis] = slice(1, -1)
-            if length > 3 and close(np.roll(a, shift, axis)[tuple(inner)], n[tuple(inner)], tolerance):
+            rolled = np.roll(e.given, shift, axis) * inside
+            if n.any() and e.same(e.along(rolled), n):
                 return f"it is off by one along axis {axis}"
     return ""
 
 
-def _confined(a, n, sizes, indices, tolerance):
+def _confined(e):
     """Only some rows, columns or time steps are wrong: told along the axis where they are the fewest."""
-    wrong = np.abs(a - n) > tolerance * np.abs(n).max()
-    inside = _constant_ratio(a[wrong], n[wrong], sizes, tolerance) or "no constant ratio"
-    if wrong.sum() == 1 and a.size > 2:
-        return f"one entry only: {inside}"
-    along = [wrong.any(tuple(k for k in range(a.ndim) if k != axis)) for axis in range(a.ndim)]
-    axis = min(range(a.ndim), key=lambda k: along[k].mean(), default=0)
-    if not a.ndim or a.shape[axis] < 3 or along[axis].all():
+    best, v = (1.0, None), e.v[0]
+    if sum(e.given.shape) > SLABS:
         return ""
-    places = np.flatnonzero(along[axis])
-    named = [int(indices[axis][k]) for k in places]
+    for axis, length in enumerate(e.given.shape):
+        slabs = [v * (np.arange(length) == k).reshape([-1 if i == axis else 1 for i in range(v.ndim)]) for k in range(length)]
+        a, n = np.array([(slab * e.given).sum() for slab in slabs]), np.array([e.numeric(slab) for slab in slabs])
+        wrong = np.abs(a - n) > e.tolerance * e.scale
+        if length > 2 and 0 < wrong.mean() < best[0]:
+            best = (wrong.mean(), axis, np.flatnonzero(wrong), a[wrong], n[wrong])
+    if best[1] is None:
+        return ""
+    _, axis, places, a, n = best
     run = len(places) > 1 and places[-1] - places[0] + 1 == len(places)
-    span = f"{named[0]} to {named[-1]}" if run else ", ".join(map(str, named[:6])) + ", ..." * (len(named) > 6)
-    before = " (before a cut?)" if run and axis == 0 and a.ndim > 2 and places[0] == 0 else ""
-    return f"only at {span} of axis {axis}{before}: {inside}"
+    span = f"{places[0]} to {places[-1]}" if run else ", ".join(map(str, places[:6])) + ", ..." * (len(places) > 6)
+    before = " (before a cut?)" if run and axis == 0 and e.given.ndim > 2 and places[0] == 0 else ""
+    return f"only at {span} of axis {axis}{before}: {_inside(e, axis, places, a, n)}"
+
+
+def _inside(e, axis, places, a, n):
+    """The factor within the slices that are wrong, also along another direction."""
+    mask = np.isin(np.arange(e.given.shape[axis]), places).reshape([-1 if i == axis else 1 for i in range(e.given.ndim)])
+    w = e.v[-1] * mask
+    a, n = np.append(a, (w * e.given).sum()), np.append(n, e.numeric(w))
+    ratio = 0.0 if not (e.given * mask).any() else e.ratio(a, n)
+    return NO_CAUSE if ratio is None else name_ratio(ratio, e.trial.sizes, e.tolerance)
 
 
 def common_cause(rows):
     """What all failing rows of a report share: one gate, or every one the same words."""
     failing = [row for row in rows if row.verdict == "FAIL"]
-    gates = {row.name.rpartition(".")[2] for row in failing if "." in row.name}
-    stacked = [row for row in rows if "." in row.name]
-    if failing and len(gates) == 1 and all("." in row.name for row in failing) and len(stacked) > len(failing):
+    gates = {row.name.rpartition(".")[2] for row in failing if row.gate}
+    stacked = [row for row in rows if row.gate]
+    if failing and len(gates) == 1 and all(row.gate for row in failing) and len(stacked) > len(failing):
         return f"only gate {gates.pop()} is wrong"
     causes = {row.note for row in failing if row.note}  # only the worst rows have one
-    if len(failing) > 1 and len(causes) == 1:
+    if len(failing) > 1 and len(causes) == 1 and NO_CAUSE not in next(iter(causes)):
         return f"{', '.join(row.name for row in failing)}: {causes.pop()}"
     return ""

@@ -1,28 +1,30 @@
 """Check anyone's gradient, truncated or not, against numbers; and where it is wrong, say where and probably why.
 
-    report = sab.check(f, params, grads)                # f(dict of arrays) -> number
+    report = sab.check(f, params, grads)                # f(params) -> number
 
 Mark what the gradient holds constant with stop(name, value), and discrete choices with choose(name, indices): f is
 recorded once at `params`, and what is checked is its replay, whose derivative is the truncated gradient exactly.
-Every tensor, and every gate of a stacked one, is moved along random directions; a direction costs one or a few
-evaluations whatever the size of the tensor, and a single wrong entry can never hide in it.
+Every tensor, and every gate of a stacked one, is moved along random directions, and so is each part of it whose given
+entries are of one size (three decades; zeros apart): a direction costs one or a few evaluations whatever its size.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from sab_numpy.gradcheck.blocks import moves, part, split
+from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
 from sab_numpy.gradcheck.causes import common_cause
-from sab_numpy.gradcheck.derivative import EPS
-from sab_numpy.gradcheck.explain import explain
-from sab_numpy.gradcheck.frozen import FrozenFunction
-from sab_numpy.gradcheck.report import FAIL, UNRESOLVED, Report, judge
+from sab_numpy.gradcheck.explain import at_kinks, explain
+from sab_numpy.gradcheck.frozen import SUSPECTS, FrozenFunction
+from sab_numpy.gradcheck.inputs import Tree, gradients
+from sab_numpy.gradcheck.judge import SMALL, Sample, judge
+from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report
+from sab_numpy.support.threads import single_blas_thread
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
-SINGLE = 1e-4  # for float32 gradients, against float64 numbers
-FLOOR = 1e-3  # a tensor is not held to less than this of the largest
+SINGLE = 1e-4, 1e-3  # for float32 gradients, against float64 numbers; for an f that computes in float32
 EXPLAINED = 4  # so many of the failing rows are searched
+DECADES = 3  # entries of one tensor that differ by more are tested apart
 
 
 def check(
@@ -38,127 +40,195 @@ def check(
     gates=None,
     sizes=None,
     command="",
+    explain=EXPLAINED,
+    nondet_tol=None,
 ):
     """Compare `grads` with the derivative of f at `params`; returns a Report.
 
-    f           f(dict of float64 arrays) -> number; it may use stop and choose
-    grads       dict like params, or a function params -> dict (called twice: both must agree)
+    f           f(params) -> number, or an array y: then grads is params, dy -> gradients of sum(y * dy), for a random
+                dy, or holds Jacobians of shape y.shape + parameter.shape; f may use stop and choose
+    params      float arrays or scalars: one, or lists, tuples and dicts of them, nested or not; taken as float64
+    grads       like params, or a function params -> the same (called twice: both must agree)
     tape        what record() kept at params, or the tape of sab.forward (None: f is recorded here)
     method      "complex", "central", or "auto": complex step where f takes complex numbers
-    tolerance   relative, by default 1e-10 (complex), 1e-7 (central), 1e-4 (float32 gradients); no absolute one
+    tolerance   relative, by default 1e-10 (complex), 1e-7 (central), 1e-4 (float32 gradients), 1e-3 (an f that
+                computes in float32); no absolute one. What numbers cannot tell is UNRESOLVED, with its size
     gates       {"W_x": "ifgo"}: the last axis is a stack of equal parts with these names
     sizes       {"B": 8, "T": 20}: lengths that a wrong factor may be explained by
+    explain     so many failing rows are explained, the worst first, or "all"
+    nondet_tol  two calls of f, and of grads, may differ by so much, relatively (1e-10; 1e-5 in float32)
 
+    A wrong gradient can PASS where all its errors are below the tolerance of its tensor (so 1 % in one of 1e5 float32
+    entries is missed), or of what is known of a part with small entries: the `known` column says to what.
     Raises ValueError for names, shapes and values that cannot be checked.
     """
     _check_options(method, directions, tolerance)
-    point = {name: _as_float64(name, value) for name, value in params.items()}
-    grads, problems = _gradients(grads, point)
-    frozen, rng = FrozenFunction(f, point, tape), np.random.default_rng(seed)
-    problems += frozen.problems
-    if not problems and frozen.is_coarse(rng):
-        problems.append(
-            "f computes in float32 on its way, so no number here is good enough: give it float64 arrays "
-            "throughout (the gradients may be float32)"
-        )
     command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
-    report = Report([], method, tolerance, seed, command, problems=problems)
-    if not problems:
-        trial = Trial(frozen, split(point, gates or {}), grads, tolerance, sizes, rng)
-        trial.fill(report, method, directions)
+    with single_blas_thread():
+        tree, rng = Tree(params), np.random.default_rng(seed)
+        f = tree.scalar(f, rng)
+        grads, scatter, problems = gradients(grads, tree, nondet_tol)
+        frozen = FrozenFunction(f, tree.point, tape, nondet_tol)
+        problems += frozen.problems
+        report = Report([], method, tolerance, seed, command, problems=problems)
+        if not problems:
+            blocks = split(tree.point, gates or {})
+            trial = Trial(frozen, blocks, grads, scatter, tolerance, sizes, rng)
+            trial.fill(report, method, directions, len(blocks) if explain == "all" else explain)
     return report
 
 
 @dataclass
 class Trial:
-    """One check: a frozen function, the gradients given, and the method by which numbers are made for them."""
+    """One check: a frozen function, the gradients given, and the method by which each block gets its numbers."""
 
     frozen: FrozenFunction
     blocks: list
     grads: dict
+    scatter: dict  # of the gradients, from call to call
     tolerance: float | None
     sizes: dict | None
     rng: np.random.Generator
-    method: str = ""
+    methods: dict = field(default_factory=dict)
+    doubts: dict = field(default_factory=dict)  # blocks whose complex step is off: (a line, whether there is a kink)
+    known: dict = field(default_factory=dict)  # to what central differences confirm the complex step of a block
     largest: float = 0.0  # of all derivatives
 
-    def fill(self, report, method, directions):
+    def fill(self, report, method, directions, explained):
         """Judge every block, explain the worst that fail."""
-        lines = {block.label: self.moves(block, self.directions(block, 1)[0]) for block in self.blocks}
-        self.method, note = self.frozen.choose_method(method, lines)
-        kind = "step" if self.method == "complex" else "differences"
-        report.method = f"{self.method} {kind}, {directions} directions"
+        lines = {block: self.directions(block, directions) for block in self.blocks}
+        note = self._choose_methods(method, lines)
+        tests = {block: self.measure(block, lines[block]) for block in self.blocks}
+        self.largest = max((abs(s.numeric) for group in tests.values() for s in group), default=0.0)
+        rows = {block: self.judge(block, tests[block]) for block in self.blocks}
+        for block, (_, kink) in self.doubts.items():
+            if kink or (rows[block].verdict != PASS and any(s.kink for s in tests[block])):
+                rows[block], tests[block] = at_kinks(self, block, rows[block], tests[block])
+        failing = sorted((b for b in self.blocks if rows[b].verdict == FAIL), key=lambda b: -rows[b].error)
+        for block in failing[:explained]:
+            if rows[block].index is None:
+                rows[block] = explain(self, block, rows[block], tests[block])
+        report.rows = list(rows.values())
+        report.method = self._told(directions)
         report.tolerance = max(map(self.allowed, self.blocks))
-        tests = [[(v, self.along(block, v)) for v in self.directions(block, directions)] for block in self.blocks]
-        self.largest = max((abs(d.value) for group in tests for _, d in group), default=0.0)
-        report.rows = [self.judge(block, group) for block, group in zip(self.blocks, tests)]
-        failing = [k for k, row in enumerate(report.rows) if row.verdict == FAIL]
-        for k in sorted(failing, key=lambda k: -report.rows[k].error)[:EXPLAINED]:
-            report.rows[k] = explain(self, self.blocks[k], report.rows[k], tests[k])
-        kinks = {}
-        for _ in range(directions):
-            v = {name: self.rng.standard_normal(value.shape) for name, value in self.frozen.point.items()}
-            kinks.update(dict.fromkeys(self.frozen.choices_that_change(v)))
+        v = {name: self.rng.standard_normal(value.shape) for name, value in self.frozen.point.items()}
+        kinks = self.frozen.choices_that_change(v)
         held = f"kinks: choices that differ a small step away, held here: {', '.join(map(str, kinks))}" if kinks else ""
         report.notes += filter(None, (note, common_cause(report.rows), held))
         report.evaluations = self.frozen.evaluations
+
+    def _choose_methods(self, method, lines):
+        """Settle the method of every block; a note where complex numbers cannot be used."""
+        self.methods = dict.fromkeys(self.blocks, "complex" if method == "auto" else method)
+        self.doubts = dict.fromkeys(self.blocks, ("", False)) if method == "central" else {}
+        for block in self.blocks if method != "central" else ():
+            try:
+                doubt = self._doubt(block, lines[block][0])
+            except Exception as error:  # whatever f does with complex numbers
+                why = f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
+                self.methods, doubt = dict.fromkeys(self.blocks, "central"), None
+                self.doubts = dict.fromkeys(self.blocks, (why, False))
+            if doubt:
+                self.methods[block], self.doubts[block] = "central", doubt
+            if self.doubts and method == "complex":
+                raise ValueError(f"{next(iter(self.doubts.values()))[0]}; use method='central'")
+            if len(self.doubts) == len(self.blocks):
+                break
+        why = next((why for why, _ in self.doubts.values() if why), "")
+        return f"central differences: {why}" if why else ""
+
+    def _doubt(self, block, v):
+        """(why, kink) where the complex step along v is not what central differences say, else None."""
+        exact = self.frozen.derivative(self.moves(block, v), "complex").value
+        found = self.frozen.confirm(self.moves(block, v), exact)
+        apart, size = abs(exact - found.value), max(abs(exact), abs(found.value))
+        self.known[block] = max(apart, found.uncertainty) / size if size else 0.0
+        lost = exact == 0 and found.uncertainty >= abs(found.value) and self.given(block).any()
+        if not lost and not apart > 3 * found.uncertainty + 1e-10 * size + 1e-14 * abs(self.frozen.value_0):
+            return None
+        told = "there is a kink at this point" if found.kink else SUSPECTS
+        values = f"complex step {exact:.6g} and central difference {found.value:.6g} disagree"
+        return f"along {block.label} {values}; {told}", found.kink
+
+    def _told(self, directions):
+        central = [block.label for block, method in self.methods.items() if method == "central"]
+        some = f" (central differences for {', '.join(central)})" if central else ""
+        kind = "central differences" if len(central) == len(self.blocks) else f"complex step{some}"
+        return f"{kind}, {directions} directions"
+
+    def measure(self, block, lines):
+        """The Sample of every line through a block; the last ones are parts of it (not `whole`)."""
+        given = self.given(block)
+        with np.errstate(invalid="ignore"):  # an infinite gradient is judged, not warned about
+            return [
+                Sample(v, float((v * given).sum()), *self.numeric(block, v), float(np.linalg.norm(v * given)))
+                for v in lines
+            ]
+
+    def judge(self, block, group):
+        """The Row of one block from its samples."""
+        central, doubt = self.methods[block] == "central", self.doubts.get(block, ("", False))[0]
+        tolerance, slack = self.allowed(block), 10 * self.scatter[block.name]
+        spread = None if central else lambda v: self.frozen.spread(self.moves(block, v), self.rng)
+        row = judge(block, group, tolerance, slack + SMALL * self.largest * (not central), spread)
+        if central and doubt.startswith("along") and row.verdict == PASS:
+            v, a, n, u = group[0][:4]
+            exact = self.frozen.derivative(self.moves(block, v), "complex").value
+            if abs(a - n) > 3 * u + 1e-10 * abs(n) and abs(a - exact) < abs(a - n) / 10:
+                note = f"agrees with the complex step, which loses something here: {SUSPECTS}; or f is ill-conditioned"
+                return row._replace(verdict=UNRESOLVED, note=note)
+        rounding = 1e3 * np.finfo(float).eps * abs(self.frozen.value_0)
+        if row.verdict == UNRESOLVED and row.uncertainty and rounding > tolerance * abs(row.numeric):
+            note = f"lost in the rounding of f(params) = {self.frozen.value_0:.3g}; take off its constant part"
+            return row._replace(note=note)
+        return row._replace(known=max(row.known, self.known.get(block, 0.0) * (not central)))
 
     def given(self, block):
         """The gradient under test, in float64."""
         return part(self.grads[block.name], block).astype(np.float64)
 
+    def value(self, block):
+        return part(self.frozen.point[block.name], block)
+
+    def whole(self, block, index):
+        return whole_index(block, index)
+
     def allowed(self, block):
-        single = self.grads[block.name].dtype == np.float32
-        return self.tolerance or (SINGLE if single else TOLERANCE[self.method])
+        if self.tolerance:
+            return self.tolerance
+        if self.frozen.single or (self.methods[block] == "central" and self.frozen.is_single()):
+            return SINGLE[1]
+        return SINGLE[0] if self.grads[block.name].dtype == np.float32 else TOLERANCE[self.methods[block]]
 
     def directions(self, block, count):
-        """Random signs times 0.5 to 1.5: no entry is ever left out, and two equal errors do not cancel."""
-        shape = part(self.frozen.point[block.name], block).shape
-        return [self.rng.choice((-1.0, 1.0), shape) * self.rng.uniform(0.5, 1.5, shape) for _ in range(count)]
+        """Random signs times 0.5 to 1.5, so that no entry is left out and two equal errors do not cancel; then parts.
+
+        A part: entries whose given values are within DECADES of one another, zeros apart.
+        """
+        given = np.abs(self.given(block))
+        whole = [self.rng.choice((-1, 1), given.shape) * self.rng.uniform(0.5, 1.5, given.shape) for _ in range(count)]
+        largest = given.max()
+        if not np.isfinite(largest) or not largest:
+            return whole
+        with np.errstate(divide="ignore"):
+            decade = np.floor(-np.log10(given / largest) / DECADES)  # inf for zeros
+        parts = np.unique(decade)
+        return whole + [whole[-1] * (decade == k) for k in parts[: 8 * (len(parts) > 1)]]
 
     def moves(self, block, v):
         return moves(self.frozen.point, block, v)
 
-    def along(self, block, v, thaw=()):
+    def numeric(self, block, v, thaw=(), method=None):
         """The numeric derivative along v, a Difference."""
-        return self.frozen.derivative(self.moves(block, v), self.method, thaw)
-
-    def entry(self, block, index, method=None):
-        """The numeric derivative with respect to one entry, a Difference."""
-        v = np.zeros_like(part(self.frozen.point[block.name], block))
-        v[index] = 1.0
-        return self.frozen.derivative(self.moves(block, v), method or self.method)
-
-    def judge(self, block, group):
-        """The Row of one block from its directions: pairs (v, Difference)."""
-        with np.errstate(invalid="ignore"):  # an infinite gradient is judged, not warned about
-            a = np.array([float((v * self.given(block)).sum()) for v, _ in group])
-        n = np.array([d.value for _, d in group])
-        u = np.array([d.uncertainty for _, d in group])
-        tolerance, scale = self.allowed(block), max(float(np.abs(n).max()), FLOOR * self.largest)
-        rounding = 1e3 * EPS * abs(self.frozen.value_0)  # no gradient of f is known better than this
-        lost = (np.abs(a - n) > tolerance * scale) & (np.abs(a - n) < rounding)
-        row = judge(block.label, a, n, np.where(lost, rounding, u), scale, tolerance)
-        if row.verdict == UNRESOLVED and lost.any():
-            note = f"lost in the rounding of f(params) = {self.frozen.value_0:.3g}; take off its constant part"
-            return row._replace(note=note)
-        return row
+        return self.frozen.derivative(self.moves(block, v), method or self.methods[block], thaw)
 
 
 def assert_gradients_close(f, params, grads, tape=None, **options):
     """`check`, for a test: raises AssertionError with the table unless every row passes; returns the Report."""
     report = check(f, params, grads, tape, **options)
     if not report.ok:
-        raise AssertionError("gradients differ\n" + str(report))
+        raise AssertionError(f"{report.summary}\n{report}")
     return report
-
-
-def _as_float64(name, value):
-    value = np.asarray(value)
-    if value.dtype.kind != "f" or not value.size or not np.isfinite(value).all():
-        found = value.dtype if value.dtype.kind != "f" else "NaN or infinity" if value.size else "none"
-        raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {found}")
-    return np.array(value, np.float64)
 
 
 def _check_options(method, directions, tolerance):
@@ -168,45 +238,3 @@ def _check_options(method, directions, tolerance):
         raise ValueError(f"directions must be at least 1, found {directions}")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance must be above 0, found {tolerance}")
-
-
-def _gradients(grads, point):
-    """The gradients as arrays, and what is wrong with how they were made."""
-    grads, problems = _called_twice(grads, point) if callable(grads) else (grads, [])
-    if not isinstance(grads, dict):
-        found = type(grads).__name__
-        raise ValueError(f"grads must be a dict like params, or a function that gives one, found {found}")
-    grads = {name: np.asarray(value) for name, value in grads.items()}
-    if set(grads) != set(point):
-        odd = sorted(set(grads) ^ set(point))[0]
-        where = "params" if odd in point else "grads"
-        raise ValueError(f"params and grads must have the same names; only {where} has {odd!r}")
-    for name, value in grads.items():
-        expected = point[name].shape
-        if value.dtype not in (np.float32, np.float64):
-            raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
-        if value.shape != expected:
-            transposed = " (transposed?)" if value.shape == expected[::-1] else ""
-            raise ValueError(
-                f"grads[{name!r}] must have the shape of params[{name!r}], {expected}, found {value.shape}{transposed}"
-            )
-    return grads, problems
-
-
-def _called_twice(grads, point):
-    """What grads(params) gives, and whether it spoils params or remembers the call before."""
-    given = {name: value.copy() for name, value in point.items()}
-    first = grads(given)
-    if not isinstance(first, dict):
-        raise ValueError(f"grads(params) must give a dict like params, found {type(first).__name__}")
-    first = {name: np.array(value) for name, value in first.items()}
-    problems = [
-        f"the backward changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
-    ]
-    second = grads({name: value.copy() for name, value in point.items()})
-    problems += [
-        f"backward twice gives two values of {name!r}: something is kept between the calls"
-        for name in first
-        if not np.array_equal(first[name], second[name], equal_nan=True)
-    ]
-    return first, problems

@@ -2,6 +2,7 @@
 
 complex step        Im phi(i h) / h, h = 1e-30: no subtraction, so no loss of digits (Squire and Trapp 1998)
 central difference  (phi(h) - phi(-h)) / 2h, extrapolated to h = 0 over a ladder of steps (Ridders 1982)
+noise               of phi, from third differences over tiny steps (Hamming 1971; Moré and Wild 2011)
 """
 
 from typing import NamedTuple
@@ -14,14 +15,13 @@ RATIO, RUNGS = 4.0, 16  # the ladder: h, h/4, h/16, ...
 
 
 class Difference(NamedTuple):
-    """A derivative, how far it may be off, the step of its last rung, and the slopes of the two sides there."""
+    """A derivative, how far it may be off, and whether the slopes of the two sides differ (a kink)."""
 
     value: float
     uncertainty: float
-    h: float
-    left: float
-    right: float
-    kink: bool
+    left: float = np.nan
+    right: float = np.nan
+    kink: bool = False
 
 
 def complex_step(phi):
@@ -32,38 +32,44 @@ def complex_step(phi):
     return float(np.imag(value)) / COMPLEX_H
 
 
-def central(phi, h, phi_0):
+def noise_of(phi, h):
+    """The noise of phi about 0: the third differences of 7 values, where phi itself is as good as linear."""
+    third = np.diff([phi(k * h) for k in range(-3, 4)], 3)
+    return 2 * float(np.sqrt(np.mean(third**2) / 20))  # 1 + 9 + 9 + 1 = 20
+
+
+def central(phi, h, phi_0, noise=0.0):
     """The derivative of phi at 0 with an error estimate; phi_0 = phi(0). The first step, h, is a tenth of the point.
 
     Each rung divides h by 4 and removes one more power of h^2. The best estimate is the one that its neighbours in
     the table confirm, and the plain differences of smaller steps: a function with many kinks agrees with itself by
-    chance. Rounding, of phi and of the point, is the least error that is admitted. Steps where phi is not finite are
-    skipped.
+    chance. Rounding, of phi and of the point, and the noise of phi are the least error that is admitted. Steps where
+    phi is not finite are skipped.
     """
-    best, table, sides, size = (np.nan, np.inf, h, 0), [], [], 10 * h
+    best, table, sides, size = (np.nan, np.inf, 0), [], [], 10 * h
     for _ in range(RUNGS):
         plus, minus = phi(h), phi(-h)
         row = [(plus - minus) / (2 * h)]
-        rounding = 2 * EPS * (max(abs(plus), abs(minus), abs(phi_0)) + size * abs(row[0])) / h
+        rounding = (max(noise, 2 * EPS * max(abs(plus), abs(minus), abs(phi_0))) + 2 * EPS * size * abs(row[0])) / h
         if np.isfinite(row[0]):
             for j, older in enumerate(table[-1] if table else ()):
                 row.append(row[j] + (row[j] - older) / (RATIO ** (2 * j + 2) - 1))
                 error = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - older), rounding)
                 if error <= best[1]:
-                    best = (row[j + 1], error, h, len(table))
+                    best = (row[j + 1], error, len(table))
             table.append(row)
             sides.append(((phi_0 - minus) / h, (plus - phi_0) / h, rounding))
-            if len(table) > best[3] + 2 and rounding > best[1]:
+            if len(table) > best[2] + 2 and rounding > best[1]:
                 break  # confirmed twice, and rounding has taken over
         h /= RATIO
-    value, error, h, k = best
+    value, error, k = best
     for n in range(k + 1, len(table)):  # what smaller steps say, beyond their own errors
         allowed = 4 * abs(table[k][0] - value) / RATIO ** (2 * (n - k)) + 4 * sides[n][2]
         error = max(error, abs(table[n][0] - value) - allowed)
-    return Difference(value, error, h, *_kink(sides))
+    return Difference(value, error, *_sides(sides))
 
 
-def _kink(sides):
+def _sides(sides):
     """Slopes to the left and right, and whether they stay apart as the step shrinks (a smooth function: like h)."""
     if len(sides) < 2:
         return np.nan, np.nan, False
@@ -73,4 +79,5 @@ def _kink(sides):
     if not clear:
         return *sides[-1][:2], False
     k = clear[-1]  # the smallest step at which the gap is not rounding
-    return *sides[k][:2], bool(abs(gaps[k]) > 0.6 * abs(gaps[k - 1]))
+    left, right = (sides[k][side] + (sides[k][side] - sides[k - 1][side]) / (RATIO - 1) for side in (0, 1))
+    return left, right, bool(abs(gaps[k]) > 0.6 * abs(gaps[k - 1]))

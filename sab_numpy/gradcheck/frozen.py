@@ -1,14 +1,16 @@
 """A function at a point: recorded once, then replayed along lines through that point."""
 
 import warnings
+from functools import cached_property
 
 import numpy as np
 
 from sab_numpy.core.replay import Replay, _enter, record, replay
-from sab_numpy.gradcheck.derivative import COMPLEX_H, EPS, Difference, central, complex_step
+from sab_numpy.gradcheck.derivative import EPS, Difference, central, complex_step, noise_of
 
 ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions came with NumPy 1.25
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
+REPEATED = 1e-10, 1e-5  # two calls of f may differ by so much, relatively: in float64, in float32
 
 
 class _Thaw(Replay):
@@ -26,8 +28,8 @@ class _Thaw(Replay):
 class FrozenFunction:
     """f at `point`; `problems` says why it cannot be differentiated."""
 
-    def __init__(self, f, point, tape=None):
-        self.f, self.point, self.evaluations, self.problems, self.coarse = f, point, 0, [], False
+    def __init__(self, f, point, tape=None, nondet_tol=None):
+        self.f, self.point, self.evaluations, self.problems, self.single = f, point, 0, [], False
         self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
         given = {name: value.copy() for name, value in point.items()}
         if tape is None:
@@ -40,9 +42,13 @@ class FrozenFunction:
         ]
         if not np.isfinite(self.value_0):
             raise ValueError(f"f(params) must be finite, found {self.value_0}")
-        if self.value({name: value.copy() for name, value in point.items()}) != self.value_0:
+        again = [self.value({name: value.copy() for name, value in point.items()}) for _ in range(2)]
+        self.scatter = max(abs(value - self.value_0) for value in again)
+        allowed = REPEATED[self.single] if nondet_tol is None else nondet_tol
+        if self.scatter > allowed * abs(self.value_0):
             self.problems.append(
-                "f gives two values for the same params: draw its random numbers before, or pass them through stop()"
+                f"f gives two values for the same params, {self.scatter:.1e} apart: draw its random numbers before, or "
+                "pass them through stop()"
             )
 
     def value(self, params, thaw=()):
@@ -56,18 +62,26 @@ class FrozenFunction:
                 shape = f" of shape {result.shape}" if hasattr(result, "shape") else ""
                 raise ValueError(f"f must return one number, found {type(result).__name__}{shape}")
         self.last_changed = run.changed
-        self.coarse = self.coarse or np.asarray(result).dtype in (np.float16, np.float32, np.complex64)
+        self.single = self.single or np.asarray(result).dtype in (np.float16, np.float32, np.complex64)
         return np.asarray(result).item()
 
-    def is_coarse(self, rng):
-        """Whether f rounds to float32 on its way: it stays the same over a small step, though a large one moves it."""
-        moves = {
-            name: np.sqrt(np.mean(value**2)) * rng.choice((-1.0, 1.0), value.shape)
-            for name, value in self.point.items()
-        }
-        phi, _ = self.line(moves)
-        near, far = (abs(phi(step) - self.value_0) for step in (1e-12, 1e-4))
-        return self.coarse or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
+    @cached_property
+    def _noise(self):
+        """(noise of f, whether f rounds to float32 on its way: it stays the same over a small step, not a large one)."""
+        rng = np.random.default_rng(0)
+        phi, first = self.line({name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()})
+        near, far = (abs(phi(step) - self.value_0) for step in (1e-12 * first, 1e-4 * first))
+        single = self.single or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
+        noise = noise_of(phi, (1e-4 if single else 1e-7) * first)
+        return max(noise, 4 * self.scatter, 2 * EPS * abs(self.value_0)), single
+
+    @property
+    def noise(self):
+        return self._noise[0]
+
+    def is_single(self):
+        """Whether f computes in float32."""
+        return self._noise[1]
 
     def line(self, moves, thaw=()):
         """phi(step) = f(params + step * moves), and the first step to try; moves: {name: array}."""
@@ -93,37 +107,27 @@ class FrozenFunction:
         """The derivative along `moves`, a Difference."""
         phi, first = self.line(moves, thaw)
         if method == "complex":
-            value = complex_step(phi)
-            return Difference(value, 0.0, COMPLEX_H, value, value, False)
-        return central(phi, first, self.value_0)
+            return Difference(complex_step(phi), 0.0)
+        return central(phi, first, self.value_0, self.noise)
 
-    def choose_method(self, method, lines):
-        """ "complex" or "central", and a note that says why complex numbers cannot be used.
-
-        lines: {label: moves}. The two are compared along each, so that no tensor hides behind a larger one.
-        """
-        if method == "central":
-            return method, ""
-        why = next(filter(None, (self._disagreement(label, moves) for label, moves in lines.items())), "")
-        if why and method == "complex":
-            raise ValueError(f"{why}; use method='central'")
-        return ("central", f"central differences: {why}") if why else ("complex", "")
-
-    def _disagreement(self, label, moves):
-        """Why the complex step cannot be used along `moves`, or "". (A plain difference decides where it agrees.)"""
-        try:
-            exact = self.derivative(moves, "complex").value
-        except Exception as error:  # whatever f does with complex numbers
-            return f"f does not take complex numbers ({type(error).__name__}: {str(error)[:60]}); {SUSPECTS}"
+    def confirm(self, moves, exact):
+        """The Difference beside a complex step: two rungs where they agree with it to 1e-9, else the ladder."""
         phi, first = self.line(moves)
-        h = 1e-4 * first
-        rough = (phi(h) - phi(-h)) / (2 * h)
-        if abs(exact - rough) <= 1e-6 * max(abs(exact), abs(rough)):
-            return ""
-        numeric = self.derivative(moves, "central")
-        allowed = 1e-6 * max(abs(exact), abs(numeric.value)) + 10 * numeric.uncertainty + EPS * abs(self.value_0)
-        if abs(exact - numeric.value) <= allowed:
-            return ""
-        return f"along {label} complex step {exact:.6g} and central difference {numeric.value:.6g} disagree; " + (
-            "there is a kink at this point" if numeric.kink else SUSPECTS
-        )
+        h = 0.01 * first
+        wide, narrow = ((phi(step) - phi(-step)) / (2 * step) for step in (h, h / 4))
+        value = narrow + (narrow - wide) / 15
+        if abs(value - exact) <= 1e-9 * abs(exact):
+            return Difference(value, 1e-9 * abs(exact))
+        return self.derivative(moves, "central")
+
+    def spread(self, moves, rng):
+        """How much the complex step along `moves` depends on the last bits of the point: no gradient is known better."""
+        here = self.complex_point
+        slopes = []
+        for _ in range(3):
+            self.complex_point = {
+                name: value * (1 + 2 * EPS * rng.choice((-1, 0, 1), value.shape)) for name, value in here.items()
+            }
+            slopes.append(self.derivative(moves, "complex").value)
+        self.complex_point = here
+        return 10 * max(abs(slope - self.derivative(moves, "complex").value) for slope in slopes)

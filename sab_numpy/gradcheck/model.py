@@ -12,7 +12,7 @@ from sab_numpy.core.backward import backward as backward_by_hand
 from sab_numpy.core.forward import forward
 from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
 from sab_numpy.gradcheck.frozen import FrozenFunction
-from sab_numpy.gradcheck.report import Report, judge
+from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report, Row
 
 GATES = dict.fromkeys(("W_x", "W_h", "b"), "ifgo")
 TOLERANCE = {"complex": 1e-11, "central": 1e-7}
@@ -40,13 +40,35 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     rows = []
     for block, (numeric, uncertainty, kinks) in found.items():
         given = part(np.asarray(analytic[block.name]), block)
-        places = [whole_index(block, index) for index in np.ndindex(given.shape)]
-        scale = max(np.abs(numeric).max(), 1e-3 * largest)
-        row = judge(block.label, given, numeric, uncertainty, scale, TOLERANCE[method], places)
+        scale = max(np.abs(numeric).max(), 1e-3 * largest, np.finfo(float).tiny)
+        row = judge_entries(block, given, numeric, uncertainty / scale, scale, TOLERANCE[method])
         note = f"kink: {', '.join(sorted(map(str, kinks)))} would change within a step; held" if kinks else ""
         rows.append(row._replace(note="; ".join(filter(None, (row.note, note)))))
     command = f"sab.check_gradients(params, x, {cfg}, rng, {method!r})"
     return Report(rows, method, TOLERANCE[method], seed_of(rng), command, evaluations=frozen.evaluations)
+
+
+def judge_entries(block, given, numeric, noise, scale, tolerance):
+    """The Row of a block at its worst entry; `noise` is the uncertainty in units of `scale`."""
+    if not (given.any() or numeric.any()):
+        return Row(block.label, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides", gate=block.gate)
+    with np.errstate(invalid="ignore"):
+        error = np.where(np.isfinite(given), np.abs(given - numeric) / scale, np.inf)
+    excess, note = error - noise, ""
+    if (excess > tolerance).any():
+        verdict, worst = FAIL, np.unravel_index(np.argmax(excess), given.shape)
+        note = "" if np.isfinite(given[worst]) else "not finite"
+    elif not given.any() and (np.abs(numeric) <= noise * scale).all() and (noise <= tolerance).all():
+        verdict, worst = PASS, np.unravel_index(np.argmax(error), given.shape)
+        note = "zero on both sides, the numeric one up to rounding"
+    elif (noise > tolerance).any():
+        verdict, worst = UNRESOLVED, np.unravel_index(np.argmax(noise), given.shape)
+        note = f"numeric value known to {noise[worst]:.0e} only"
+    else:
+        verdict, worst = PASS, np.unravel_index(np.argmax(error), given.shape)
+    index, values = whole_index(block, [int(i) for i in worst]), (float(given[worst]), float(numeric[worst]))
+    known = max(tolerance, float(noise.max()))
+    return Row(block.label, verdict, float(error[worst]), index, *values, float(noise[worst]), note, known, block.gate)
 
 
 def _every_entry(frozen, block, method):

@@ -23,52 +23,13 @@ class Row(NamedTuple):
     numeric: float
     uncertainty: float  # of the numeric value, in the units of error
     note: str = ""
+    known: float = 0.0  # an error smaller than this, relative to the part where it is, would not have been seen
+    gate: str | None = None
 
     @property
     def ratio(self):
         """analytic / numeric, None where the numeric value is zero."""
         return self.analytic / self.numeric if self.numeric else None
-
-
-def judge(name, analytic, numeric, uncertainty, scale, tolerance, places=None):
-    """The Row of one tensor from arrays of equal shape; `scale` is what an error is measured against.
-
-    FAIL where the two differ by more than the tolerance and the uncertainty together allow; UNRESOLVED where the
-    uncertainty alone exceeds the tolerance. `places[k]` is the index of the k-th entry in its whole tensor.
-    """
-    a, n, u = (np.ravel(np.asarray(values, np.float64)) for values in (analytic, numeric, uncertainty))
-    if not (a.any() or n.any()):
-        return Row(name, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides")
-    scale = max(float(scale), np.finfo(float).tiny)
-    if not a.any() and (np.abs(n) <= u).all() and (u <= tolerance * scale).all():
-        k = int(np.argmax(np.abs(n)))
-        where = None if places is None else tuple(int(i) for i in places[k])
-        return Row(
-            name,
-            PASS,
-            float(abs(n[k]) / scale),
-            where,
-            0.0,
-            float(n[k]),
-            float(u[k] / scale),
-            "zero on both sides, the numeric one up to rounding",
-        )
-    bad = ~np.isfinite(a)
-    unknown = ~(np.isfinite(n) & np.isfinite(u))
-    noise = np.where(bad, 0, np.where(unknown, np.inf, u / scale))
-    excess = np.where(bad, np.inf, np.where(unknown, 0, np.abs(a - n) / scale))
-    k = int(np.argmax(excess - noise))
-    if excess[k] - noise[k] > tolerance:
-        verdict, note = FAIL, "not finite" if bad[k] else ""
-    elif (noise > tolerance).any():
-        k = int(np.argmax(noise))
-        verdict, note = UNRESOLVED, f"numeric value known to {noise[k]:.0e} only"
-    else:
-        k = int(np.argmax(excess))
-        small = max(np.abs(a).max(), np.abs(n).max()) <= tolerance * scale
-        verdict, note = PASS, "too small beside the largest tensor's to be told from zero" if small else ""
-    where = None if places is None else tuple(int(i) for i in places[k])
-    return Row(name, verdict, float(excess[k]), where, float(a[k]), float(n[k]), float(noise[k]), note)
 
 
 def versions():
@@ -101,28 +62,36 @@ class Report:
         return max((row.error for row in self.rows), default=0.0)
 
     @property
+    def summary(self):
+        """The last line of the table."""
+        held = f" (tolerance {self.tolerance:.0e})" if self.tolerance else ""
+        if not self.rows:
+            return f"{self.verdict}: not judged, {len(self.problems)} problems, seed {self.seed}"
+        passed = sum(row.verdict == PASS for row in self.rows)
+        return (
+            f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e}{held}, "
+            f"{self.method}, seed {self.seed}"
+        )
+
+    @property
     def verdict(self):
         """FAIL, UNRESOLVED or PASS: the gravest of all rows."""
         found = {row.verdict for row in self.rows}
         return FAIL if self.problems or FAIL in found or not found else UNRESOLVED if UNRESOLVED in found else PASS
 
     def __str__(self):
-        lines = [f"{'':<12} {'error':>8}  {'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"]
-        for row in self.rows:
+        width = max([12, *(len(row.name) for row in self.rows)])
+        lines = [
+            f"{'':<{width}} {'error':>8}  {'known to':>8}  {'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"
+        ]
+        order = (FAIL, UNRESOLVED, PASS)
+        for row in sorted(self.rows, key=lambda row: (order.index(row.verdict), -row.error * (row.verdict == FAIL))):
             where = str(list(row.index)) if row.index is not None else "direction" if row.numeric else "-"
-            ratio = "-" if row.ratio is None else f"{row.ratio:.6g}"
             lines.append(
-                f"{row.name:<12} {row.error:>8.1e}  {where:<12} {row.analytic:>14.7g} {row.numeric:>14.7g} "
-                f"{ratio:>12}  {row.verdict}{': ' if row.note else ''}{row.note}"
+                f"{row.name:<{width}} {row.error:>8.1e}  {row.known:>8.0e}  {where:<12} {row.analytic:>14.7g} "
+                f"{row.numeric:>14.7g} {_told(row.ratio):>12}  {row.verdict}{': ' if row.note else ''}{row.note}"
             )
-        lines += self.problems + self.notes
-        passed = sum(row.verdict == PASS for row in self.rows)
-        held = f" (tolerance {self.tolerance:.0e})" if self.tolerance else ""
-        lines.append(
-            f"{self.verdict}: {passed} of {len(self.rows)} pass, worst error {self.worst:.1e}{held}, "
-            f"{self.method}, seed {self.seed}"
-        )
-        return "\n".join(lines)
+        return "\n".join(lines + self.problems + self.notes + [self.summary])
 
     def origin(self):
         """What is needed to repeat the check."""
@@ -158,6 +127,13 @@ class Report:
         writer.writerow([*Row._fields, "ratio"])
         writer.writerows([*row, row.ratio] for row in self.rows)
         return text.getvalue()
+
+
+def _told(ratio):
+    """A ratio in digits that show how far from 1 it is."""
+    if ratio is None:
+        return "-"
+    return f"1{ratio - 1:+.1e}" if 0 < abs(ratio - 1) < 1e-4 else f"{ratio:.6g}"
 
 
 def _finite(value):

@@ -1,0 +1,118 @@
+"""What a user hands over: parameters in any tree of dicts, lists and tuples, an output of any shape, gradients for them."""
+
+import numpy as np
+
+REPEATED = 1e-10, 1e-5  # two calls of the backward may differ by so much, relatively: in float64, in float32
+
+
+class Tree:
+    """Parameters as a flat dict `point` of float64 arrays, and back."""
+
+    def __init__(self, params):
+        self.like, self.cotangent, self.shape = params, None, ()
+        self.point = {name: _as_float64(name, value) for name, value in self.leaves(params, "params").items()}
+        if not self.point:
+            raise ValueError("params holds no array: expected an array, a number, or a list, tuple or dict of them")
+
+    def leaves(self, tree, what, like=None, name=""):
+        """{name: leaf} of a tree that is built like params."""
+        like = self.like if name == "" and like is None else like
+        if isinstance(like, dict):
+            if not isinstance(tree, dict):
+                raise ValueError(f"{what} must give a dict like params, found {type(tree).__name__}")
+            if odd := sorted(map(str, set(tree) ^ set(like))):
+                where = "params" if odd[0] in map(str, like) else "grads"
+                raise ValueError(f"params and grads must have the same names; only {where} has {odd[0]!r}")
+            pairs = [(f"{name}.{key}" if name else str(key), tree[key], value) for key, value in like.items()]
+        elif isinstance(like, (list, tuple)):
+            if not isinstance(tree, (list, tuple)) or len(tree) != len(like):
+                found = f"{len(tree)}" if isinstance(tree, (list, tuple)) else type(tree).__name__
+                raise ValueError(f"{what} must give {len(like)} gradients, like params, found {found}")
+            pairs = [(f"{name}[{k}]", one, value) for k, (one, value) in enumerate(zip(tree, like))]
+        else:
+            return {name or "params": tree}
+        return {key: leaf for at, one, value in pairs for key, leaf in self.leaves(one, what, value, at).items()}
+
+    def build(self, flat, like=None, name=""):
+        """The tree of the user from a flat dict."""
+        like = self.like if name == "" and like is None else like
+        if isinstance(like, dict):
+            return {key: self.build(flat, one, f"{name}.{key}" if name else str(key)) for key, one in like.items()}
+        if isinstance(like, (list, tuple)):
+            items = [self.build(flat, one, f"{name}[{k}]") for k, one in enumerate(like)]
+            return type(like)(*items) if hasattr(like, "_fields") else type(like)(items)
+        return flat[name or "params"]
+
+    def scalar(self, f, rng):
+        """f of a flat dict; where it gives an array, the sum of it times a random cotangent."""
+
+        def number(flat):
+            y = f(self.build(flat))
+            if not isinstance(y, (list, tuple)) and np.asarray(y).dtype.kind in "fc" and np.size(y) > 1:
+                if self.cotangent is None:
+                    self.shape, self.cotangent = np.shape(y), rng.standard_normal(np.shape(y))
+                return (np.asarray(y) * self.cotangent).sum()
+            return y
+
+        number({name: value.copy() for name, value in self.point.items()})
+        return number
+
+    def flat(self, grads, what="grads"):
+        """{name: array} of gradients; Jacobians are weighed with the cotangent."""
+        if grads is None:
+            raise ValueError(f"{what} must be a dict like params, or a function that gives one, found NoneType")
+        leaves = {name: np.array(value) for name, value in self.leaves(grads, what).items()}
+        if self.cotangent is not None and all(
+            value.shape == self.shape + self.point[name].shape for name, value in leaves.items()
+        ):
+            return {name: np.tensordot(self.cotangent, value, len(self.shape)) for name, value in leaves.items()}
+        return leaves
+
+
+def gradients(grads, tree, nondet_tol=None):
+    """({name: array}, {name: how much two calls differ}, what is wrong with how they were made)."""
+    if callable(grads):
+        found, scatter, problems = _called_twice(grads, tree, nondet_tol)
+    else:
+        found, problems = tree.flat(grads), []
+        scatter = dict.fromkeys(found, 0.0)
+    for name, value in found.items():
+        expected = tree.point[name].shape
+        if value.dtype not in (np.float32, np.float64):
+            raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
+        if value.shape != expected:
+            transposed = " (transposed?)" if value.shape == expected[::-1] else ""
+            raise ValueError(
+                f"grads[{name!r}] must have the shape of params[{name!r}], {expected}, found {value.shape}{transposed}"
+            )
+    return found, scatter, problems
+
+
+def _called_twice(grads, tree, nondet_tol):
+    """What grads(params) gives, and whether it spoils params or remembers the call before."""
+    point, more = tree.point, () if tree.cotangent is None else (tree.cotangent,)
+    given = {name: value.copy() for name, value in point.items()}
+    first = tree.flat(grads(tree.build(given), *more), "grads(params)")
+    problems = [
+        f"the backward changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
+    ]
+    again = tree.build({name: value.copy() for name, value in point.items()})
+    second, scatter = tree.flat(grads(again, *more), "grads(params)"), {}
+    for name, value in first.items():
+        scatter[name] = 0.0
+        if value.shape != second[name].shape or not np.array_equal(value, second[name], equal_nan=value.dtype.kind == "f"):
+            with np.errstate(invalid="ignore"):
+                apart = float(np.abs(value - second[name]).max()) if value.shape == second[name].shape else np.inf
+            allowed = REPEATED[value.dtype == np.float32] if nondet_tol is None else nondet_tol
+            if not apart <= allowed * np.abs(value).max():
+                problems.append(f"backward twice gives two values of {name!r}: something is kept between the calls")
+            scatter[name] = apart
+    return first, scatter, problems
+
+
+def _as_float64(name, value):
+    value = np.asarray(value)
+    if value.dtype.kind != "f" or not value.size or not np.isfinite(value).all():
+        found = value.dtype if value.dtype.kind != "f" else "NaN or infinity" if value.size else "none"
+        raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {found}")
+    return np.array(value, np.float64)
