@@ -16,6 +16,7 @@ from sab_numpy.core.params import init_params
 from sab_numpy.core.replay import choose, record, replay, stop
 from sab_numpy.core.tape import State
 from sab_numpy.explore.walk import Event, walk
+from sab_numpy.gradcheck.adapters import check_jax, check_torch
 from sab_numpy.gradcheck.check import assert_gradients_close, check
 from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.support import __version__

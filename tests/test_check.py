@@ -78,11 +78,11 @@ def test_truncation_bites_so_without_the_stops_the_same_gradient_is_wrong():
     "options, words",
     [
         (dict(cut=100), "credit passes every stop"),
-        (dict(cut=2), "no constant ratio"),
-        (dict(bug="old state"), "no constant ratio"),
-        (dict(bug="new state"), "no constant ratio"),
-        (dict(bug="U for U.T"), "no constant ratio"),
-        (dict(bug="= for +="), "no constant ratio"),
+        (dict(cut=2), "no cause found"),
+        (dict(bug="old state"), "no cause found"),
+        (dict(bug="new state"), "no cause found"),
+        (dict(bug="U for U.T"), "no cause found"),
+        (dict(bug="= for +="), "no cause found"),
     ],
 )
 @pytest.mark.parametrize("method", ["complex", "central"])
@@ -191,7 +191,7 @@ def test_a_right_gradient_at_a_kink_is_not_called_wrong(slope_at_zero, method):
     dz = weight * np.where(z == 0, slope_at_zero, z > 0)
     report = check(lambda p: (weight * np.maximum(p["z"], 0)).sum(), {"z": z}, {"z": dz}, method=method)
     assert report.verdict == PASS
-    assert slope_at_zero == 0.5 or "kink at [" in report.rows[0].note  # halfway, a central difference agrees
+    assert slope_at_zero != 0 or "kink at [" in report.rows[0].note  # (the complex step has slope 1, a central one 1/2)
 
 
 @pytest.mark.parametrize("wrong", [(0, 0), (2, 3)])
@@ -299,10 +299,12 @@ def test_an_imaginary_part_that_is_lost_in_a_tensor_of_no_weight_is_found():
     assert not check(f, params, changed(right, "tiny", lambda a: 0 * a)).ok
 
 
-def test_a_function_that_computes_in_float32_is_refused_rather_than_judged():
+def test_a_function_that_computes_in_float32_is_judged_with_a_tolerance_of_its_own():
     f, params, backward = make_rnn()
-    report = check(lambda p: f({name: value.astype(np.float32) for name, value in p.items()}), params, backward)
-    assert not report.ok and not report.rows and "float32" in report.problems[0]
+    single = lambda p: f({name: value.astype(np.float32) for name, value in p.items()})  # noqa: E731
+    report = check(single, params, backward)
+    assert report.verdict in (PASS, UNRESOLVED) and report.tolerance == 1e-3
+    assert check(single, params, changed(backward(params), "U", lambda a: 1.01 * a)).verdict == FAIL
 
 
 def test_a_row_that_is_too_small_to_judge_says_so():
@@ -312,7 +314,7 @@ def test_a_row_that_is_too_small_to_judge_says_so():
         params,
         {"w": 2 * params["w"], "tiny": np.full(2, 7e-20)},
     )
-    assert [row.note for row in report.rows] == ["", "too small beside the largest tensor's to be told from zero"]
+    assert [row.verdict for row in report.rows] == [PASS, UNRESOLVED] and "known to" in report.rows[1].note
 
 
 @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ def test_a_row_that_is_too_small_to_judge_says_so():
     [
         (lambda p: (p["w"].sum(), p["w"]), {"w": np.ones(3)}, "f must return one number, found tuple"),
         (lambda p: None, {"w": np.ones(3)}, "f must return one number, found NoneType"),
-        (lambda p: p["w"], {"w": np.ones(3)}, r"f must return one number, found ndarray of shape \(3,\)"),
+        (lambda p: p["w"], {"w": np.ones(3)}, r"f gives an array of shape \(3,\): grads must be a function"),
         (lambda p: p["w"].sum(), None, "grads must be a dict like params"),
         (lambda p: p["w"].sum(), lambda p: None, r"grads\(params\) must give a dict"),
     ],
@@ -426,10 +428,44 @@ def test_options_are_refused_in_one_line(options, words):
         check(lambda p: p["w"].sum(), {"w": np.ones(2)}, {"w": np.ones(2)}, **options)
 
 
-@pytest.mark.parametrize("f, words", [(lambda p: p["w"], "one number"), (lambda p: p["w"].sum() * np.inf, "finite")])
+@pytest.mark.parametrize(
+    "f, words", [(lambda p: p["w"], "f gives an array"), (lambda p: p["w"].sum() * np.inf, "finite")]
+)
 def test_an_f_that_is_not_a_finite_number_is_refused(f, words):
     with pytest.raises(ValueError, match=words):
         check(f, {"w": np.ones(2)}, {"w": np.ones(2)})
+
+
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_params_may_be_a_tree_and_the_output_an_array(method):
+    rng = np.random.default_rng(8)
+    params = {"layers": [{"W": rng.standard_normal((3, 2))}, (rng.standard_normal(2), 0.5)]}
+
+    def f(p):
+        return np.tanh(p["layers"][0]["W"] * p["layers"][1][0]) * p["layers"][1][1]  # (3, 2)
+
+    def grads(p, dy, wrong=1.0):
+        W, (v, s) = p["layers"][0]["W"], p["layers"][1]
+        y = np.tanh(W * v)
+        d = dy * s * (1 - y**2)
+        return {"layers": [{"W": d * v}, ((d * W).sum(0) * wrong, (dy * y).sum())]}
+
+    report = check(f, params, grads, method=method)
+    assert report.ok and [row.name for row in report.rows] == ["layers[0].W", "layers[1][0]", "layers[1][1]"], report
+    report = check(f, params, lambda p, dy: grads(p, dy, 2.0), method=method)
+    assert [row.verdict for row in report.rows] == [PASS, FAIL, PASS] and "twice" in report.rows[1].note
+
+
+def test_an_array_or_a_number_alone_and_a_jacobian():
+    w = np.array([0.5, -1.0, 2.0])
+    assert check(lambda w: np.sin(w).sum(), w, np.cos(w)).ok
+    assert check(np.sin, 0.3, np.cos(0.3)).ok and not check(np.sin, 0.3, 1.1).ok
+    assert check(np.sin, w, np.diag(np.cos(w))).ok and not check(np.sin, w, np.diag(np.cos(w) + [0, 1e-6, 0])).ok
+
+
+def test_a_failing_assertion_begins_with_the_verdict():
+    with pytest.raises(AssertionError, match="^FAIL: 0 of 1 pass.*\n.*ratio.*\nparams .*FAIL: twice"):
+        assert_gradients_close(lambda w: np.sin(w).sum(), np.arange(1.0, 4), 2 * np.cos(np.arange(1.0, 4)))
 
 
 # --- the report ----------------------------------------------------------------------------------------------------

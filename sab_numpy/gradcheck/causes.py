@@ -73,7 +73,9 @@ def name_ratio(ratio, sizes=None, tolerance=1e-6):
     if ratio == 0:
         return "it is zero: the term is never added"
     if abs(ratio - 1) < 1e-5:
-        return f"scaled by 1{ratio - 1:+.1e}: an epsilon, or a constant of few digits, that f and backward do not share?"
+        return (
+            f"scaled by 1{ratio - 1:+.1e}: an epsilon, or a constant of few digits, that f and backward do not share?"
+        )
     said = [words for value, words in known if abs(ratio - value) <= max(tolerance, 1e-9) * abs(value)]
     return " or ".join(said) or f"scaled by {ratio:.6g}"
 
@@ -100,9 +102,11 @@ def _stops(e):
         leaks = np.array([leak, *(e.numeric(v, thaw) - n for v, n in zip(e.v[1:], e.n[1:]))])
         if e.same(e.n + times * leaks, e.a):
             which = f"stop {thaw[0]!r}" if len(thaw) == 1 else f"stops {' and '.join(map(repr, thaw))}"
-            which = "every stop: it is the gradient of f without them" if thaw is not stops[:1] and len(thaw) == len(
-                stops
-            ) and len(thaw) > 1 else which
+            which = (
+                "every stop: it is the gradient of f without them"
+                if thaw is not stops[:1] and len(thaw) == len(stops) and len(thaw) > 1
+                else which
+            )
             return f"credit passes {which}" + ("" if whole else f", {times:.4g} times")
     return ""
 
@@ -179,7 +183,9 @@ def _confined(e):
     if sum(e.given.shape) > SLABS:
         return ""
     for axis, length in enumerate(e.given.shape):
-        slabs = [v * (np.arange(length) == k).reshape([-1 if i == axis else 1 for i in range(v.ndim)]) for k in range(length)]
+        slabs = [
+            v * (np.arange(length) == k).reshape([-1 if i == axis else 1 for i in range(v.ndim)]) for k in range(length)
+        ]
         a, n = np.array([(slab * e.given).sum() for slab in slabs]), np.array([e.numeric(slab) for slab in slabs])
         wrong = np.abs(a - n) > e.tolerance * e.scale
         if length > 2 and 0 < wrong.mean() < best[0]:
@@ -195,7 +201,9 @@ def _confined(e):
 
 def _inside(e, axis, places, a, n):
     """The factor within the slices that are wrong, also along another direction."""
-    mask = np.isin(np.arange(e.given.shape[axis]), places).reshape([-1 if i == axis else 1 for i in range(e.given.ndim)])
+    mask = np.isin(np.arange(e.given.shape[axis]), places).reshape(
+        [-1 if i == axis else 1 for i in range(e.given.ndim)]
+    )
     w = e.v[-1] * mask
     a, n = np.append(a, (w * e.given).sum()), np.append(n, e.numeric(w))
     ratio = 0.0 if not (e.given * mask).any() else e.ratio(a, n)

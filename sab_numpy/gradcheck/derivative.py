@@ -34,8 +34,8 @@ def complex_step(phi):
 
 def noise_of(phi, h):
     """The noise of phi about 0: the third differences of 7 values, where phi itself is as good as linear."""
-    third = np.diff([phi(k * h) for k in range(-3, 4)], 3)
-    return 2 * float(np.sqrt(np.mean(third**2) / 20))  # 1 + 9 + 9 + 1 = 20
+    third = np.sort(np.abs(np.diff([phi(k * h) for k in range(-3, 4)], 3)))
+    return 3 * float(np.sqrt(np.mean(third[:2] ** 2) / 20))  # 1 + 9 + 9 + 1 = 20; the others may lie across a kink
 
 
 def central(phi, h, phi_0, noise=0.0):

@@ -72,7 +72,7 @@ class FrozenFunction:
         phi, first = self.line({name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()})
         near, far = (abs(phi(step) - self.value_0) for step in (1e-12 * first, 1e-4 * first))
         single = self.single or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
-        noise = noise_of(phi, (1e-4 if single else 1e-7) * first)
+        noise = noise_of(phi, (1e-4 if single else 1e-9) * first)
         return max(noise, 4 * self.scatter, 2 * EPS * abs(self.value_0)), single
 
     @property

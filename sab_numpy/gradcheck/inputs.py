@@ -9,7 +9,7 @@ class Tree:
     """Parameters as a flat dict `point` of float64 arrays, and back."""
 
     def __init__(self, params):
-        self.like, self.cotangent, self.shape = params, None, ()
+        self.like, self.cotangent, self.shape, self.weighed = params, None, (), False
         self.point = {name: _as_float64(name, value) for name, value in self.leaves(params, "params").items()}
         if not self.point:
             raise ValueError("params holds no array: expected an array, a number, or a list, tuple or dict of them")
@@ -60,11 +60,13 @@ class Tree:
     def flat(self, grads, what="grads"):
         """{name: array} of gradients; Jacobians are weighed with the cotangent."""
         if grads is None:
-            raise ValueError(f"{what} must be a dict like params, or a function that gives one, found NoneType")
+            verb = "give a dict like params" if "(" in what else "be a dict like params, or a function that gives one"
+            raise ValueError(f"{what} must {verb}, found NoneType")
         leaves = {name: np.array(value) for name, value in self.leaves(grads, what).items()}
         if self.cotangent is not None and all(
             value.shape == self.shape + self.point[name].shape for name, value in leaves.items()
         ):
+            self.weighed = True
             return {name: np.tensordot(self.cotangent, value, len(self.shape)) for name, value in leaves.items()}
         return leaves
 
@@ -75,6 +77,11 @@ def gradients(grads, tree, nondet_tol=None):
         found, scatter, problems = _called_twice(grads, tree, nondet_tol)
     else:
         found, problems = tree.flat(grads), []
+        if tree.cotangent is not None and not tree.weighed:
+            raise ValueError(
+                f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or Jacobians "
+                "of that shape + the parameter's"
+            )
         scatter = dict.fromkeys(found, 0.0)
     for name, value in found.items():
         expected = tree.point[name].shape
@@ -100,7 +107,9 @@ def _called_twice(grads, tree, nondet_tol):
     second, scatter = tree.flat(grads(again, *more), "grads(params)"), {}
     for name, value in first.items():
         scatter[name] = 0.0
-        if value.shape != second[name].shape or not np.array_equal(value, second[name], equal_nan=value.dtype.kind == "f"):
+        if value.shape != second[name].shape or not np.array_equal(
+            value, second[name], equal_nan=value.dtype.kind == "f"
+        ):
             with np.errstate(invalid="ignore"):
                 apart = float(np.abs(value - second[name]).max()) if value.shape == second[name].shape else np.inf
             allowed = REPEATED[value.dtype == np.float32] if nondet_tol is None else nondet_tol

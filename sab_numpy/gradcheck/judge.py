@@ -8,7 +8,7 @@ from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Row
 
 SMALL = 64 * EPS  # times the largest derivative of all: the rounding that any backward is granted
-COARSE = 1e-3  # a part of a tensor passes when it is known to this
+COARSE, WHOLE = 1e-3, 1e-4  # a part of a tensor, and all of it, can pass when it is known to this
 
 
 class Sample(NamedTuple):
@@ -32,25 +32,27 @@ class Sample(NamedTuple):
         return max(abs(self.numeric), self.norm, np.finfo(float).tiny)
 
 
-def judge(block, group, tolerance, rounding, spread=None):
+def judge(block, group, limits, spread=None):
     """The Row of a block: the gravest of its samples, and of those the worst.
 
-    rounding: what the gradient may be off by, whatever it is. spread(v): how much a numeric derivative that is exact
+    limits: (relative tolerance, what the gradient may be off by whatever it is, size of the tensor). spread(v): how much a numeric derivative that is exact
     depends on the last bits of the point (None: its uncertainty says all).
     """
     if not any(s.analytic or s.numeric or not np.isfinite(s.analytic) for s in group):
         return Row(block.label, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides", gate=block.gate)
-    found = [(*_verdict(s, tolerance, rounding, spread), s) for s in group]
+    found = [(*_verdict(s, limits, spread), s) for s in group]
     verdict, error, known, s = max(found, key=lambda one: ((PASS, UNRESOLVED, FAIL).index(one[0]), one[1]))
     note = ""
     if not np.isfinite(s.analytic):
         note = "not finite"
     elif verdict == UNRESOLVED:
         note = f"known to {known:.0e} only" if s.whole else _small(s, known, group[0])
-    elif not s.analytic and abs(s.numeric) <= max(s.uncertainty, rounding):
+    elif not s.analytic and abs(s.numeric) <= max(s.uncertainty, limits[1]):
         note = "zero on both sides, the numeric one up to rounding"
     known = max(one[2] for one in found)
-    return Row(block.label, verdict, error, None, s.analytic, s.numeric, s.uncertainty / s.scale, note, known, block.gate)
+    return Row(
+        block.label, verdict, error, None, s.analytic, s.numeric, s.uncertainty / s.scale, note, known, block.gate
+    )
 
 
 def _small(s, known, whole):
@@ -58,15 +60,17 @@ def _small(s, known, whole):
     return f"entries of {share:.0e} of the largest are known to {known:.0e} only: {s.analytic:.2g} and {s.numeric:.2g}"
 
 
-def _verdict(s, tolerance, rounding, spread):
+def _verdict(s, limits, spread):
     """(verdict, error, what the error is known to) of one sample, both relative to its scale."""
-    scale = s.scale
+    scale, (tolerance, rounding, size) = s.scale, limits
     if not np.isfinite(s.analytic):
         return FAIL, np.inf, 0.0
     if not (np.isfinite(s.numeric) and np.isfinite(s.uncertainty)):
         return UNRESOLVED, 0.0, np.inf
+    if s.analytic == 0 and abs(s.numeric) <= s.uncertainty <= 1e-7 * size:
+        return PASS, 0.0, s.uncertainty / size
     error, doubt = abs(s.analytic - s.numeric) / scale, s.uncertainty / scale
-    doubt_most = tolerance if s.whole and spread is None else COARSE
+    doubt_most = max(tolerance, WHOLE) if s.whole and spread is None else COARSE
     if error <= tolerance and doubt <= doubt_most:
         return PASS, error, max(tolerance, doubt)
     if error > tolerance + doubt + rounding / scale and spread is not None:

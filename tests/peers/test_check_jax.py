@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sab_numpy.core.replay import stop
+from sab_numpy.core.tape import stop
+from sab_numpy.gradcheck.adapters import check_jax
 from sab_numpy.gradcheck.check import check
 
 jax = pytest.importorskip("jax")
@@ -32,3 +33,15 @@ def test_a_jax_gradient_with_stop_gradient_is_checked_exactly():
     assert check(f, p, grads).ok
     report = check(f, p, lambda q: grads(q, cut=lambda h: h))
     assert not report.ok and "credit passes stop 'h'" in report.rows[-1].note
+
+
+def test_check_jax_takes_a_tree_and_a_custom_vjp():
+    rng = np.random.default_rng(1)
+    p = {"a": rng.standard_normal((3, 2)), "more": [rng.standard_normal(2), 0.5]}
+    for factor, verdict in ((2.0, "PASS"), (1.0, "FAIL")):
+        square = jax.custom_vjp(lambda x: x**2)
+        square.defvjp(lambda x: (x**2, x), lambda x, dy, factor=factor: (factor * x * dy,))
+        report = check_jax(lambda p, square=square: jax.numpy.sin(square(p["a"]) @ p["more"][0]) * p["more"][1], p)
+        assert report.verdict == verdict and ("half" in report.rows[0].note) == (factor == 1)
+    with pytest.raises(ValueError, match="params must be real"):
+        check_jax(lambda x: abs(x).sum(), np.ones(2) * 1j)

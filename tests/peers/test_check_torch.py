@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sab_numpy.core.replay import stop
+from sab_numpy.core.tape import stop
+from sab_numpy.gradcheck.adapters import check_torch
 from sab_numpy.gradcheck.check import check
 
 torch = pytest.importorskip("torch")
@@ -34,3 +35,30 @@ def test_a_pytorch_gradient_with_detach_is_checked_exactly():
     assert check(f, p, grads).ok
     report = check(f, p, lambda q: grads(q, cut=lambda h: h))
     assert not report.ok and "credit passes stop 'h'" in report.rows[-1].note
+
+
+class Square(torch.autograd.Function):
+    """x squared, with a backward of its own."""
+
+    factor = 2.0
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * Square.factor * ctx.saved_tensors[0]
+
+
+def test_check_torch_takes_a_module_and_a_custom_function(monkeypatch):
+    torch.manual_seed(0)
+    x = torch.randn(5, 3)
+    assert check_torch(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GELU(), torch.nn.LayerNorm(4)), x).ok
+    assert check_torch(lambda x: Square.apply(x).sum(1), [x]).ok
+    monkeypatch.setattr(Square, "factor", 1.0)
+    report = check_torch(lambda x: Square.apply(x).sum(1), [x])
+    assert report.verdict == "FAIL" and "half" in report.rows[0].note
+    with pytest.raises(ValueError, match=r"inputs\[0\] must be real"):
+        check_torch(torch.abs, [x + 1j])
