@@ -14,6 +14,7 @@ import numpy as np
 
 from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
 from sab_numpy.gradcheck.causes import common_cause
+from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.explain import at_kinks, explain
 from sab_numpy.gradcheck.frozen import SUSPECTS, FrozenFunction
 from sab_numpy.gradcheck.inputs import Tree, gradients
@@ -178,7 +179,7 @@ class Trial:
         """The Row of one block from its samples."""
         central, doubt = self.methods[block] == "central", self.doubts.get(block, ("", False))[0]
         tolerance, slack = self.allowed(block), 10 * self.scatter[block.name]
-        rounding = slack + SMALL * self.largest * (not central)
+        rounding = slack + SMALL * max(self.largest, EPS * abs(self.frozen.value_0)) * (not central)
         size = max(group[0].scale, 1e-3 * self.largest)
         row = judge(block, group, (tolerance, rounding, size), None if central else lambda v: self._doubt_of(block, v))
         if central and doubt.startswith("along") and row.verdict == PASS:
@@ -187,7 +188,7 @@ class Trial:
             if abs(a - n) > 3 * u + 1e-10 * abs(n) and abs(a - exact) < abs(a - n) / 10:
                 note = f"agrees with the complex step, which loses something here: {SUSPECTS}; or f is ill-conditioned"
                 return row._replace(verdict=UNRESOLVED, note=note)
-        rounding = 1e3 * np.finfo(float).eps * abs(self.frozen.value_0)
+        rounding = 1e3 * EPS * abs(self.frozen.value_0)
         if row.verdict == UNRESOLVED and row.uncertainty and rounding > tolerance * abs(row.numeric):
             note = f"lost in the rounding of f(params) = {self.frozen.value_0:.3g}; take off its constant part"
             return row._replace(note=note)
