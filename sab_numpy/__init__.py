@@ -31,6 +31,8 @@ __all__ = [
     "backward",
     "check",
     "check_gradients",
+    "check_jax",
+    "check_torch",
     "choose",
     "forward",
     "init_params",

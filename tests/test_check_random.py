@@ -91,7 +91,7 @@ def verdicts(first, count, method):
 def test_random_right_gradients_raise_no_false_alarm(method, count):
     reports = verdicts(1000, count, method)
     assert [report for report in reports if report.verdict == FAIL] == []
-    told = 0.98 if method == "auto" else 0.8  # the rest is UNRESOLVED: beside the largest, differences see 1e-11
+    told = 0.85 if method == "auto" else 0.8  # the rest is UNRESOLVED: saturated layers, entries of 1e-14 and less
     assert sum(report.verdict == PASS for report in reports) >= told * count
 
 

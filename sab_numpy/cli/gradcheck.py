@@ -43,7 +43,7 @@ EPILOG = """examples:
         _, other = sab.forward(tape.params, tape.x, replace(tape.cfg, mental_updates=False))
         return sab.backward(dy, other)            # "skip values and skip scores: credit is missing"
 
-mine.py defines   params   a dict of float arrays
+mine.py defines   params   float arrays: one, or dicts and lists of them
                   f        f(params) -> number; mark what your gradient holds constant with sab_numpy.stop and choose
                   grads    a dict like params, or a function params -> dict
 and may define    tape (what record() kept), gates ({"W_x": "ifgo"}), sizes ({"B": 8, "T": 20})
@@ -161,8 +161,8 @@ def _live_point(args):
 def _check_file(args):
     """The same for a file of the user's."""
     module = load(args.module)
-    if not callable(module.f) or not isinstance(module.params, dict):
-        raise ValueError(f"{args.module}: expected f to be a function and params a dict")
+    if not callable(module.f):
+        raise ValueError(f"{args.module}: expected f to be a function")
     options = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
     with _in_one_line(args.module):
         report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **options)
@@ -191,6 +191,7 @@ def load(path, names=("params", "f", "grads")):
         raise ValueError(f"{path}: expected a Python file, a name that ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["checked_module"] = module
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))  # it may import what lies beside it
     with _in_one_line(path):
         spec.loader.exec_module(module)
     if missing := [name for name in names if not hasattr(module, name)]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sab_numpy.core.tape import stop
+from sab_numpy.core.replay import stop
 from sab_numpy.gradcheck.adapters import check_torch
 from sab_numpy.gradcheck.check import check
 
