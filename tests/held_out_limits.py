@@ -4,9 +4,9 @@ Each case is (label, f, params, gradients, options). Written before the checker 
 """
 
 import numpy as np
-
 from held_out_bugs import MODELS, softmax
-from sab_numpy import choose, stop
+
+from sab_numpy import choose
 
 SEEDS = 14
 

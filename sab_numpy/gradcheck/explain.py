@@ -1,4 +1,4 @@
-"""A failing row, explained: which entry, and what is the likely cause; a row at kinks, judged by the slopes of both sides."""
+"""A failing row, explained: which entry, and the likely cause; a row at kinks, judged by the slopes of both sides."""
 
 import numpy as np
 

@@ -9,6 +9,7 @@ from glob import glob
 import numpy as np
 
 VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # the package lies in it
 SETTERS = ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_", "openblas_set_num_threads")
 
 
@@ -46,3 +47,9 @@ def one_thread():
         return
     for setter, _ in _openblas():
         setter(1)
+
+
+def environment(**more):
+    """The variables of a child process that imports this very package and computes with one thread."""
+    path = os.pathsep.join(filter(None, [HOME, os.environ.get("PYTHONPATH")]))
+    return os.environ | dict.fromkeys(VARIABLES, "1") | {"PYTHONPATH": path} | more
