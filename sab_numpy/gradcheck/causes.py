@@ -62,7 +62,7 @@ def cause(evidence, worst):
 
 def name_ratio(ratio, sizes=None, tolerance=1e-6):
     """analytic / numeric in words: sign, a factor 2, a forgotten 1/B, 1/T or temperature: all that it may be."""
-    known = [(value, words) for value, words in FACTORS.items()]
+    known = list(FACTORS.items())
     groups = [list(pair) for length in (1, 2) for pair in itertools.combinations(sizes or {}, length)]
     for group in groups:
         product, text = float(np.prod([sizes[name] for name in group])), " ".join(group)
@@ -94,20 +94,14 @@ def _stops(e):
     for thaw in ([stops] if len(stops) > 1 else []) + [[name] for name in stops[:STOPS]] + pairs:
         leak = e.numeric(e.v[0], thaw) - e.n[0]
         times = (e.a[0] - e.n[0]) / leak if abs(leak) > 1e-9 * e.scale else 0.0
-        whole = abs(times - 1) < 1e-5
-        if not (whole or times == -1 or (len(thaw) == 1 and e.given.size > 1 and -1.001 < times < 20 and times)):
-            continue
-        if times < 0 and abs(times + 1) > 1e-5:
-            continue  # a term of the wrong size looks like a leak with a sign
+        once, single = abs(times - 1) < 1e-5, len(thaw) == 1 and e.given.size > 1
+        if not (once or (single and (0 < times < 20 or abs(times + 1) < 1e-5))):
+            continue  # a term of another size looks like a leak of -0.25
         leaks = np.array([leak, *(e.numeric(v, thaw) - n for v, n in zip(e.v[1:], e.n[1:]))])
         if e.same(e.n + times * leaks, e.a):
-            which = f"stop {thaw[0]!r}" if len(thaw) == 1 else f"stops {' and '.join(map(repr, thaw))}"
-            which = (
-                "every stop: it is the gradient of f without them"
-                if thaw is not stops[:1] and len(thaw) == len(stops) and len(thaw) > 1
-                else which
-            )
-            return f"credit passes {which}" + ("" if whole else f", {times:.4g} times")
+            every = "every stop: it is the gradient of f without them"
+            named = every if 1 < len(thaw) == len(stops) else "stop " + " and stop ".join(map(repr, thaw))
+            return f"credit passes {named}" + ("" if once else f", {times:.4g} times")
     return ""
 
 

@@ -67,7 +67,7 @@ class FrozenFunction:
 
     @cached_property
     def _noise(self):
-        """(noise of f, whether f rounds to float32 on its way: it stays the same over a small step, not a large one)."""
+        """(noise of f, whether it rounds to float32 on its way: a small step moves nothing, a large one does)."""
         rng = np.random.default_rng(0)
         phi, first = self.line({name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()})
         near, far = (abs(phi(step) - self.value_0) for step in (1e-12 * first, 1e-4 * first))
@@ -121,7 +121,7 @@ class FrozenFunction:
         return self.derivative(moves, "central")
 
     def spread(self, moves, rng):
-        """How much the complex step along `moves` depends on the last bits of the point: no gradient is known better."""
+        """How much the complex step along `moves` depends on the last bits of the point: nothing is known better."""
         here = self.complex_point
         slopes = []
         for _ in range(3):

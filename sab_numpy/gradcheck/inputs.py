@@ -1,4 +1,4 @@
-"""What a user hands over: parameters in any tree of dicts, lists and tuples, an output of any shape, gradients for them."""
+"""What a user hands over: parameters in any tree, an output of any shape, gradients for them."""
 
 import numpy as np
 
@@ -79,8 +79,8 @@ def gradients(grads, tree, nondet_tol=None):
         found, problems = tree.flat(grads), []
         if tree.cotangent is not None and not tree.weighed:
             raise ValueError(
-                f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or Jacobians "
-                "of that shape + the parameter's"
+                f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or "
+                "Jacobians of that shape + the parameter's"
             )
         scatter = dict.fromkeys(found, 0.0)
     for name, value in found.items():

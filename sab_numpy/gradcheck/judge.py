@@ -12,7 +12,7 @@ COARSE, WHOLE = 1e-3, 1e-4  # a part of a tensor, and all of it, can pass when i
 
 
 class Sample(NamedTuple):
-    """A line through a block: the given and the numeric derivative along v, and the size that an error is held against."""
+    """A line through a block: the given and the numeric derivative along v, and what an error is held against."""
 
     v: np.ndarray
     analytic: float
@@ -35,8 +35,9 @@ class Sample(NamedTuple):
 def judge(block, group, limits, spread=None):
     """The Row of a block: the gravest of its samples, and of those the worst.
 
-    limits: (relative tolerance, what the gradient may be off by whatever it is, size of the tensor). spread(v): how much a numeric derivative that is exact
-    depends on the last bits of the point (None: its uncertainty says all).
+    limits: (relative tolerance, what the gradient may be off by whatever it is, size of the tensor)
+    spread(v): how much a numeric derivative that is exact depends on the last bits of the point (None: its uncertainty
+    says all).
     """
     if not any(s.analytic or s.numeric or not np.isfinite(s.analytic) for s in group):
         return Row(block.label, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides", gate=block.gate)

@@ -1,4 +1,4 @@
-"""Kinks: entries at which f has two slopes, and whether the values given there are ones that both sides allow together."""
+"""Kinks: entries at which f has two slopes, and whether both sides allow the values given there, together."""
 
 import itertools
 
@@ -50,9 +50,10 @@ def judge(trial, block, places):
     shape, given = trial.given(block).shape, trial.given(block)
     units = [_only(np.ones(shape), [place]) for place in places]
     sides, words = [slopes(trial, block, unit) for unit in units], ""
-    for place, unit, side in zip(places, units, sides):
+    for place, side in zip(places, sides):
         index = tuple(int(i) for i in np.unravel_index(place, shape))
-        words = f"kink at {list(trial.whole(block, index))}: slopes {side[0]:.4g} and {side[1]:.4g}, given {given[index]:.4g}"
+        told = f"slopes {side[0]:.4g} and {side[1]:.4g}, given {given[index]:.4g}"
+        words = f"kink at {list(trial.whole(block, index))}: {told}"
         if not _between(given[index], side):
             return index, words + ", which neither side allows"
     for group in _groups(trial, block, units, sides):

@@ -81,9 +81,8 @@ class Report:
 
     def __str__(self):
         width = max([12, *(len(row.name) for row in self.rows)])
-        lines = [
-            f"{'':<{width}} {'error':>8}  {'known to':>8}  {'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"
-        ]
+        head = f"{'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"
+        lines = [f"{'':<{width}} {'error':>8}  {'known to':>8}  {head}"]
         order = (FAIL, UNRESOLVED, PASS)
         for row in sorted(self.rows, key=lambda row: (order.index(row.verdict), -row.error * (row.verdict == FAIL))):
             where = str(list(row.index)) if row.index is not None else "direction" if row.numeric else "-"

@@ -89,6 +89,6 @@ def draw_step_sizes(h, errors, path, title="Error of a numeric derivative"):
         ylim=(EPS / 8, 10),
     )
     axes.set_title(title, loc="left")
-    axes.legend(loc="center right")
+    axes.legend(loc=(0.6, 0.15))
     axes.grid(alpha=0.3)
     save(fig, path)
