@@ -162,3 +162,47 @@ def test_ci_calls_make_test():
     path = ROOT / ".ci" / "run"
     assert path.read_text().startswith("#!/usr/bin/env bash") and "\nmake test" in path.read_text()
     assert os.access(path, os.X_OK)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with what the wheel brings, and one to stand in that is not the repository."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"  # a build leaves its traces beside the source
+    shutil.copytree(ROOT / "sab_numpy", source / "sab_numpy", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    built = subprocess.run([*pip, "wheel", "--no-deps", "-w", folder, source], capture_output=True, text=True)
+    if built.returncode and re.search("connection|network|No matching distribution|No module named pip", built.stderr):
+        pytest.skip("a wheel is built with setuptools from the network, and there is none")
+    assert built.returncode == 0, built.stderr
+    (wheel,) = folder.glob("sab_numpy-*-none-any.whl")  # of any platform: nothing was compiled
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", folder / "site", wheel], check=True)
+    (folder / "elsewhere").mkdir()
+    return folder / "site", folder / "elsewhere"
+
+
+def there(installed, *words):
+    site, elsewhere = installed
+    env = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, *words], cwd=elsewhere, env=env, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words, last",
+    [
+        (["-c", "import sab_numpy; print(sab_numpy.__file__)"], r"/site/sab_numpy/__init__\.py$"),
+        (["-m", "sab_numpy", "demo", "--tiny", "--quiet"], r"SAB +9\d\.\d\d % .*attention_map.png$"),
+        (["-m", "sab_numpy", "explore", "copying-T100-sab", "--out", "page.html"], r"page.html: \d+ kB"),
+        (["-m", "sab_numpy", "exercises", "--out", "mine"], "start with: sab grade"),
+        (["-m", "sab_numpy", "grade", "mine"], "total: 0 of 100 points"),
+        (["-m", "sab_numpy", "reproduce", "copying", "--table", "--T", "100"], r"\| 99\.8 "),  # the paper's numbers
+    ],
+    ids=lambda value: value[2] if isinstance(value, list) and len(value) > 2 else "",
+)
+def test_the_wheel_works_from_another_folder(words, last, installed):
+    done = there(installed, *words)
+    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr
+    assert re.search(last, done.stdout, re.S), done.stdout
