@@ -179,7 +179,7 @@ class Trial:
         """The Row of one block from its samples."""
         central, doubt = self.methods[block] == "central", self.doubts.get(block, ("", False))[0]
         tolerance, slack = self.allowed(block), 10 * self.scatter[block.name]
-        rounding = slack + (SMALL * self.largest + 8 * EPS * abs(self.frozen.value_0)) * (not central)
+        rounding = slack + SMALL * (self.largest + abs(self.frozen.value_0))
         size = max(group[0].scale, 1e-3 * self.largest)
         row = judge(block, group, (tolerance, rounding, size), None if central else lambda v: self._doubt_of(block, v))
         if central and doubt.startswith("along") and row.verdict == PASS:

@@ -7,7 +7,7 @@ import numpy as np
 from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Row
 
-SMALL = 64 * EPS  # times the largest derivative of all: the rounding that any backward is granted
+SMALL = 64 * EPS  # times f and the largest derivative of all: the rounding that any backward is granted
 COARSE, WHOLE = 1e-3, 1e-4  # a part of a tensor, and all of it, can pass when it is known to this
 
 
