@@ -59,7 +59,7 @@ def main(arguments):
             try:
                 execute(path, folder.parent)
             except ImportError as missing:
-                print(f"build_notebooks: --execute needs {missing.name}: pip install -e '.[notebooks]'", file=sys.stderr)
+                print(f"build_notebooks: --execute needs {missing.name} ([notebooks])", file=sys.stderr)
                 return 2
         print(path.name, "built and executed" if "--execute" in arguments else "built", flush=True)
     return 0
