@@ -20,11 +20,11 @@ from sab_numpy.training.run import Run
 
 ROOT = Path(__file__).parent.parent
 PEERS = ("sab_numpy.bench.torch_sab",)  # needs PyTorch, which nothing else does
-tomllib = pytest.importorskip("tomllib")  # Python 3.11
 
 
 @pytest.fixture(scope="module")
 def project():
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -241,6 +241,5 @@ for _operator, _name in dict(
     setattr(ndarray, f"__{_operator}__", _binary(_name)[0])
 for _operator, _name in dict(neg="negative", pos="positive", abs="absolute", invert="invert").items():
     setattr(ndarray, f"__{_operator}__", _unary(_name))
-if np.lib.NumpyVersion(np.__version__) < "2.0.0":  # there a ** 0.5 is sqrt(a), power(a, 0.5) another last bit
-    _power = ndarray.__pow__
-    ndarray.__pow__ = lambda self, n: Ufunc(np.sqrt)(self) if n == 0.5 else _power(self, n)
+_power = ndarray.__pow__  # a ** 0.5 is NumPy's sqrt(a); before NumPy 2.3 power(a, 0.5) has another last bit
+ndarray.__pow__ = lambda self, n: Ufunc(np.sqrt)(self) if n == 0.5 else _power(self, n)
