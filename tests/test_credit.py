@@ -92,3 +92,20 @@ def test_a_watcher_is_told_three_streams_that_add_up_and_changes_nothing():
         np.testing.assert_allclose(dh_loss, dy[t] @ p.params["V_h"].T, rtol=1e-12)
         assert (dh_memory is None) == (t % 2 == 0)
         assert not dh_local.any() if t in (2, 5, 7) else dh_local.any()  # the last steps of the blocks
+
+
+@pytest.mark.parametrize("read, score", [("sparse", "dot"), ("sparse", "mlp"), ("all", "dot"), ("none", "dot")])
+def test_a_watcher_may_spoil_what_it_is_given(read, score):
+    p = draw(6, read, score, "softmax", True, True, steps=(8,), k_trunc=3, k_att=2)
+    y, tape = sab.forward(p.params, p.x, p.cfg)
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    expected = sab.backward(dy, tape)
+
+    def spoil(visit):
+        for array in visit[1:]:
+            if array is not None:
+                array[...] = 7
+
+    for _ in range(2):  # the second shows what the first left in the tape
+        found = sab.backward(dy, tape, watch=spoil)
+        assert all(np.array_equal(found[name], value) for name, value in expected.items())

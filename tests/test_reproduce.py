@@ -1,5 +1,6 @@
 """The paper's tables, run again: every run is one row, nothing is run twice, nothing is lost when it is cut off."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from sab_numpy import cli
-from sab_numpy.cli import train
+from sab_numpy.cli import options, train
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
 from sab_numpy.support import files, threads
 from sab_numpy.training import checkpoints, evaluation, launch, loop
@@ -391,3 +392,10 @@ def test_every_row_has_a_line_of_its_own_in_the_figures():
     from sab_numpy.plots.reproduction import STYLES
 
     assert set(STYLES) == set(recipes.ROWS) and len(set(STYLES.values())) == len(STYLES)
+
+
+def test_seeds_are_a_number_of_them_or_the_first_and_the_last():
+    assert [list(options.seeds(text)) for text in ("2", "100-102", "7-7")] == [[0, 1], [100, 101, 102], [7]]
+    for wrong in ("0", "9-3", "-1", "1-", "x", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected"):
+            options.seeds(wrong)

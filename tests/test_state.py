@@ -103,3 +103,29 @@ def test_reuse_makes_no_new_large_arrays():
         peak[again] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak[True] < peak[False] / 4, peak
+
+
+@pytest.mark.parametrize("checkpoint", [None, "blocks"])
+def test_parameters_changed_after_the_forward_change_no_gradient(checkpoint):
+    p = draw(3, "sparse", "mlp", "relu", True, True)
+    params = {name: value.copy() for name, value in p.params.items()}
+    _, tape = sab.forward(params, p.x, p.cfg, checkpoint=checkpoint)
+    expected = sab.backward(p.cotangent, tape, inputs=True)
+    for value in params.values():
+        value *= 1.5
+    assert same(sab.backward(p.cotangent, tape, inputs=True), expected)
+
+
+@pytest.mark.parametrize("checkpoint", [None, "blocks"])
+def test_a_backward_that_runs_inside_another_has_arrays_of_its_own(checkpoint):
+    """As two threads would: on one tape, one begins while the other is half-way."""
+    p = draw(4, "sparse", "mlp", "softmax", True, True, steps=(23,), k_trunc=3, k_att=2)
+    dy = np.random.default_rng(0).standard_normal(p.cotangent.shape)
+    _, tape = sab.forward(p.params, p.x, p.cfg, checkpoint=checkpoint)
+    expected, inner = sab.backward(dy, tape, inputs=True), sab.backward(2 * dy + 1, tape)
+
+    def watch(visit):
+        if visit.t in (20, 9):
+            assert same(sab.backward(2 * dy + 1, tape), inner)
+
+    assert same(sab.backward(dy, tape, inputs=True, watch=watch), expected)
