@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,3 +218,10 @@ def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):
     before = (tmp_path / "moments.csv").read_bytes()
     recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     assert (tmp_path / "moments.csv").read_bytes() == before
+
+
+def test_works_or_not_shows_a_seed_that_did_not_work():
+    data = str(Path(__file__).parents[1] / "figures" / "data")
+    _, _, rows = reproduction.furthest_apart(data)
+    assert float(rows[0]["accuracy"]) < 0.2 < 0.99 < float(rows[-1]["accuracy"]) and len(rows) >= 5
+    assert max(len(more) for more in reproduction.cells(data).values()) > len(rows)  # most seeds is not enough

@@ -188,15 +188,15 @@ def transfer(data, path):
 
 
 def furthest_apart(data):
-    """(row name, T, rows, worst accuracy first) of the SAB recipe whose seeds ended furthest apart, of those with most
-    seeds and learning curves; None when no recipe has two."""
+    """(row name, T, rows, worst accuracy first) of the SAB recipe whose seeds ended furthest apart (to 10 %; of equals
+    the one with most seeds); None when no recipe has two seeds with learning curves."""
     found = {
         key: sorted((row for row in rows if curve(data, row)), key=lambda row: float(row["accuracy"]))
         for key, rows in cells(data).items()
         if recipes.cell(*key, 0).k_top
     }
     gaps = [
-        (len(rows), float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), key)
+        (round(float(rows[-1]["accuracy"]) - float(rows[0]["accuracy"]), 1), len(rows), key)
         for key, rows in found.items()
         if len(rows) > 1
     ]
