@@ -85,9 +85,9 @@ def test_recalls_tell_empty_slots_from_the_input():
     slots = np.zeros((24, 1, 2), dtype=int)
     slots[-10:, 0] = [[0, 3], [1, 4], [2, 5], [3, 4], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7], [6, 7]]
     slots[:-10] = 3  # recalls before the answers do not count
-    assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 20, "recalls_input": 5 / 20}
+    assert copying.recalls(slots, cfg, None) == {"recalls_empty": 3 / 20, "recalls_input": 5 / 20}
     slots[-4:, 0, 1] = -1  # nor does what was not there to recall
-    assert copying.recalls(slots, cfg) == {"recalls_empty": 3 / 16, "recalls_input": 5 / 16}
+    assert copying.recalls(slots, cfg, None) == {"recalls_empty": 3 / 16, "recalls_input": 5 / 16}
 
 
 @pytest.mark.parametrize("length, batch", [(0, 4), (-3, 4), (5, 0)])

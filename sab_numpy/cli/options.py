@@ -1,6 +1,7 @@
 """Options that several commands share, and the types of their values: a wrong value is one line, exit status 2."""
 
 import argparse
+import os
 
 from sab_numpy.core.backend import require
 
@@ -78,4 +79,17 @@ def add_sequence(parser, length="that of the training"):
 def add_sequences(parser, default):
     parser.add_argument(
         "--sequences", type=positive, default=default, metavar="N", help=f"test sequences a length (default: {default})"
+    )
+
+
+class _DataDir(argparse.Action):
+    """The tasks look in SAB_DATA: processes that a command starts find it there too."""
+
+    def __call__(self, parser, namespace, value, option=None):
+        os.environ["SAB_DATA"] = value
+
+
+def add_data_dir(parser):
+    parser.add_argument(
+        "--data-dir", action=_DataDir, metavar="DIR", help="where the files of a task with data are (default: SAB_DATA)"
     )

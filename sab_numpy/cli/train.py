@@ -8,6 +8,7 @@ from dataclasses import fields
 from sab_numpy.cli import options
 from sab_numpy.support.progress import Progress
 from sab_numpy.support.threads import one_thread
+from sab_numpy.tasks import TASKS, task
 from sab_numpy.training import checkpoints
 from sab_numpy.training.loop import Diverged, train
 from sab_numpy.training.run import MODEL, Run, decided_by
@@ -45,7 +46,7 @@ def add_option(group, item):
 
 
 def add_arguments(parser):
-    parser.add_argument("task", nargs="?", help="copying (may be left out with --resume)")
+    parser.add_argument("task", nargs="?", help=f"{', '.join(TASKS)} (may be left out with --resume)")
     about = {item.name: item for item in fields(Run)}
     groups = {title: parser.add_argument_group(title) for title in GROUPS}
     groups["model"].add_argument(
@@ -63,6 +64,7 @@ def add_arguments(parser):
     files.add_argument("--force", action="store_true", help="replace the run in DIR")
     files.add_argument("--quiet", action="store_true", help="no progress")
     options.add_backend(groups["optimisation"])
+    options.add_data_dir(groups["task and data"])
     parser.epilog = (
         "example: sab train copying --T 100 --min-length 5 --k-att 5 --batch 16 --lr 3e-3 \\\n"
         "             --warmup 5000 --first-lr-ratio 0.3333 --schedule cosine --decay-from 0.6 --out runs/copy\n"
@@ -83,13 +85,15 @@ def wanted(args):
     if args.resume and not os.path.isdir(args.out):
         raise ValueError(f"--resume: {args.out} is not the folder of a run")
     if "task" not in given:
-        raise ValueError("which task? expected copying, found none")
-    return Run(**given)
+        raise ValueError(f"which task? expected one of {', '.join(TASKS)}, found none")
+    return Run(**{"T": getattr(task(given["task"]), "LENGTH", Run.T)} | given)
 
 
 def run(args):
     asked = wanted(args)
     one_thread()
+    if hasattr(task(asked.task), "about") and not args.quiet:
+        print(task(asked.task).about(), file=sys.stderr)
     try:
         state = train(asked, args.out, args.resume, args.force, args.backend, None if args.quiet else Progress(asked))
     except KeyboardInterrupt:

@@ -4,6 +4,8 @@ import shutil
 import sys
 import time
 
+OWN = {"squared_error": "squared error", "bpc": "bits per character"}  # what some tasks measure beside accuracy
+
 
 def clock(seconds):
     """Seconds as 1:02:03, or 2:03."""
@@ -65,7 +67,10 @@ class Progress:
 
     def words(self, state, loss, row=None):
         seconds, done = time.perf_counter() - self.began[0], state.update - self.began[1]
-        accuracy = f"  accuracy {100 * row['accuracy']:6.2f} %  max|h| {row['max_abs_h']:.1f}" if row else ""
+        accuracy = ""
+        if row:
+            own = "".join(f"  {said} {row[name]:.5f}" for name, said in OWN.items() if name in row)
+            accuracy = f"  accuracy {100 * row['accuracy']:6.2f} %{own}  max|h| {row['max_abs_h']:.1f}"
         speed = done / seconds if seconds else 0.0
         rest = left(done, self.run.updates - self.began[1], seconds)
         return f"{state.update:7d}/{self.run.updates}  loss {loss:.5f}{accuracy}  {speed:.1f} updates/s  left {rest}"

@@ -13,6 +13,8 @@ from sab_numpy.core.losses import softmax_cross_entropy as loss  # noqa: F401  (
 
 N_IN = N_OUT = 10
 BLANK, MARKER, WIDTH = 0, 9, 10  # WIDTH: symbols to copy
+ANSWERS = WIDTH  # the last steps, which are asked
+CHANCE = {"accuracy": 1 / 8, "ce10": float(np.log(8))}
 
 
 def steps(length):
@@ -51,7 +53,7 @@ def metrics(y, targets):
     return {"accuracy": float(right(y, targets).mean()), "ce10": float(ce[-WIDTH:].mean()), "ce": float(ce.mean())}
 
 
-def recalls(slots, cfg):
+def recalls(slots, cfg, x):
     """Of the recalls at the ten output steps, the share that went to empty slots and to microstates of the input.
 
     slots (T+20, B, K): whole numbers; slot n >= n_empty holds the state of step (n - n_empty + 1) * k_att - 1;

@@ -14,6 +14,7 @@ from sab_numpy.training import pretrained
 from sab_numpy.training.run import Run
 
 NAMES = ("last.npz", "best.npz", "history.csv")
+ARRAYS = ("params", "adam", "carried")
 WINDOW = {"updates": 0, "loss": 0.0, "gradient_norm": 0.0, "gradient_norm_max": 0.0}
 
 
@@ -29,16 +30,17 @@ class State(NamedTuple):
     seconds: float = 0.0  # wall clock, all sittings together
     cpu_seconds: float = 0.0  # of this process
     window: dict = WINDOW  # sums since the last row
+    carried: dict = {}  # h, c and memory that the next segment of a stream goes on from
 
 
 def save(path, run, state):
     """Write a checkpoint."""
     arrays = {
         f"{group}.{name}": backend.to_numpy(value) if backend.is_array(value) else np.array(value)
-        for group in ("params", "adam")
+        for group in ARRAYS
         for name, value in getattr(state, group).items()
     }
-    rest = {name: value for name, value in state._asdict().items() if name not in ("params", "adam")}
+    rest = {name: value for name, value in state._asdict().items() if name not in ARRAYS}
     files.save_arrays(path, arrays, {"sab_numpy": "checkpoint", "run": asdict(run), "state": rest})
 
 
@@ -49,7 +51,7 @@ def load(path):
         if meta["sab_numpy"] != "checkpoint":
             raise KeyError("checkpoint")
         run, rest = Run.of(meta["run"]), meta["state"]
-        groups = {"params": {}, "adam": {}}
+        groups = {group: {} for group in ARRAYS}
         for name, array in arrays.items():
             group, _, key = name.partition(".")
             groups[group][key] = array if array.ndim else array.item()

@@ -4,30 +4,32 @@ import math
 
 from sab_numpy.core import backend
 from sab_numpy.core.forward import forward
-from sab_numpy.tasks import stream, task
+from sab_numpy.tasks import batches, stream, task
 from sab_numpy.training.checkpoints import trained
 
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
-def measure(params, cfg, problem, length, n, rng, chunk=None):
-    """Metrics of `n` sequences of `length`, drawn from `rng` and run a chunk at a time.
+def measure(params, cfg, problem, length, n, rng, chunk=None, split="test"):
+    """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time.
 
     Returns the task's metrics and what it recalls, and `max_abs_h`. The result does not depend on the chunk beyond
     rounding.
     """
-    chunk = chunk or max(1, min(n, 512, STEPS_AT_ONCE // length))
-    sums, largest, xp, tape = {}, 0.0, backend.namespace(*params.values()), None
-    for start in range(0, n, chunk):
-        x, targets = problem.sequences(length, min(chunk, n - start), rng)
-        y, tape = forward(params, xp.asarray(x), cfg, reuse=tape)
+    chunk = chunk or max(1, min(n or 512, 512, STEPS_AT_ONCE // length))
+    done, sums, largest, xp, tape, start = 0, {}, 0.0, backend.namespace(*params.values()), None, None
+    for x, targets in batches(problem, length, n, chunk, rng, split):
+        y, tape = forward(params, xp.asarray(x), cfg, state=start, reuse=tape)
+        start = problem.carried(tape) if hasattr(problem, "carried") else None
+        weight = (targets >= 0).sum() if hasattr(problem, "carried") else x.shape[1]
         found = problem.metrics(backend.to_numpy(y), targets)
-        if recalled(tape) is not None:
-            found |= problem.recalls(recalled(tape), cfg)
+        if recalled(tape) is not None and hasattr(problem, "recalls"):
+            found |= problem.recalls(recalled(tape), cfg, x)
         for name, value in found.items():
-            sums[name] = sums.get(name, 0.0) + value * x.shape[1]
+            sums[name] = sums.get(name, 0.0) + value * weight
+        done += weight
         largest = max(largest, float(abs(tape.cache.h).max()))
-    return {name: total / n for name, total in sums.items()} | {"max_abs_h": largest}
+    return {name: total / done for name, total in sums.items()} | {"max_abs_h": largest}
 
 
 def recalled(tape):

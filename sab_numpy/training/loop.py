@@ -9,6 +9,7 @@ from sab_numpy.core import optim
 from sab_numpy.core.backend import namespace, require, to_backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
+from sab_numpy.core.tape import State
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
@@ -22,10 +23,14 @@ class Diverged(ArithmeticError):
 
 def advance(run, cfg, problem, state, tape=None):
     """One update: (the next state, the tape, whose buffers the next call may reuse). Raises Diverged."""
-    rng = stream(run.seed, "training", state.update)
-    x, targets = problem.sequences(run.length(rng), run.batch, rng)
-    xp = namespace(*state.params.values())
-    y, tape = forward(state.params, xp.asarray(x), cfg, reuse=tape)
+    xp, start = namespace(*state.params.values()), None
+    if hasattr(problem, "segment"):
+        x, targets, begins = problem.segment(state.update, run.T, run.batch)
+        start = None if begins else State(**state.carried)
+    else:
+        rng = stream(run.seed, "training", state.update)
+        x, targets = problem.sequences(run.length(rng), run.batch, rng)
+    y, tape = forward(state.params, xp.asarray(x), cfg, state=start, reuse=tape)
     loss, dy = problem.loss(y, xp.asarray(targets))
     grads = backward(dy, tape)
     params, adam, norm = optim.adam_step(
@@ -47,13 +52,21 @@ def advance(run, cfg, problem, state, tape=None):
         "gradient_norm": state.window["gradient_norm"] + norm,
         "gradient_norm_max": max(state.window["gradient_norm_max"], norm),
     }
-    return state._replace(params=params, adam=adam, update=state.update + 1, window=window), tape
+    after = problem.carried(tape)._asdict() if hasattr(problem, "carried") else {}
+    carried = {name: value for name, value in after.items() if value is not None}
+    return state._replace(params=params, adam=adam, update=state.update + 1, window=window, carried=carried), tape
 
 
 def validate(run, cfg, problem, state):
     """A row of history.csv: means since the last row, and what the model does at length T now."""
     found = evaluation.measure(
-        state.params, cfg, problem, run.T, run.validation_sequences, stream(run.seed, "validation")
+        state.params,
+        cfg,
+        problem,
+        run.T,
+        run.validation_sequences,
+        stream(run.seed, "validation"),
+        split="validation",
     )
     n = state.window["updates"]
     return {
@@ -91,7 +104,7 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
 
 def _train(run, out_dir, resume, force, backend, progress):
     state, rows = checkpoints.prepare(out_dir, run, resume, force)
-    state = state._replace(params=to_backend(state.params, backend), adam=to_backend(state.adam, backend))
+    state = state._replace(**{name: to_backend(getattr(state, name), backend) for name in checkpoints.ARRAYS})
     last = os.path.join(out_dir, "last.npz")
     cfg, problem, tape = run.config(), task(run.task), None
     clock = Clock(state)

@@ -65,7 +65,7 @@ class Run:
     fall: int = option(0, "with stop-at: first the learning rate falls over so many updates, while they still do")
 
     def __post_init__(self):
-        task(self.task)
+        problem = task(self.task)
         for name, least in (
             ("T", 1),
             ("updates", 1),
@@ -85,6 +85,10 @@ class Run:
         for name, known in (("schedule", SCHEDULES), ("init", INITS), ("dtype", ("float32", "float64"))):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
+        if getattr(problem, "LENGTH", self.T) != self.T:
+            raise ValueError(f"{self.task} has T={problem.LENGTH} steps, found T={self.T}")
+        if self.min_length < self.T and hasattr(problem, "batches"):
+            raise ValueError(f"{self.task} has one length: expected no min_length, found {self.min_length}")
         for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")

@@ -1,0 +1,254 @@
+"""Every task: its loss and mask against numbers, its data in the official layouts, damaged files, long streams."""
+
+import gzip
+import itertools
+
+import numpy as np
+import pytest
+
+import sab_numpy as sab
+from sab_numpy import cli
+from sab_numpy.core.config import Config
+from sab_numpy.tasks import TASKS, data, task
+from sab_numpy.training import checkpoints
+from sab_numpy.training.loop import train
+from sab_numpy.training.run import Run
+
+LETTERS = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz ", np.uint8)
+
+
+def idx_bytes(array):
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def make_data(folder, n=40):
+    """Files in the layouts that are published, with numbers of our own. Returns what is in them."""
+    rng = np.random.default_rng(0)
+    made = {}
+    for name in ("train", "t10k"):
+        made[name] = rng.integers(0, 256, (n, 28, 28)), rng.integers(0, 10, n)
+        (folder / f"{name}-images-idx3-ubyte").write_bytes(idx_bytes(made[name][0]))
+        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(made[name][1])))
+    below = folder / "cifar"
+    below.mkdir()
+    for name in ("data_batch_1", "data_batch_2", "test_batch"):
+        made[name] = rng.integers(0, 256, (n // 2, 3073), dtype=np.uint8)
+        made[name][:, 0] %= 10
+        (below / f"{name}.bin").write_bytes(made[name].tobytes())
+    for part in ("train", "valid", "test"):
+        lines = [" the <unk> costs N $ a share \n"] * 40
+        (folder / f"ptb.{part}.txt").write_text("".join(lines))
+    (folder / "text8").write_bytes(rng.choice(LETTERS, 2000).tobytes())
+    (folder / "text.txt").write_bytes(bytes(rng.integers(0, 256, 2000, dtype=np.uint8)))
+    return made
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAB_DATA", str(tmp_path))
+    return make_data(tmp_path)
+
+
+def batch_of(problem, B=3, T=7):
+    T = getattr(problem, "LENGTH", T)
+    if hasattr(problem, "segment"):
+        return problem.segment(0, T, B)[:2]
+    return problem.sequences(T, B, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_loss_of_every_task_is_what_its_gradient_says(name, files):
+    problem, rng = task(name), np.random.default_rng(2)
+    x, targets = batch_of(problem)
+    y = rng.normal(size=(len(x), x.shape[1], problem.N_OUT))
+    _, dy = problem.loss(y, targets)
+    direction = rng.normal(size=y.shape)
+    directional = problem.loss(y + 1e-30j * direction, targets)[0].imag / 1e-30
+    assert abs(directional - (dy * direction).sum()) < 1e-13 * np.abs(dy * direction).sum()
+    if name not in ("copying", "ptb", "text8", "text"):  # one answer, at the end
+        assert not dy[:-1].any() and dy[-1].any(axis=-1).all()
+    assert problem.metrics(y, targets)["accuracy"] <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if getattr(task(name), "LENGTH", 0) < 500])
+def test_the_gradient_of_every_task_passes_the_proof(name, files):
+    problem, rng = task(name), np.random.default_rng(3)
+    cfg = Config(problem.N_IN, 5, problem.N_OUT, k_trunc=3, k_top=2, k_att=2)
+    params = sab.init_params(cfg, rng)
+    x, targets = batch_of(problem)
+    x = x if x.ndim == 2 else x.astype(float)
+    y, tape = sab.forward(params, x, cfg)
+    grads = sab.backward(problem.loss(y, targets)[1], tape)
+    for key, value in params.items():
+        direction = rng.normal(size=value.shape)
+        moved = {n: v.astype(complex) for n, v in params.items()}
+        moved[key] = value + 1e-30j * direction
+        exact = problem.loss(sab.forward(moved, x, cfg, frozen=tape)[0], targets)[0].imag / 1e-30
+        assert abs(exact - (grads[key] * direction).sum()) < 1e-11 * np.abs(grads[key] * direction).sum()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_trains_and_goes_on_bit_for_bit(name, files, tmp_path):
+    problem = task(name)
+    if getattr(problem, "LENGTH", 0) > 500:
+        pytest.skip("the same code as at 196 steps, four times as long")
+    small = {"T": getattr(problem, "LENGTH", 6), "hidden": 6, "batch": 3, "k_trunc": 3, "k_top": 2}
+    run = Run(task=name, **small, updates=5, validate_every=2, validation_sequences=4)
+    train(run, tmp_path / "whole")
+
+    def stop(state, row):
+        if state.update == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(run, tmp_path / "parts", progress=stop)
+    train(run, tmp_path / "parts", resume=True)
+    whole, parts = (checkpoints.load_run(str(tmp_path / folder))[1] for folder in ("whole", "parts"))
+    for group in ("params", "carried"):
+        for key, value in getattr(whole, group).items():
+            assert value.tobytes() == getattr(parts, group)[key].tobytes(), key
+    assert bool(whole.carried) == hasattr(problem, "carried")
+
+
+def test_adding_asks_for_half_the_sum_of_one_value_of_each_half():
+    problem = task("adding")
+    x, targets = problem.sequences(9, 500, np.random.default_rng(4))
+    assert x.shape == (9, 500, 2) and targets.shape == (1, 500, 1)
+    first, second = x[:4, :, 1], x[4:, :, 1]
+    assert (first.sum(0) == 1).all() and (second.sum(0) == 1).all()
+    assert first.any(1).all() and second.any(1).all()  # every step is marked somewhere
+    assert targets[0, :, 0] == pytest.approx((x[..., 0] * x[..., 1]).sum(0) / 2, rel=1e-6)
+    x, targets = problem.sequences(20, 200_000, np.random.default_rng(5))
+    mean = problem.metrics(np.full((1, 200_000, 1), 0.5), targets)
+    assert mean["squared_error"] == pytest.approx(problem.CHANCE["squared_error"], rel=0.02)
+    assert mean["accuracy"] == pytest.approx(problem.CHANCE["accuracy"], rel=0.02)
+    near = problem.metrics(targets + np.where(np.arange(200_000) % 4 == 0, 0.05, 0.03)[None, :, None], targets)
+    assert near["accuracy"] == 0.75
+
+
+def test_adding_counts_recalls_of_the_state_that_holds_a_mark():
+    problem, cfg = task("adding"), Config(2, 4, 1, k_top=2, k_att=2)  # 3 empty slots, states of steps 1, 3, 5
+    x = np.zeros((8, 3, 2))
+    x[[2, 0, 5], [0, 1, 2], 1] = 1  # first kept by the states of steps 3, 1, 5
+    x[7, :, 1] = 1
+    slots = np.zeros((8, 3, 2), int)
+    slots[-1] = [[4, 0], [3, 5], [5, -1]]
+    assert problem.recalls(slots, cfg, x) == {"recalls_empty": 1 / 5, "recalls_input": 3 / 5}
+
+
+def test_pixels_come_in_their_order_and_in_the_fixed_random_one(files):
+    images, labels = files["t10k"]
+    x, targets = next(task("mnist").batches(784, 5, 5, "test"))
+    assert np.array_equal(x[:, 3, 0], (images[3].reshape(-1) / np.float32(255)).astype(np.float32))
+    assert targets.tolist() == [labels[:5].tolist()]
+    mixed, _ = next(task("pmnist").batches(784, 5, 5, "test"))
+    order = np.random.default_rng(0).permutation(784)
+    assert np.array_equal(mixed, x[order])
+    small, _ = next(task("mnist14").batches(196, 5, 5, "test"))
+    assert small[0, 2, 0] == pytest.approx(images[2][:2, :2].mean() / 255, rel=1e-6)
+    assert small[15, 2, 0] == pytest.approx(images[2][2:4, 2:4].mean() / 255, rel=1e-6)
+    red, _ = next(task("cifar10").batches(1024, 2, 2, "test"))
+    assert np.array_equal(red[33, 1] * 255, files["test_batch"][1, 1:].reshape(3, 1024)[:, 33].astype(np.float32))
+    assert "sha256 ddd2a1a82e3d" in task("pmnist14").about()
+
+
+def test_no_training_draws_an_image_of_the_validation(files):
+    problem = task("mnist")
+    held, _ = problem.split("validation")
+    kept, _ = problem.split("training")
+    assert (len(kept), len(held)) == (36, 4) and np.array_equal(np.concatenate([kept, held]), files["train"][0])
+    parts = [labels.shape[1] for _, labels in problem.batches(784, None, 15, "test")]
+    assert parts == [15, 15, 10]
+
+
+def test_every_character_of_a_split_is_asked_once(files):
+    problem = task("text8")
+    text = problem.split("validation")
+    seen = [t[t >= 0] for _, t in problem.batches(7, None, 512, "validation")]
+    assert sum(map(len, seen)) == len(text) - 1
+    columns = [np.concatenate(parts) for parts in zip(*(t.T for _, t in problem.batches(7, None, 512, "validation")))]
+    assert np.array_equal(np.concatenate(columns)[: len(text) - 1], text[1:])
+    assert "the <unk> costs N $ a share\nthe" in task("ptb").decode(task("ptb").split("training")[:40])
+    assert "a prefix" in problem.about()
+
+
+def test_segments_follow_one_another_and_the_memory_stays_as_it_is(files, tmp_path):
+    problem = task("text8")
+    (a, next_of_a, begins), (b, _, again) = problem.segment(0, 6, 4), problem.segment(1, 6, 4)
+    assert begins and not again and np.array_equal(next_of_a[-1], b[0])
+    run = Run(task="text8", T=6, hidden=5, batch=4, k_trunc=3, k_top=2, k_att=2, updates=9, validate_every=9)
+    state = train(run, tmp_path / "run")
+    assert state.carried["memory"].shape == (3, 4, 5)  # 6 // k_att slots, however long the stream
+    cfg = run.config()
+    _, tape = sab.forward(state.params, a, cfg)
+    h, c, memory = problem.carried(tape)
+    assert np.array_equal(memory, tape.final_state.memory[-3:]) and np.array_equal(h, tape.final_state.h)
+
+
+def test_bits_per_character_of_a_uniform_guess(files):
+    problem = task("text8")
+    _, targets = next(problem.batches(50, 3, 512, "test"))
+    found = problem.metrics(np.zeros((*targets.shape, 27)), targets)
+    assert found["bpc"] == pytest.approx(np.log2(27)) == pytest.approx(problem.CHANCE["bpc"])
+
+
+NEEDS = {"mnist": "train-images-idx3-ubyte", "cifar10": "data_batch_1.bin", "ptb": "ptb.train.txt", "text8": "text8"}
+
+
+@pytest.mark.parametrize("name, file", NEEDS.items())
+def test_a_missing_file_names_itself_its_size_and_its_source(name, file, tmp_path, capsys):
+    empty = tmp_path / "nothing"
+    empty.mkdir()
+    out = tmp_path / "run"
+    assert cli.main(["train", name, "--data-dir", str(empty), "--out", str(out), "--updates", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and file in error and "MB, published at" in error and not out.exists()
+
+
+def damaged(raw, rng):
+    """One way of many to damage the bytes of a data file."""
+    kind = int(rng.integers(4))
+    if kind == 0:
+        return raw[: int(rng.integers(0, len(raw)))]
+    if kind == 1:
+        return raw + bytes(int(rng.integers(1, 9)))
+    if kind == 2:  # the header
+        where = int(rng.integers(0, min(8, len(raw))))
+        return raw[:where] + bytes([raw[where] ^ int(rng.integers(1, 256))]) + raw[where + 1 :]
+    packed = bytearray(gzip.compress(raw))
+    packed = packed[: int(rng.integers(0, len(packed)))]
+    return bytes(packed)
+
+
+def test_200_damaged_files_are_refused_with_what_was_found(files, tmp_path):
+    rng, kinds = np.random.default_rng(7), ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "data_batch_1.bin")
+    for number, name in zip(range(200), itertools.cycle(kinds)):
+        here = tmp_path / str(number)
+        here.mkdir()
+        for part, array in zip(("images-idx3", "labels-idx1"), files["train"]):
+            (here / f"train-{part}-ubyte").write_bytes(idx_bytes(array))
+        (here / "data_batch_1.bin").write_bytes(files["data_batch_1"].tobytes())
+        raw = (here / name).read_bytes()
+        bad = damaged(raw, rng)
+        (here / name).unlink()
+        (here / (name + ".gz" if bad[:2] == b"\x1f\x8b" else name)).write_bytes(bad)
+        read = data.cifar10 if name.startswith("data") else data.mnist
+        try:
+            images, labels = read(str(here), "train")
+        except ValueError as error:
+            assert "\n" not in str(error)
+            continue
+        assert name == "data_batch_1.bin" and len(bad) % 3073 == 0  # whole records, every label 0..9: nothing tells
+
+
+def test_a_label_out_of_range_is_named(files, tmp_path):
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.array([3] * 39 + [10]))))
+    with pytest.raises(ValueError, match=r"label 39 is 10, expected 0\.\.9"):
+        data.mnist(str(tmp_path), "train")
+
+
+def test_a_task_with_data_has_its_own_length():
+    assert Run(task="mnist14", T=196).T == 196
+    with pytest.raises(ValueError, match="mnist14 has T=196 steps, found T=100"):
+        Run(task="mnist14")
