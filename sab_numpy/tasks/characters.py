@@ -75,7 +75,7 @@ class Characters:
         return text[places], text[places + 1], start == 0
 
     def batches(self, length, n, chunk, split):
-        """A split, or its first n segments of `length`, in order: x and targets (steps, rows); target -1: no character."""
+        """A split, or its first n segments of `length`, in order, (steps, rows); target -1: no character."""
         text = self.split(split)
         text = text if n is None else text[: n * length + 1]
         count = len(text) - 1

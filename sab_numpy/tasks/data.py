@@ -37,7 +37,7 @@ def contents(here, name, size, source):
 
 
 def idx(here, name, dimensions, size):
-    """(array of bytes, path) of an IDX file of so many dimensions (the format of MNIST: big-endian sizes, then bytes)."""
+    """(array of bytes, path) of an IDX file of so many dimensions (MNIST: big-endian sizes, then bytes)."""
     data, path = contents(here, name, size, "http://yann.lecun.com/exdb/mnist and its mirrors")
     head = 4 + 4 * dimensions
     if len(data) < head or data[:4] != bytes([0, 0, 8, dimensions]):

@@ -1,6 +1,4 @@
-"""The answer is the first word: read a symbol, then others that mean nothing; at the end say the first (Ke et al., slides)."""
-
-import numpy as np
+"""The answer is the first word: others follow that mean nothing; at the end say the first (Ke et al., slides)."""
 
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.losses import softmax_cross_entropy
