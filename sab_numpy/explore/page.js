@@ -7,7 +7,7 @@ const GUIDE = 30000, WIDE = 2;                                       // millisec
 const edges = [0];                                                   // of boxes, in units
 for (let t = 0; t < T; t++) edges.push(edges[t] + (t < data.width || t >= T - data.width - 1 ? WIDE : 1));
 
-let sequence, unit, tall, position = 0, timer = null;
+let sequence, wide, unit, tall, position = 0, timer = null;
 let guided = 0;                            // milliseconds of the guide so far, or null: free
 let point = null;                          // the lane and step that one points at: [number of lane, step]
 
@@ -153,7 +153,7 @@ function draw() {
     : backward() ? `backward: credit at step ${now()}` : `forward: step ${now()} of ${T - 1}`;
   $("position").value = position;
   $("position").setAttribute("aria-valuetext", $("where").textContent);
-  if (timer !== null || !point) $("stage").scrollLeft = middle(Math.max(0, now())) - $("stage").clientWidth / 2;
+  if (left(T) > wide && !point) $("stage").scrollLeft = middle(Math.max(0, now())) - wide / 2;
   say();
 }
 
@@ -288,26 +288,25 @@ function choose() {                        // the sequence; builds its lanes
     one.querySelector(".quiet").textContent = `${cut}, ${recall}`;
     one.setAttribute("aria-label", `${lane.name}, ${lane.parameters}: arrow keys point at its steps`);
     one.querySelector("svg").setAttribute("aria-label", `${lane.name}: the steps, their credit and recalls`);
-    one.addEventListener("pointermove", event => aim(n, event));
-    one.addEventListener("pointerleave", () => { point = null; draw(); });
+    one.addEventListener("mousedown", event => event.preventDefault());  // the arrow keys stay those of the page
     one.addEventListener("focus", () => { if (one.matches(":focus-visible")) { point = [n, Math.max(0, now())]; draw(); } });
     one.addEventListener("blur", () => { point = null; draw(); });
-    one.addEventListener("click", event => { aim(n, event); if (point) goTo(point[1]); });
     return one;
   }));
   fit();
 }
 
-function aim(n, event) {
-  const x = (event.clientX - $("stage").children[n].querySelector("svg").getBoundingClientRect().left - LEFT) / unit;
-  const t = edges.findLastIndex(edge => edge <= x), to = t < 0 || t >= T ? null : [n, t];
+function aim(event) {                      // at the step under the mouse
+  const lane = event.target.closest(".lane"), svg = lane && lane.querySelector("svg");
+  const t = svg ? edges.findLastIndex(edge => edge <= (event.clientX - svg.getBoundingClientRect().left - LEFT) / unit) : -1;
+  const to = t < 0 || t >= T ? null : [[...$("stage").children].indexOf(lane), t];
   if (String(to) !== String(point)) { point = to; draw(); }
 }
 
 function goTo(t) { free(); go(backward() ? 2 * T - t : t + 1); }
 
 function fit() {                           // boxes to the window's width, lanes to its height
-  const wide = $("stage").clientWidth;
+  wide = $("stage").clientWidth;
   unit = Math.max(3.6, (wide - LEFT - 8) / edges[T]);
   const headings = [...$("stage").querySelectorAll("h2")], total = (fixed, h2) => fixed + h2.offsetHeight + CELL + 3;
   for (const h2 of headings) h2.style.width = wide + "px";
@@ -343,6 +342,9 @@ $("log").addEventListener("change", draw);
 $("speed").addEventListener("change", () => play(timer !== null));
 $("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
 addEventListener("resize", fit);
+$("stage").addEventListener("pointermove", aim);
+$("stage").addEventListener("pointerleave", () => { point = null; draw(); });
+$("stage").addEventListener("click", event => { aim(event); if (point) goTo(point[1]); });
 addEventListener("keydown", event => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, on = event.target.tagName;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
