@@ -107,10 +107,10 @@ def test_each_lane_says_whose_parameters_it_has(folder):
     for lane in (tbptt, bptt_lane):
         assert lane[2] == "SAB's parameters without recall" and lane[3] is own.params and lane[4].k_top == 0
     assert tbptt[4].k_trunc == 4 and bptt_lane[4].k_trunc is None
-    assert attention[2] == "SAB's parameters, which were not trained for it" and attention[3] is own.params
+    assert attention[2] == "SAB's parameters, not trained for it" and attention[3] is own.params
     assert attention[4].k_top is None and attention[4].k_trunc is None
     plain = explorer.lanes(bptt)
-    assert plain[0][2] == "parameters of copying-T100-bptt, which was not trained as SAB" and plain[0][4].k_top == 5
+    assert plain[0][2] == "parameters of copying-T100-bptt, not trained as SAB" and plain[0][4].k_top == 5
 
 
 def test_recalls_on_the_page_add_up_to_one(text):

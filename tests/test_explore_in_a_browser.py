@@ -216,7 +216,7 @@ def test_every_lane_shows_the_input_and_what_its_model_says(opened):
     texts = page.eval_on_selector_all(
         ".lane",
         """lanes => lanes.map(lane => [...lane.querySelectorAll("text[data-step]")].map(text =>
-           [+text.dataset.step, text.textContent, text.getAttribute("text-decoration") === "line-through"]))""",
+           [+text.dataset.step, text.textContent, text.classList.contains("wrong")]))""",
     )
     found, x, targets = told(0, "the last answer")
     for (_, says), shown in zip(found, texts, strict=True):
@@ -236,8 +236,10 @@ def test_the_count_of_a_lane_is_that_of_its_bars_and_skips(opened):
     page = opened()
     counts = page.locator(".lane .count").all_inner_texts()
     lanes = json.loads(page.inner_text("#data"))["sequences"][0]["lanes"]
-    for (norms, _), lane, count in zip(told(0, "the last answer")[0], lanes, counts, strict=True):
-        visited, skips = map(int, re.match(r"visited (\d+) of 120 steps, (\d+) skips", count).groups())
+    found, _, targets = told(0, "the last answer")
+    for (norms, says), lane, count in zip(found, lanes, counts, strict=True):
+        right, visited, skips = map(int, re.findall(r"(\d+) (?:of|skips)", count))
+        assert right == sum(says[110:] == targets[110:])
         assert visited == np.count_nonzero(norms)
         assert skips == sum(row[0] == 2 for row in lane["walks"]["the last answer"])
         assert float(count.split()[-2]) == pytest.approx(100 * norms[:10].max() / norms_of_loss(lane), rel=0.06)
@@ -526,13 +528,16 @@ def test_words_and_colours_stand_out_from_the_page(theme, opened):
     page = opened(color_scheme=theme)
     page.evaluate("go(T + 60)")
     colours = page.eval_on_selector_all(
-        ".lane svg text, .lane .bar, .lane h2 span, #sentence, #number, #where, #model",
+        ".lane svg text:not(.wrong), .lane .bar, .lane h2 span, #sentence, #number, #where, #model",
         """all => all.map(one => [one.tagName === "rect",
                                   getComputedStyle(one)[one.ownerSVGElement ? "fill" : "color"]])""",
     )
     assert len({colour for bar, colour in colours if bar}) == 4
     for bar, colour in colours:
         assert contrast(colour, BACKGROUND[theme]) >= (3 if bar else 4.5), colour
+    wrong = page.locator(".wrong").first.evaluate("one => getComputedStyle(one).fill")
+    quiet = page.locator(".lane h2 .quiet").first.evaluate("one => getComputedStyle(one).color")
+    assert wrong == BACKGROUND[theme] and contrast(wrong, quiet) >= 4.5  # the box of a wrong answer
     for variable in ("--none", "--mark"):  # letters stand on these too
         behind = page.evaluate(
             """name => { const one = document.body.appendChild(document.createElement("i"));

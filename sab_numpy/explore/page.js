@@ -73,13 +73,13 @@ function drawBoxes(lane, y) {
     const seen = backward() || t < position, answer = t >= T - data.width;
     const wrong = answer && lane.says[t] !== sequence.targets[t];
     const symbol = answer ? (seen ? sign(lane.says[t]) : "") : sequence.x[t] && sign(sequence.x[t]);
-    const fill = !seen ? "var(--none)" : t === now() ? "var(--mark)" : "var(--page)";
+    const fill = !seen ? "var(--none)" : wrong ? "var(--quiet)" : t === now() ? "var(--mark)" : "var(--page)";
     out += `<rect x="${left(t)}" y="${y}" width="${left(t + 1) - left(t)}" height="${CELL - 4}" fill="${fill}" ` +
       `stroke="var(--line)" stroke-width="${t === now() ? 2 : 0.6}"/>`;
     if (lane.k_top !== 0 && states.has(t) && seen)
       out += `<circle cx="${middle(t)}" cy="${y}" r="${Math.min(3, unit / 2)}" fill="var(--text)"/>`;
     if (symbol) out += `<text x="${middle(t)}" y="${y + CELL - 8}" text-anchor="middle" font-size="${size}" data-step="${t}" ` +
-      `font-weight="${answer ? 700 : 400}"${wrong ? ' text-decoration="line-through"' : ""}>${symbol}</text>`;
+      `font-weight="${answer ? 700 : 400}"${wrong ? ' class="wrong"' : ""}>${symbol}</text>`;
   }
   const present = !backward() && position > 0 ? Object.fromEntries(lane.recalls[now()]) : {};
   for (let slot = 0; slot < (lane.k_top === 0 ? 0 : lane.n_empty); slot++)
@@ -132,9 +132,9 @@ function drawLane(lane, n) {
   svg.innerHTML = out;
   const walked = Object.keys(total).filter(t => t >= now()), input = inputOf(total);
   const skips = walkOf(lane).filter(([kind, start]) => kind === SKIP && start >= now());
-  $("stage").children[n].querySelector(".count").textContent = !backward() ? answers(lane)
-    : `visited ${walked.length} of ${T} steps, ${skips.length} skips; ` +
-      `credit at the input: ${input ? "up to " : ""}${percent(input, lane)}`;
+  $("stage").children[n].querySelector(".count").textContent = position < T ? "" : !backward() ? answers(lane)
+    : `${answers(lane)}; visited ${walked.length} of ${T} steps, ${skips.length} skips; ` +
+      `at the input ${input ? "up to " : ""}${percent(input, lane)}`;
 }
 
 function inputOf(total) {            // the most that arrived at a step that read a symbol
@@ -142,9 +142,8 @@ function inputOf(total) {            // the most that arrived at a step that rea
 }
 
 function answers(lane) {
-  if (position < T) return "";
   const right = lane.says.slice(-data.width).filter((s, j) => s === sequence.targets[T - data.width + j]).length;
-  return `${right} of ${data.width} answers right`;
+  return `${right} of ${data.width} right`;
 }
 
 function draw() {

@@ -27,7 +27,7 @@ def lanes(model):
         (
             "SAB",
             "sab",
-            f"parameters of {own}" + ("" if cfg.k_top else ", which was not trained as SAB"),
+            f"parameters of {own}" + ("" if cfg.k_top else ", not trained as SAB"),
             model.params,
             replace(cfg, k_trunc=k, k_top=cfg.k_top or 5),
         ),
@@ -37,7 +37,7 @@ def lanes(model):
         (
             "self-attention",
             "attention",
-            "SAB's parameters" + ("" if cfg == whole else ", which were not trained for it"),
+            "SAB's parameters" + ("" if cfg == whole else ", not trained for it"),
             model.params,
             whole,
         ),
