@@ -180,6 +180,7 @@ def test_a_grey_box_is_where_no_credit_came_and_a_thick_line_a_cut(opened):
     )
     for (norms, _), (grey, cuts) in zip(told(0, "the last answer")[0], boxes, strict=True):
         assert {t for first, last in grey for t in range(first, last + 1)} == set(np.flatnonzero(norms == 0))
+        assert len(grey) == (0 in norms)  # neighbouring blocks are one box: here each lane has one, or none
         cut = {t for t in range(5, STEPS, 5) if norms[t]} if 0 in norms else set()
         assert set(cuts) == cut
     text = page.inner_text("body")
@@ -254,14 +255,18 @@ def norms_of_loss(lane):
 
 def test_it_opens_with_three_sentences_in_thirty_seconds_and_then_is_free(opened):
     page = opened(free=False)
-    said, ends = [], 0
+    said, began, ends = [], [], 0
     for half_second in range(70):
         if page.inner_text("#guide") == "Guide":
             ends = ends or half_second / 2
         elif words(page) not in said:
             said.append(words(page))
+            began.append(where(page))
         page.clock.run_for(500)
     assert [number for number, _ in said] == ["1/3", "2/3", "3/3"] and 29 <= ends <= 31
+    assert (
+        began[1] == "forward: step 119 of 119" and 112 <= int(began[2].removeprefix("backward: credit at step ")) <= 115
+    )
     assert where(page) == "backward: credit at step 0" and page.inner_text("#play") == "Play"
     assert "the 6 at step 119: it was read 110 steps before" in said[0][1]
     assert "Step 115 recalled the state of step 9" in said[1][1] and "cut at step 115" in said[1][1]
