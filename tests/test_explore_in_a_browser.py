@@ -265,7 +265,7 @@ def test_it_opens_with_three_sentences_in_thirty_seconds_and_then_is_free(opened
         page.clock.run_for(500)
     assert [number for number, _ in said] == ["1/3", "2/3", "3/3"] and 29 <= ends <= 31
     assert (
-        began[1] == "forward: step 119 of 119" and 112 <= int(began[2].removeprefix("backward: credit at step ")) <= 115
+        began[1] == "forward: step 119 of 119" and 109 <= int(began[2].removeprefix("backward: credit at step ")) <= 115
     )
     assert where(page) == "backward: credit at step 0" and page.inner_text("#play") == "Play"
     assert "the 6 at step 119: it was read 110 steps before" in said[0][1]
