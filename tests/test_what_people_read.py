@@ -127,7 +127,7 @@ def test_a_line_of_walk_is_a_block_its_largest_credit_and_its_skips(sab_says):
 def test_the_page_of_explore_recalls_what_the_model_recalls(tmp_path, sab_says):
     sab_says("explore", MODEL, "--T", 5, "--out", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    page, real = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1)), told()
+    page, real = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))["sequences"][0], told()
     lane = page["lanes"][0]
     step_of = dict(lane["slots"])
     assert page["x"] == list(real.x) and page["targets"] == list(real.targets) and lane["says"] == list(real.says)

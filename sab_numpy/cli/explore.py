@@ -12,10 +12,10 @@ from sab_numpy.training.checkpoints import trained
 def add_arguments(parser):
     options.add_model(parser)
     parser.add_argument("--out", default="page.html", metavar="FILE", help="the page to write (default: page.html)")
-    options.add_sequence(parser, "30, or that of the training if shorter")
+    options.add_sequence(parser, "100, or that of the training if shorter")
     parser.epilog = (
         "example: sab explore runs/copy --out page.html\n"
-        "Open the file in a browser. Space plays, the arrow keys step, Home and End jump."
+        "Open the file in a browser: it explains itself in 30 seconds. It has this sequence and the next three."
     )
 
 
@@ -24,7 +24,7 @@ def run(args):
         raise ValueError(f"--out {args.out} is a folder, expected the name of a file")
     one_thread()
     model = trained(args.folder, args.best)
-    text = page(explore(model, args.T or min(30, model.T), args.number))
+    text = page(explore(model, args.T, args.number))
     write_atomic(args.out, text)
     print(f"{args.out}: {len(text.encode()) / 1000:.0f} kB; open it in a browser")
     return 0

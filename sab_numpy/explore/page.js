@@ -1,200 +1,365 @@
 "use strict";
 // Positions: 0 nothing yet; 1..T steps 0..T-1 are read; T+1..2T credit walks steps T-1..0.
 const $ = id => document.getElementById(id), data = JSON.parse($("data").textContent);
-const T = data.x.length, [LOSS, LOCAL, SKIP, CUT, SKIPPED] = [0, 1, 2, 3, 4];
-const BLUE = "#0072B2", ORANGE = "#D55E00", GREEN = "#009E73";
-const CELL = Math.max(16, Math.min(32, Math.floor(1130 / T)));
-const LEFT = 124, ARCS = 84, BARS = 74, DECADES = 5;
-const WIDTH = LEFT + T * CELL + 12;
-let position = 0, timer = null;
+const [LOSS, LOCAL, SKIP, CUT, NOT_VISITED] = [0, 1, 2, 3, 4];       // data.kinds
+const LEFT = 62, BARS = 46, ARCS = 58, CELL = 22, DECADES = 5, T = data.sequences[0].x.length;
+const GUIDE = 30000, WIDE = 2;                                       // milliseconds; a symbol's box beside one of the wait
+const edges = [0];                                                   // of boxes, in units
+for (let t = 0; t < T; t++) edges.push(edges[t] + (t < data.width || t >= T - data.width - 1 ? WIDE : 1));
 
-const middle = t => LEFT + (t + 0.5) * CELL;
+let sequence, wide, unit, tall, position = 0, timer = null;
+let guided = 0;                            // milliseconds of the guide so far, or null: free
+let point = null;                          // the lane and step that one points at: [number of lane, step]
+
+const left = t => LEFT + edges[t] * unit, middle = t => (left(t) + left(t + 1)) / 2;
 const doing = event => event[0] === LOCAL ? event[2] : event[1];      // the step at which an event happens
-const arcsOf = lane => lane.k_top ? ARCS : 10, heightOf = lane => arcsOf(lane) + CELL + BARS + 78;
 const walkOf = lane => lane.walks[$("loss").value];
-const symbol = s => s === 0 ? "·" : s === 9 ? "▸" : s;                // blank, marker
+const arcsOf = lane => lane.k_top === 0 ? 4 : ARCS * tall * (lane.method === "sab" ? 1.3 : 1), bars = () => BARS * tall;
+const sign = s => s === 0 ? "·" : s === 9 ? "▸" : String(s);
+const name = s => s === 0 ? "a blank" : s === 9 ? "the marker" : String(s);
 const show = x => x >= 0.001 || x === 0 ? String(Number(x.toPrecision(3))) : x.toExponential(1);
-const name = s => s === 0 ? "blank" : s === 9 ? "the marker" : s;
+const backward = () => position > T, now = () => backward() ? 2 * T - position : position - 1;
+const whole = lane => Math.max(1e-300, ...walkOf(lane).filter(event => event[0] === LOSS).map(event => event[3]));  // 100 %
+const largest = lane => walkOf(lane).reduce((most, event) => event[0] > SKIP ? most : Math.max(most, event[4]), 1e-300);
 
-const largestOf = lane => Math.max(1e-30, ...walkOf(lane).map(event => event[6]));
-
-function height(credit, top) {             // of a bar: DECADES powers of ten below the largest credit
-  return credit <= 0 ? 0 : Math.max(2, BARS * (1 + Math.log10(credit / top) / DECADES));
+function percent(credit, lane) {
+  const p = 100 * credit / whole(lane);
+  const plain = p === 0 || p >= 0.0001 && p < 10;
+  return (p >= 10 && p < 1e5 ? p.toFixed(0) : plain ? Number(p.toPrecision(2)) : p.toExponential(1)) + " %";
 }
 
-function arc(from, to, y, colour, width, opacity, words) {
-  const rise = Math.min(ARCS - 14, 10 + (from - to) * CELL * 0.22);
-  return `<path d="M${middle(from)},${y} C${middle(from)},${y - rise * 1.3} ${middle(to)},${y - rise * 1.3} ` +
-    `${middle(to)},${y}" fill="none" stroke="${colour}" stroke-width="${width}" opacity="${opacity}">` +
-    `<title>${words}</title></path>`;
+function share(credit, top) {              // of the height of the largest bar
+  return credit <= 0 ? 0 : $("log").checked ? Math.max(0, 1 + Math.log10(credit / top) / DECADES) : credit / top;
 }
 
-function credits(lane, step) {             // what has arrived where, once credit has walked down to `step`
+function credits(lane) {                   // what has arrived where, once credit has walked down to the present step
   const total = {};
-  for (const event of walkOf(lane)) if (doing(event) >= step && event[0] <= SKIP) total[event[2]] = event[6];
+  if (backward()) for (const event of walkOf(lane))
+    if (event[0] <= SKIP && doing(event) >= now()) total[event[2]] = event[4];
   return total;
 }
 
-function drawCells(lane, y, step, backward, total) {
+function arc(lane, from, to, look, words) {
+  const rise = arcsOf(lane) * 1.27 * Math.sqrt((edges[from] - edges[to] + 3) / (edges[T] + 3));
+  const [a, b, y] = [middle(from), middle(to), arcsOf(lane)];
+  return `<path d="M${a},${y} C${a},${y - rise} ${b},${y - rise} ${b},${y}" fill="none" ${look}>` +
+    `<title>${words}</title></path>`;
+}
+
+function drawArcs(lane, own) {
+  const written = Object.fromEntries(lane.slots), top = largest(lane);
+  let out = "";
+  for (let t = 0; t < T && (backward() || t < position); t++) for (const [slot, weight] of lane.recalls[t]) {
+    const here = !backward() && t === now();
+    if (written[slot] === undefined || weight < (here ? 0.01 : 0.1)) continue;
+    out += arc(lane, t, written[slot], `class="recall" data-from="${t}" data-to="${written[slot]}" data-weight="${weight}" ` +
+      `stroke="var(--quiet)" stroke-width="${here ? 1 + 3 * weight : 1}" ` +
+      `opacity="${here ? 0.3 + 0.7 * weight : 0.3 * weight}"`, `step ${t} recalls step ${written[slot]}, weight ${weight}`);
+  }
+  if (backward()) for (const [kind, start, end, norm] of walkOf(lane)) {
+    const strength = norm / top;           // linear, also on the log scale: a crowd of weak arcs says nothing
+    if (kind !== SKIP || start < now() || strength < 0.01) continue;
+    out += arc(lane, start, end, `class="skip" data-from="${start}" data-to="${end}" data-norm="${norm}" stroke="${own}" ` +
+      `stroke-width="${0.8 + 4 * strength}" opacity="${0.3 + 0.7 * strength}"`,
+    `step ${start} gives ${show(norm)} to step ${end}`);
+  }
+  return out;
+}
+
+function drawBoxes(lane, y) {
+  const states = new Set(lane.slots.map(([, t]) => t)), size = Math.min(17, WIDE * unit * 1.05);
   let out = "";
   for (let t = 0; t < T; t++) {
-    const seen = backward || t < position, here = t === step;
-    const fill = !seen ? "#eeeeee" : total[t] !== undefined ? "#fbe3d2" : "#ffffff";
-    out += `<g data-step="${t}"><rect x="${LEFT + t * CELL + 1}" y="${y}" width="${CELL - 2}" height="${CELL - 2}" ` +
-      `fill="${fill}" stroke="${here ? "#000" : "#999"}" stroke-width="${here ? 3 : 1}"/>` +
-      `<text x="${middle(t)}" y="${y + CELL * 0.68}" text-anchor="middle" font-size="${CELL * 0.55}">` +
-      `${symbol(data.x[t])}</text><title>step ${t} reads ${name(data.x[t])}</title></g>`;
-    if (!seen) continue;
-    const right = lane.says[t] === data.targets[t];
-    out += `<text x="${middle(t)}" y="${y + CELL + 13}" text-anchor="middle" font-size="12" ` +
-      `fill="${right ? "#111" : ORANGE}" font-weight="${right ? 400 : 700}" ` +
-      `text-decoration="${right ? "none" : "line-through"}">${symbol(lane.says[t])}</text>`;
+    const seen = backward() || t < position, answer = t >= T - data.width;
+    const wrong = answer && lane.says[t] !== sequence.targets[t];
+    const symbol = answer ? (seen ? sign(lane.says[t]) : "") : sequence.x[t] && sign(sequence.x[t]);
+    const fill = !seen ? "var(--none)" : wrong ? "var(--quiet)" : t === now() ? "var(--mark)" : "var(--page)";
+    out += `<rect x="${left(t)}" y="${y}" width="${left(t + 1) - left(t)}" height="${CELL - 4}" fill="${fill}" ` +
+      `stroke="var(--line)" stroke-width="${t === now() ? 2 : 0.6}"/>`;
+    if (lane.k_top !== 0 && states.has(t) && seen)
+      out += `<circle cx="${middle(t)}" cy="${y}" r="${Math.min(3, unit / 2)}" fill="var(--text)"/>`;
+    if (symbol) out += `<text x="${middle(t)}" y="${y + CELL - 8}" text-anchor="middle" font-size="${size}" data-step="${t}" ` +
+      `font-weight="${answer ? 700 : 400}"${wrong ? ' class="wrong"' : ""}>${symbol}</text>`;
   }
+  const present = !backward() && position > 0 ? Object.fromEntries(lane.recalls[now()]) : {};
+  for (let slot = 0; slot < (lane.k_top === 0 ? 0 : lane.n_empty); slot++)
+    out += `<rect x="${LEFT - 9 * (lane.n_empty - slot) - 4}" y="${y + 5}" width="7" height="7" stroke="var(--line)" ` +
+      `fill="var(--text)" fill-opacity="${present[slot] || 0}"><title>empty slot, weight ${present[slot] || 0}</title></rect>`;
   return out;
 }
 
-function drawMemory(lane, y, step, backward) {
-  const weights = Object.fromEntries(step >= 0 && step < T && !backward ? lane.recalls[step] : []);
-  let out = lane.k_top === 0 ? "" : `<text x="4" y="${y + 6}" font-size="12">memory</text>`;
-  for (let slot = 0; slot < lane.n_empty; slot++) {
-    out += `<rect x="${60 + slot * 9}" y="${y - 4}" width="7" height="8" stroke="#777" fill="${BLUE}" ` +
-      `fill-opacity="${weights[slot] || 0}"><title>empty slot ${slot}, weight ${weights[slot] || 0}</title></rect>`;
+function drawCredit(lane, y, own, total) {
+  const top = largest(lane), base = y + bars();
+  let out = "", run = null;
+  const close = () => {                    // neighbouring blocks are one grey box
+    const [x, wide] = run ? [left(run[0]), left(run[1] + 1) - left(run[0])] : [0, 0];
+    if (run) out += `<rect class="unvisited" data-from="${run[0]}" data-to="${run[1]}" x="${x}" y="${y}" width="${wide}" ` +
+      `height="${bars()}" fill="var(--none)"/>`;
+    if (wide > 90) out += `<text x="${x + wide / 2}" y="${y + bars() / 2 + 5}" text-anchor="middle" font-size="13">not visited</text>`;
+    run = null;
+  };
+  if (backward()) for (const [kind, start, end] of walkOf(lane).filter(event => doing(event) >= now())) {
+    if (kind === NOT_VISITED && run && run[0] === start + 1) run[0] = end;
+    else if (kind === NOT_VISITED) { close(); run = [end, start]; }
+    else if (kind === CUT && total[start] !== undefined)
+      out += `<line class="cut" data-step="${start}" x1="${left(start)}" x2="${left(start)}" y1="${y}" y2="${base}" ` +
+        'stroke="var(--text)" stroke-width="2.5"/>';
   }
-  for (const [slot, t] of lane.slots) {
-    if (!backward && t >= position) continue;
-    out += `<circle cx="${middle(t)}" cy="${y}" r="5" stroke="${GREEN}" stroke-width="2" ` +
-      `fill="${weights[slot] === undefined ? "#fff" : BLUE}" fill-opacity="${weights[slot] || 1}">` +
-      `<title>slot ${slot} holds the state of step ${t}</title></circle>`;
-  }
-  return out;
-}
-
-function drawCredit(lane, y, step, total, top) {
-  let out = "";
+  close();
   for (const [t, credit] of Object.entries(total)) {
-    const tall = height(credit, top);
-    out += `<rect x="${LEFT + t * CELL + 2}" y="${y + BARS - tall}" width="${CELL - 4}" height="${tall}" ` +
-      `fill="${ORANGE}"><title>step ${t}: credit ${show(credit)}</title></rect>`;
+    const height = share(credit, top) * bars(), wide = left(+t + 1) - left(+t);
+    out += `<rect class="bar" data-step="${t}" data-credit="${credit}" x="${left(+t) + wide * 0.1}" y="${base - height}" ` +
+      `width="${wide * 0.8}" height="${height}" fill="${own}"/>`;
   }
-  for (const [kind, start, end] of walkOf(lane).filter(event => event[0] >= CUT && doing(event) >= step)) {
-    out += kind === CUT
-      ? `<text x="${LEFT + start * CELL}" y="${y - 2}" text-anchor="middle" font-size="15">✂</text>`
-      : `<rect x="${LEFT + end * CELL + 2}" y="${y}" width="${(start - end + 1) * CELL - 4}" height="${BARS}" ` +
-        `fill="#e4e4e4"/><text x="${LEFT + (start + end + 1) * CELL / 2}" y="${y + BARS / 2 + 4}" ` +
-        `text-anchor="middle" font-size="12">skipped</text>`;
-  }
-  return out;
+  out += `<line x1="${LEFT}" x2="${left(T)}" y1="${base}" y2="${base}" stroke="var(--line)"/>`;
+  if (!backward()) return out;
+  const low = $("log").checked ? percent(largest(lane) / 10 ** DECADES, lane) : "0";
+  const label = (y, words) => `<text class="quiet" x="${LEFT - 5}" y="${y}" text-anchor="end" font-size="12">${words}</text>`;
+  return out + label(y + 10, percent(top, lane)) + label(base, low);
 }
 
-function drawArcs(lane, y, step, backward) {
-  let out = "";
-  const written = Object.fromEntries(lane.slots);
-  for (let t = 0; t < T && (backward || t < position); t++) {
-    for (const [slot, weight] of lane.recalls[t]) {
-      if (written[slot] === undefined || weight < 0.01) continue;
-      const now = !backward && t === step;
-      out += arc(t, written[slot], y, backward ? "#999" : BLUE, now ? 3 : 1.2, weight * (now ? 1 : 0.3),
-        `step ${t} recalls step ${written[slot]}, weight ${weight}`);
-    }
-  }
-  if (!backward) return out;
-  const top = Math.max(1e-30, ...walkOf(lane).filter(event => event[0] === SKIP).map(event => event[5]));
-  for (const [kind, start, end, , , norm] of walkOf(lane)) {
-    if (kind !== SKIP || start < step) continue;
-    const strength = Math.max(0.06, 1 + Math.log10(Math.max(norm, 1e-30) / top) / 3);
-    out += arc(start, end, y, ORANGE, start === step ? 3 : 1.5, strength * (start === step ? 1 : 0.5),
-      `step ${start} gives ${show(norm)} to step ${end}`);
-  }
-  return out;
+function drawLane(lane, n) {
+  const own = `var(--${lane.method})`, y = arcsOf(lane), total = credits(lane), base = y + CELL + bars();
+  let out = drawArcs(lane, own) + drawBoxes(lane, y) + drawCredit(lane, y + CELL, own, total);
+  if (point && point[0] === n) out += `<rect class="pointed" x="${left(point[1])}" y="${y - 1}" height="${CELL + bars() + 1}" ` +
+    `width="${left(point[1] + 1) - left(point[1])}" fill="none" stroke="var(--text)" stroke-width="2"/>`;
+  const last = n === sequence.lanes.length - 1;
+  if (last) for (let t = 0; t < T; t += unit < 7 ? 20 : 10)
+    out += `<text class="quiet" x="${middle(t)}" y="${base + 13}" font-size="12" text-anchor="middle">${t}</text>`;
+  if (last) out += `<text class="quiet" x="0" y="${base + 13}" font-size="12">step</text>`;
+  const svg = $("stage").children[n].querySelector("svg");
+  svg.setAttribute("width", left(T) + 6), svg.setAttribute("height", base + (last ? 17 : 2));
+  svg.innerHTML = out;
+  const walked = Object.keys(total).filter(t => t >= now()), input = inputOf(total);
+  const skips = walkOf(lane).filter(([kind, start]) => kind === SKIP && start >= now());
+  $("stage").children[n].querySelector(".count").textContent = position < T ? "" : !backward() ? answers(lane)
+    : `${answers(lane)}; visited ${walked.length} of ${T} steps, ${skips.length} skips; ` +
+      `at the input ${input ? "up to " : ""}${percent(input, lane)}`;
+}
+
+function inputOf(total) {            // the most that arrived at a step that read a symbol
+  return Math.max(0, ...Object.entries(total).filter(([t]) => t < data.width).map(([, credit]) => credit));
+}
+
+function answers(lane) {
+  const right = lane.says.slice(-data.width).filter((s, j) => s === sequence.targets[T - data.width + j]).length;
+  return `${right} of ${data.width} right`;
 }
 
 function draw() {
-  const backward = position > T, step = backward ? 2 * T - position : position - 1;
-  let out = "", y0 = 20;
-  for (const lane of data.lanes) {
-    const cells = y0 + arcsOf(lane), bars = cells + CELL + 36, top = largestOf(lane);
-    const total = backward ? credits(lane, step) : {};
-    const walked = Object.keys(total).filter(t => t >= step).length;
-    const skips = walkOf(lane).filter(([kind, start]) => kind === SKIP && start >= step).length;
-    const count = !backward ? "" : `walked ${walked} of ${T} steps, ${skips} skips, ` +
-      `credit at ${Object.keys(total).length} steps`;
-    const block = lane.k_trunc ? `credit cut every ${lane.k_trunc} steps` : "credit never cut";
-    const recall = lane.k_top ? `, recalls ${lane.k_top} microstates a step` : ", no recall";
-    out += `<text x="4" y="${y0 - 3}" font-size="15"><tspan font-weight="700">${lane.name}</tspan>: ` +
-      `${block}${recall}. ${count}</text>`;
-    for (let t = lane.k_trunc || T; t < T; t += lane.k_trunc || T)
-      out += `<line x1="${LEFT + t * CELL}" x2="${LEFT + t * CELL}" y1="${cells - 4}" y2="${bars + BARS}" ` +
-        `stroke="#000" stroke-dasharray="3 3"/>`;
-    out += drawArcs(lane, cells, step, backward) + drawCells(lane, cells, step, backward, total);
-    out += drawMemory(lane, cells + CELL + 22, step, backward);
-    if (backward) out += drawCredit(lane, bars, step, total, top);
-    out += `<text x="4" y="${cells + CELL * 0.68}" font-size="12">reads</text>` +
-      `<text x="4" y="${cells + CELL + 12}" font-size="12">says</text>` +
-      `<text x="4" y="${bars + 10}" font-size="12">credit ${backward ? show(top) : ""}</text>` +
-      `<text x="4" y="${bars + BARS}" font-size="12">${backward ? show(top / 10 ** DECADES) : ""}</text>` +
-      `<line x1="${LEFT}" x2="${LEFT + T * CELL}" y1="${bars + BARS}" y2="${bars + BARS}" stroke="#777"/>`;
-    for (let t = 0; t < T; t += 5)
-      out += `<text x="${middle(t)}" y="${bars + BARS + 13}" font-size="11" text-anchor="middle">${t}</text>`;
-    y0 += heightOf(lane);
-  }
-  $("stage").innerHTML = `<svg width="${WIDTH}" height="${y0 - 14}" role="img" ` +
-    `aria-label="timelines of ${data.lanes.map(lane => lane.name).join(", ")}">${out}</svg>`;
+  sequence.lanes.forEach(drawLane);
   $("where").textContent = position === 0 ? "before the first step"
-    : backward ? `backward: credit at step ${step}` : `forward: step ${step} of ${T - 1}`;
-  $("stage").scrollLeft = middle(step) - $("stage").clientWidth / 2;
+    : backward() ? `backward: credit at step ${now()}` : `forward: step ${now()} of ${T - 1}`;
   $("position").value = position;
   $("position").setAttribute("aria-valuetext", $("where").textContent);
-  $("words").innerHTML = data.lanes.map(lane => `<div><h2>${lane.name}</h2><ul>` +
-    tell(lane, step, backward).map(line => `<li>${line}</li>`).join("") + "</ul></div>").join("");
+  if (left(T) > wide && !point) $("stage").scrollLeft = middle(Math.max(0, now())) - wide / 2;
+  say();
 }
 
-function tell(lane, step, backward) {
-  if (step < 0) return ["nothing has been read yet"];
-  if (!backward) {
-    const written = Object.fromEntries(lane.slots);
-    const states = lane.recalls[step].filter(([slot]) => written[slot] !== undefined);
-    const empty = lane.recalls[step].length - states.length;
-    const recalled = states.map(([slot, weight]) => `step ${written[slot]} (${weight.toFixed(2)})`);
-    if (empty) recalled.push(`${empty} empty slots`);
-    const right = lane.says[step] === data.targets[step];
-    return [`reads ${name(data.x[step])}`, ...(recalled.length ? ["recalls " + recalled.join(", ")] : []),
-      `says ${name(lane.says[step])}${right ? "" : `, should say ${name(data.targets[step])}`}`];
+function say() {                           // a number and a sentence
+  const [n, t] = point || [0, now()], lane = sequence.lanes[n];
+  const [number, sentence] = point ? tell(lane, t) : guided !== null ? guideSays()
+    : position === 0 ? ["", "Nothing has been read yet."] : position === 2 * T ? summary(lane) : tell(lane, t);
+  $("words").style.borderColor = guided !== null && !point ? "var(--line)" : `var(--${lane.method})`;
+  $("words").setAttribute("aria-live", timer !== null && guided === null ? "off" : "polite");
+  if ($("number").textContent !== number) $("number").textContent = number;
+  if ($("sentence").textContent !== sentence) $("sentence").textContent = sentence;
+}
+
+function summary(lane) {
+  const input = inputOf(credits(lane)), visited = Object.keys(credits(lane)).length;
+  const of = $("loss").selectedIndex ? "the loss's largest credit" : "the answer's credit";
+  return [percent(input, lane), `of ${of} arrives at the input in ${lane.name}'s lane, after a visit to ${visited} of ${T} steps. ` +
+    "Now it is yours: point at any step, or press Space to play again."];
+}
+
+function list(recalls, lane) {             // in words
+  const written = Object.fromEntries(lane.slots), states = recalls.filter(([slot]) => written[slot] !== undefined);
+  const heavy = states.slice().sort((a, b) => b[1] - a[1]).slice(0, 3);
+  const shown = heavy.map(([slot, weight]) => `step ${written[slot]} (weight ${weight.toFixed(2)})`);
+  if (states.length > 3) shown.push(`${states.length - 3} more`);
+  if (states.length < recalls.length) shown.push("empty slots");
+  return shown.join(", ");
+}
+
+function tell(lane, t) {
+  const who = `${lane.name}, step ${t}`, reads = `reads ${name(sequence.x[t])}`;
+  if (!backward()) {
+    if (t >= position) return ["", `${who} has not been read yet.`];
+    const right = lane.says[t] === sequence.targets[t], recalls = lane.recalls[t];
+    return [recalls.length ? Math.max(...recalls.map(recall => recall[1])).toFixed(2) : String(lane.says[t]),
+      `${who}: ${reads}, ${recalls.length ? `recalls ${list(recalls, lane)}, ` : ""}says ${name(lane.says[t])}` +
+      `${right ? ", which is right." : `, but should say ${name(sequence.targets[t])}.`}`];
   }
-  const inside = ([kind, start, end]) => kind === SKIPPED && end <= step && step <= start;
-  const lines = walkOf(lane).filter(event => doing(event) === step || inside(event)).map(
-    ([kind, start, end, , weight, norm]) => [`the loss gives ${show(norm)}`, `${show(norm)} comes from step ${start}`,
-      `skip: ${show(norm)} to step ${end} (weight ${show(weight || 0)})`, `cut: nothing passes to step ${end}`,
-      `steps ${end} to ${start}: no credit, not visited`][kind]);
-  return lines.length ? lines : ["no credit from a later step of this block"];
+  const events = walkOf(lane).filter(event => doing(event) >= now()), total = credits(lane)[t];
+  const blank = events.find(([kind, start, end]) => kind === NOT_VISITED && end <= t && t <= start);
+  if (blank) return ["0 %", `${who} was not visited: no credit reaches its block (steps ${blank[2]} to ${blank[1]}).`];
+  if (total === undefined) return ["0 %", `${who}: no credit ${t >= now() ? "arrives here" : "has arrived yet"}.`];
+  const skips = events.filter(([kind, , end]) => kind === SKIP && end === t).sort((a, b) => b[3] - a[3]);
+  const came = [];
+  for (const [kind, start, end, norm, , ] of events) {
+    if (kind === LOSS && end === t) came.push(`${percent(norm, lane)} from the loss`);
+    if (kind === LOCAL && end === t) came.push(`${percent(norm, lane)} from step ${start}, its neighbour`);
+  }
+  for (const [, start, , norm, , weight] of skips.slice(0, 2))
+    came.push(`${percent(norm, lane)} by a skip from step ${start} (weight ${weight.toFixed(2)})`);
+  if (skips.length > 2) came.push(`the rest by ${skips.length - 2} more skips`);
+  const cut = events.some(([kind, start]) => kind === CUT && start === t) ? ` Cut here: nothing passes to step ${t - 1}.` : "";
+  return [percent(total, lane), `${who} (${reads}): credit ${show(total)}, ${came.join(", ")}.${cut}`];
 }
 
-function go(to) { position = Math.max(0, Math.min(2 * T, to)); draw(); if (position === 2 * T) play(false); }
+// ---- the guide: three sentences in 30 seconds, about the last answer
+
+const block = T - (T - 1) % data.sequences[0].lanes[0].k_trunc - 1;     // the first step of the last block
+const stops = [[0, 0], [9000, T], [11000, T + 1], [19000, 2 * T - block], [29000, 2 * T], [GUIDE, 2 * T]];
+
+function guidePosition(ms) {
+  const n = Math.max(1, stops.findIndex(([end]) => ms <= end)), [[a, from], [b, to]] = [stops[n - 1], stops[n]];
+  return Math.floor(from + (to - from) * (ms - a) / (b - a));
+}
+
+function guideSays() {
+  const [sab, , bptt] = sequence.lanes, symbol = sequence.targets[T - 1], read = data.width - 1;
+  const events = walkOf(sab).filter(event => event[0] <= SKIP), visited = new Set(events.map(event => event[2])).size;
+  const arrived = lane => percent(walkOf(lane).reduce((found, e) => e[0] <= SKIP && e[2] === read ? e[4] : found, 0), lane);
+  const skip = events.filter(([kind, , end]) => kind === SKIP && end <= read).sort((a, b) => b[3] - a[3])[0];
+  if (guided < 10000) return ["1/3", `A network reads ten symbols, waits ${data.T} steps and must then say them. Look at its last ` +
+    `answer, the ${symbol} at step ${T - 1}: it was read ${T - 1 - read} steps before. Grey arcs are recalls.`];
+  if (guided < 19000) return ["2/3", "Now credit for this answer walks back. " + (skip
+    ? `Step ${skip[1]} recalled the state of step ${skip[2]}, so SAB's credit skips there at once; step by step it is cut at ` +
+      `step ${block}, where TBPTT ends.`
+    : `Without a recall of the input it ends where it is cut, at step ${block}.`)];
+  return ["3/3", `SAB visits ${visited} of ${T} steps, and ${arrived(sab)} of the answer's credit arrives where the ${symbol} was ` +
+    `read. The model trained with BPTT visits all ${T}: ${arrived(bptt)} arrives.`];
+}
+
+function free() {
+  if (guided === null) return;
+  guided = null;
+  play(false);
+}
+
+// ---- controls
+
+function go(to) { position = Math.max(0, Math.min(2 * T, to)); draw(); if (position === 2 * T && guided === null) play(false); }
+
+function tick() {
+  if (guided === null) return go(position + 1);
+  guided += 50;
+  if (guided >= GUIDE) { go(2 * T); return free(); }
+  const to = guidePosition(guided);
+  if (to !== position) go(to); else say();
+}
 
 function play(on) {
   clearInterval(timer);
-  timer = on ? setInterval(() => go(position + 1), Number($("speed").value)) : null;
+  timer = on ? setInterval(tick, guided === null ? Number($("speed").value) : 50) : null;
   $("play").textContent = on ? "Pause" : "Play";
   $("play").setAttribute("aria-pressed", String(on));
+  $("guide").textContent = guided === null ? "Guide" : "Skip guide";
+  say();
 }
 
-$("model").textContent = `(${data.model}, trained with k_trunc=${data.trained.k_trunc}, k_top=${data.trained.k_top})`;
-$("loss").innerHTML = data.losses.map(label => `<option>${label}</option>`).join("");
-$("position").max = 2 * T;
-const keys = { ArrowLeft: () => go(position - 1), ArrowRight: () => go(position + 1), Home: () => go(0),
-  End: () => go(2 * T), b: () => go(T + 1), " ": () => { position %= 2 * T; play(timer === null); } };
-const buttons = { first: "Home", back: "ArrowLeft", play: " ", next: "ArrowRight", turn: "b", last: "End" };
+function guide() {
+  if (guided !== null) { free(); return go(2 * T); }
+  $("loss").value = data.losses[0];
+  guided = 0, position = 0, point = null;
+  draw(), play(true);
+}
+
+function theme(to) {
+  document.documentElement.dataset.theme = to;
+  $("theme").textContent = to === "dark" ? "Light" : "Dark";
+  $("theme").setAttribute("aria-pressed", String(to === "dark"));
+}
+
+function choose() {                        // the sequence; builds its lanes
+  sequence = data.sequences[Number($("sequence").value)];
+  $("stage").replaceChildren(...sequence.lanes.map((lane, n) => {
+    const one = document.createElement("section");
+    const cut = lane.k_trunc ? `credit cut every ${lane.k_trunc} steps` : "credit never cut";
+    const recall = lane.k_top ? `recalls ${lane.k_top} microstates a step` : lane.k_top === 0 ? "no recall" : "recalls every microstate";
+    one.className = "lane", one.tabIndex = 0, one.role = "group", one.style.setProperty("--own", `var(--${lane.method})`);
+    one.innerHTML = '<h2><span><b></b> <span class="whose"></span> <span class="quiet"></span></span>' +
+      '<span class="count"></span></h2><svg role="img"></svg>';
+    one.querySelector("b").textContent = lane.name;
+    one.querySelector(".whose").textContent = lane.parameters + ";";
+    one.querySelector(".quiet").textContent = `${cut}, ${recall}`;
+    one.setAttribute("aria-label", `${lane.name}, ${lane.parameters}: arrow keys point at its steps`);
+    one.querySelector("svg").setAttribute("aria-label", `${lane.name}: the steps, their credit and recalls`);
+    one.addEventListener("mousedown", event => event.preventDefault());  // the arrow keys stay those of the page
+    one.addEventListener("focus", () => { if (one.matches(":focus-visible")) { point = [n, Math.max(0, now())]; draw(); } });
+    one.addEventListener("blur", () => { point = null; draw(); });
+    return one;
+  }));
+  fit();
+}
+
+function aim(event) {                      // at the step under the mouse
+  const lane = event.target.closest(".lane"), svg = lane && lane.querySelector("svg");
+  const t = svg ? edges.findLastIndex(edge => edge <= (event.clientX - svg.getBoundingClientRect().left - LEFT) / unit) : -1;
+  const to = t < 0 || t >= T ? null : [[...$("stage").children].indexOf(lane), t];
+  if (String(to) !== String(point)) { point = to; draw(); }
+}
+
+function goTo(t) { free(); go(backward() ? 2 * T - t : t + 1); }
+
+function fit() {                           // boxes to the window's width, lanes to its height
+  wide = $("stage").clientWidth;
+  unit = Math.max(3.6, (wide - LEFT - 8) / edges[T]);
+  const headings = [...$("stage").querySelectorAll("h2")], total = (fixed, h2) => fixed + h2.offsetHeight + CELL + 3;
+  for (const h2 of headings) h2.style.width = wide + "px";
+  const fixed = headings.reduce(total, $("stage").getBoundingClientRect().top + scrollY + 68);
+  tall = Math.max(0.75, Math.min(2.5, (innerHeight - fixed) / (BARS * headings.length + ARCS * 2.3)));
+  draw();
+}
+
+function onLane(event, lane) {             // keys of a lane that has the focus
+  const n = [...$("stage").children].indexOf(lane), t = point ? point[1] : Math.max(0, now());
+  const to = { ArrowLeft: t - 1, ArrowRight: t + 1, Home: 0, End: T - 1 }[event.key];
+  if (to !== undefined) { point = [n, Math.max(0, Math.min(T - 1, to))]; draw(); }
+  else if (event.key === "Enter") goTo(t);
+  else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
+    const other = $("stage").children[n + (event.key === "ArrowUp" ? -1 : 1)];
+    if (other) { other.focus(); point = [[...$("stage").children].indexOf(other), t]; draw(); }
+  } else return false;
+  return true;
+}
+
+const keys = {
+  ArrowLeft: () => { free(); go(position - 1); }, ArrowRight: () => { free(); go(position + 1); },
+  Home: () => { free(); go(0); }, End: () => { free(); go(2 * T); }, b: () => { free(); go(T + 1); },
+  " ": () => { if (guided === null) position %= 2 * T; play(timer === null); },
+  g: guide, Escape: () => { if (guided !== null) guide(); }, l: () => $("log").click(), d: () => $("theme").click(),
+};
+const buttons = { first: "Home", back: "ArrowLeft", play: " ", next: "ArrowRight", turn: "b", last: "End", guide: "g" };
 for (const [id, key] of Object.entries(buttons)) $(id).addEventListener("click", keys[key]);
-$("position").addEventListener("input", () => go(Number($("position").value)));
-$("loss").addEventListener("change", draw);
+$("position").addEventListener("input", () => { free(); go(Number($("position").value)); });
+$("sequence").addEventListener("change", choose);
+$("loss").addEventListener("change", () => { free(); draw(); });
+$("log").addEventListener("change", draw);
 $("speed").addEventListener("change", () => play(timer !== null));
-$("stage").addEventListener("click", event => {
-  const cell = event.target.closest("[data-step]");
-  if (cell) go(position > T ? 2 * T - Number(cell.dataset.step) : Number(cell.dataset.step) + 1);
-});
-document.addEventListener("keydown", event => {
+$("theme").addEventListener("click", () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"));
+addEventListener("resize", fit);
+$("stage").addEventListener("pointermove", aim);
+$("stage").addEventListener("pointerleave", () => { point = null; draw(); });
+$("stage").addEventListener("click", event => { aim(event); if (point) goTo(point[1]); });
+addEventListener("keydown", event => {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, on = event.target.tagName;
-  if (!keys[key] || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (on === "SELECT" || (on === "BUTTON" && key === " ")) return;        // they use the key themselves
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.className === "lane" && onLane(event, event.target)) return event.preventDefault();
+  const theirs = on === "SELECT" || key === " " && (on === "SUMMARY" || on === "BUTTON" || event.target.type === "checkbox");
+  if (!keys[key] || theirs) return;        // they use the key themselves
   event.preventDefault(), keys[key]();
 });
-draw();
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", () => theme(dark.matches ? "dark" : "light"));
+theme(dark.matches ? "dark" : "light");
+$("model").textContent = `${data.model}, trained with k_trunc=${data.trained.k_trunc}, k_top=${data.trained.k_top}`;
+$("loss").replaceChildren(...data.losses.map(label => new Option(label)));
+const label = one => `${one.number}: ${one.x.slice(0, data.width).join(" ")}`;
+$("sequence").replaceChildren(...data.sequences.map((one, n) => new Option(label(one), n)));
+$("position").max = 2 * T;
+choose();
+play(!matchMedia("(prefers-reduced-motion: reduce)").matches);
