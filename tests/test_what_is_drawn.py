@@ -369,20 +369,20 @@ def trained():
     return found
 
 
-SIX = {
-    "full BPTT": ("#009E73", "bptt"),
-    "TBPTT 20": ("#D55E00", "tbptt-20"),
-    "self-attention": ("#CC79A7", "attention"),
-    "SAB 5/5": (BLUE, "sab-5-5"),
+SIX = {  # the rows of a method, the first that was run at a length
+    "full BPTT": ("#009E73", "bptt-recipe", "bptt"),
+    "TBPTT 20": ("#D55E00", "tbptt-20-recipe", "tbptt-20"),
+    "self-attention": ("#CC79A7", "attention-recipe", "attention"),
+    "SAB 5/5": (BLUE, "sab-5-5-one-recipe", "sab-5-5"),
     "SAB 5/5, the paper's cell": ("#000000", "sab-5-5-recipe", "sab-5-5-cell"),
-    "no mental updates": ("#56B4E9", "sab-5-5-recipe-constant", "sab-5-5-constant"),
+    "no mental updates": ("#56B4E9", "sab-5-5-one-recipe-constant", "sab-5-5-constant"),
 }
 
 
-def of_method(trained, method):
-    """(its colour, {T: rows}) of the first row of a method that was run."""
+def of_method(trained, method, T):
+    """(its colour, the rows of all its seeds)."""
     colour, *names = SIX[method]
-    return colour, next((trained[name] for name in names if name in trained), {})
+    return colour, next((trained[name][T] for name in names if T in trained.get(name, {})), [])
 
 
 def paper(table, T, k_trunc, k_top):
@@ -402,8 +402,8 @@ def test_copying_table_has_a_dot_for_every_seed_the_medians_and_the_papers_numbe
         clouds = [child for child in axes.collections if isinstance(child, PathCollection)]
         papers = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"}
         for y, (method, cloud) in enumerate(zip(SIX, clouds, strict=True)):
-            colour, own = of_method(trained, method)
-            right = sorted(100 * float(row["accuracy"]) for row in own.get(T, []))
+            colour, own = of_method(trained, method, T)
+            right = sorted(100 * float(row["accuracy"]) for row in own)
             at = np.asarray(cloud.get_offsets()).reshape(-1, 2)
             assert sorted(at[:, 0]) == pytest.approx(right) and (np.abs(at[:, 1] - y) <= 0.4).all()
             assert len({tuple(spot) for spot in at}) == len(right)  # none hides another
@@ -437,11 +437,11 @@ def test_learning_curves_are_those_of_the_csvs(drawn, trained):
     count = 0
     for axes, method in zip(drawn.figure("learning_curves").axes, SIX, strict=True):
         assert axes.get_title(loc="left") == method
-        colour, own = of_method(trained, method)
         for T, dashes in ((100, "-"), (200, "--"), (300, ":")):
+            colour, own = of_method(trained, method, T)
             shown = [line for line in axes.lines if line.get_label() == f"T = {T}"]
             assert all(same_color(line.get_color(), colour) and line.get_linestyle() == dashes for line in shown)
-            curves = [(found["update"], 100 * found["accuracy"]) for found in map(curve, own.get(T, []))]
+            curves = [(found["update"], 100 * found["accuracy"]) for found in map(curve, own)]
             if curves or shown:
                 same_curves([line.get_data() for line in shown], curves)
             count += len(shown)
@@ -459,7 +459,7 @@ def test_transfer_has_a_line_a_seed_of_its_csv_and_the_papers_points(drawn, trai
         colour, *names = SIX[method]
         seeds = [[tested[row["name"]] for row in trained.get(name, {}).get(100, []) if row["name"] in tested]
                  for name in names]  # fmt: skip
-        seeds = next(found for found in seeds if found)
+        seeds = next(found for found in seeds if found)  # that were tested
         ours = [line for line in axes.lines if line.get_marker() == "o"]
         assert all(same_color(line.get_color(), colour) for line in ours)
         same_curves([line.get_data() for line in ours], [tuple(zip(*sorted(one.items()))) for one in seeds])

@@ -12,17 +12,17 @@ from sab_numpy.plots.recalls import draw_recalls, recalled
 from sab_numpy.plots.style import BLUE, GREY, INK, PALE, Missing, panels
 from sab_numpy.support import files
 
-# The six methods that pictures compare: {name: (colour, the rows of recipes.ROWS, of which the first that was run is
-# drawn, what it is)}; all rows are in the tables.
+# The six methods that pictures compare: {name: (colour, rows of recipes.ROWS, what it is)}. At each length the first of
+# the rows that was run is drawn; all rows are in the tables.
 SIX = {
-    "full BPTT": ("bptt", ("bptt",), "credit walks back through every step"),
-    "TBPTT 20": ("tbptt", ("tbptt-20",), "credit is cut every 20 steps"),
-    "self-attention": ("attention", ("attention",), "recalls every state, credit to all of them"),
-    "SAB 5/5": ("sab", ("sab-5-5",), "recalls 5 states, credit is cut every 5 steps"),
-    "SAB 5/5, the paper's cell": ("paper", ("sab-5-5-recipe", "sab-5-5-cell"), "its score and weights, our recipe"),
+    "full BPTT": ("bptt", ("bptt-recipe", "bptt"), "credit walks back through every step"),
+    "TBPTT 20": ("tbptt", ("tbptt-20-recipe", "tbptt-20"), "credit is cut every 20 steps"),
+    "self-attention": ("attention", ("attention-recipe", "attention"), "recalls every state, credit to all of them"),
+    "SAB 5/5": ("sab", ("sab-5-5-one-recipe", "sab-5-5"), "recalls 5 states, credit is cut every 5 steps"),
+    "SAB 5/5, the paper's cell": ("paper", ("sab-5-5-recipe", "sab-5-5-cell"), "its score and weights, our training"),
     "no mental updates": (
         "constant",
-        ("sab-5-5-recipe-constant", "sab-5-5-constant"),
+        ("sab-5-5-one-recipe-constant", "sab-5-5-constant"),
         "SAB's forward, no credit to what is recalled",
     ),
 }
@@ -48,11 +48,11 @@ def columns_of(path):
 
 
 def six(found):
-    """Of the rows found, {(row name, T): ...}, those that are drawn: {method: (colour, {T: ...}, row name, words)}."""
+    """Of {(row name, T): ...} what is drawn: {method: (colour, {T: ...}, a row name, words)}."""
     drawn = {}
     for method, (colour, names, words) in SIX.items():
-        name = next((name for name in names if any(key[0] == name for key in found)), names[0])
-        drawn[method] = COLOURS[colour], {T: rows for (row, T), rows in found.items() if row == name}, name, words
+        own = {T: rows for name in reversed(names) for (row, T), rows in found.items() if row == name}
+        drawn[method] = COLOURS[colour], own, names[-1], words
     if not any(own for _, own, _, _ in drawn.values()):
         raise Missing("copying.csv has no run of the six methods (sab reproduce copying)")
     return drawn
