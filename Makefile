@@ -10,7 +10,7 @@ FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' p
 
 help:
 	@echo "make demo         watch SAB learn what truncated BPTT cannot (3 minutes)"
-	@echo "make book         the tutorials, run, with the page, the glossary and the API as a site in book/ (10 minutes)"
+	@echo "make book         the tutorials, run, with the page, the glossary and the API as a site in book/ (a few minutes)"
 	@echo "make check        format and lint (ruff)"
 	@echo "make test         all tests but the slow ones (a few minutes)"
 	@echo "make test-slow    the slow ones"

@@ -35,12 +35,12 @@ def notebook(text):
 
 
 def execute(path, root):
-    """Run a notebook in place, in the folder `root`, five minutes a cell at most. Raises where a cell fails."""
+    """Run a notebook in place, in the folder `root`, ten minutes a cell at most. Raises where a cell fails."""
     import nbformat
     from nbclient import NotebookClient
     opened = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": root}}
-    NotebookClient(opened, timeout=300, resources=resources, extra_arguments=["--log-level=ERROR"]).execute()
+    NotebookClient(opened, timeout=600, resources=resources, extra_arguments=["--log-level=ERROR"]).execute()
     nbformat.write(opened, path)
 
 

@@ -1,6 +1,6 @@
 """The book, a static site in book/ that opens from the file system:  make book
 
-Every tutorial is run, five minutes a cell and twenty in all at most (SAB_QUICK=1: on less). A cell that fails, a link
+Every tutorial is run, ten minutes a cell and half an hour in all at most (SAB_QUICK=1: on less). A cell that fails, a link
 that leads nowhere and a formula that cannot be set end the build; nothing in the pages is loaded from elsewhere. It is
 made of the pages beside this file, the tutorials as notebooks, the glossary, the figures and the explorer.
 """
@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SECONDS = 1200                                   # for all tutorials, at most
+SECONDS = 1800                                   # for all tutorials, at most
 TEXTS = ("GLOSSARY.md", "tutorials/README.md", "figures/README.md")
 notebooks = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
 
