@@ -1,8 +1,8 @@
 """The book, a static site in book/ that opens from the file system:  make book
 
-Every tutorial is run, ten minutes a cell and half an hour in all at most (SAB_QUICK=1: on less). A cell that fails, a link
-that leads nowhere and a formula that cannot be set end the build; nothing in the pages is loaded from elsewhere. It is
-made of the pages beside this file, the tutorials as notebooks, the glossary, the figures and the explorer.
+Every tutorial is run, ten minutes a cell and half an hour in all at most (SAB_QUICK=1: on less). A cell that fails, a
+link that leads nowhere and a formula that cannot be set end the build; nothing in the pages is loaded from elsewhere.
+It is made of the pages beside this file, the tutorials as notebooks, the glossary, the figures and the explorer.
 """
 
 import os
