@@ -388,12 +388,6 @@ def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_
     assert asked and sum(run.updates > 10_000 for run in asked) == long
 
 
-def test_every_row_has_a_line_of_its_own_in_the_figures():
-    from sab_numpy.plots.reproduction import STYLES
-
-    assert set(STYLES) == set(recipes.ROWS) and len(set(STYLES.values())) == len(STYLES)
-
-
 def test_seeds_are_a_number_of_them_or_the_first_and_the_last():
     assert [list(options.seeds(text)) for text in ("2", "100-102", "7-7")] == [[0, 1], [100, 101, 102], [7]]
     for wrong in ("0", "9-3", "-1", "1-", "x", ""):

@@ -7,7 +7,7 @@ from statistics import median
 
 import numpy as np
 import pytest
-from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -22,7 +22,8 @@ from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import load_run
 
 DATA = Path(__file__).parents[1] / "figures" / "data"
-BLUE, GREEN, ORANGE = "#0072B2", "#009E73", "#D55E00"
+BLUE, INK = "#0072B2", "#333333"
+COLOURS = {"BPTT": "#009E73", "TBPTT": "#D55E00", "self-attention": "#CC79A7", "SAB": BLUE}  # everywhere the same
 NOT_REACHED = "#e4e4e4"
 LOOKS = {"BPTT": "LSTM", "TBPTT": "TBPTT", "self-attention": "self-attention", "SAB": "SAB"}  # of cost.csv
 
@@ -68,13 +69,13 @@ def near(found, expected, tolerance=1e-9):
 # ---- sequences as lines of steps
 
 
-def arrows(axes, colour):
-    """[(from step, to step, the arrow)]; ways between steps 0.1 apart at most count as the same."""
+def arrows(axes, colour, arc=False):
+    """[(from step, to step, the arrow)], arcs or straight; ways between steps 0.1 apart at most count as the same."""
     found = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
     return [
         (*(round(float(end[0])) for end in arrow._posA_posB), arrow)
         for arrow in found
-        if same_color(arrow.get_edgecolor()[:3], colour)
+        if same_color(arrow.get_edgecolor()[:3], colour) and bool(arrow.get_connectionstyle().rad) == arc
     ]
 
 
@@ -106,7 +107,7 @@ def test_forward_pass_draws_what_the_model_reads_says_stores_and_recalls(drawn):
     assert texts(axes, -0.02) == symbols(real.x) and texts(axes, -1.52) == symbols(real.says)
     stored = set(range(real.cfg.k_att - 1, 25, real.cfg.k_att))
     assert {*boxes(axes)} == {*range(25)} and {*boxes(axes, 2)} == stored
-    assert {start for start, _, _ in arrows(axes, GREEN)} == stored
+    assert {start for start, _, _ in arrows(axes, INK)} == stored
     cuts = [line.get_xdata()[0] + 0.5 for line in axes.lines]
     assert cuts == [*range(real.cfg.k_trunc, 25, real.cfg.k_trunc)]
     expected = {
@@ -115,7 +116,7 @@ def test_forward_pass_draws_what_the_model_reads_says_stores_and_recalls(drawn):
         for m, weight in found.items()
         if m != "empty" and weight >= 0.02
     }
-    arcs = {(m, t): arrow for m, t, arrow in arrows(axes, BLUE)}
+    arcs = {(m, t): arrow for m, t, arrow in arrows(axes, BLUE, arc=True)}
     assert arcs.keys() == expected.keys() and len(arcs) > 5
     for shown in ([arcs[way].get_linewidth() for way in expected], [arcs[way].get_alpha() for way in expected]):
         assert np.corrcoef(shown, [*expected.values()])[0, 1] > 1 - 1e-9 and np.std(shown) > 0.1
@@ -130,22 +131,23 @@ def answer_drawn(title):
     return best
 
 
-def check_credit_line(axes, events):
-    """Boxes are coloured where credit came, arcs are the skips, each arrow to the left is local credit."""
+def check_credit_line(axes, events, colour=BLUE):
+    """Boxes are coloured where credit came, arcs are the skips, each straight arrow is local credit."""
     credit = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
     row = boxes(axes)
     reached = {t for t, box in row.items() if not same_color(box.get_facecolor(), NOT_REACHED)}
     assert {*row} == {*range(25)} and reached == {*credit}
     darkness = {t: -sum(row[t].get_facecolor()[:3]) for t in credit}
+    assert same_color(row[max(credit, key=credit.get)].get_facecolor(), colour)
     order = sorted(credit, key=credit.get)
     assert all(darkness[a] <= darkness[b] + 1e-9 for a, b in zip(order, order[1:]))
     skips = {(event.start, event.end): event.norm for event in events if event.kind == "skip" and event.norm > 0}
-    arcs = {(start, end): arrow.get_linewidth() for start, end, arrow in arrows(axes, BLUE)}
+    arcs = {(start, end): arrow.get_linewidth() for start, end, arrow in arrows(axes, colour, arc=True)}
     assert arcs.keys() == skips.keys()
     order = sorted(skips, key=skips.get)
     assert all(arcs[a] <= arcs[b] + 1e-9 for a, b in zip(order, order[1:]))
     ways = {(event.start, event.end) for event in events if event.kind in ("local", "loss")}
-    assert {(start, end) for start, end, _ in arrows(axes, ORANGE)} == ways
+    assert {(start, end) for start, end, _ in arrows(axes, colour)} == ways
 
 
 def test_backward_pass_draws_the_events_of_the_walk(drawn):
@@ -177,7 +179,7 @@ def test_algorithms_draws_the_walk_of_each_and_counts_it_in_the_title(drawn):
     step = answer_drawn(heading(figure))
     for axes, (name, cfg) in zip(figure.axes, four(told(T=5).cfg).items(), strict=True):
         events = walked(cfg, step)
-        check_credit_line(axes, events)
+        check_credit_line(axes, events, COLOURS[name])
         steps = len({event.end for event in events if event.kind in ("loss", "local", "skip")})
         skips = sum(event.kind == "skip" for event in events)
         assert axes.get_title(loc="left") == f"{name}: {steps} of 25 steps walked, {skips} skips"
@@ -216,48 +218,59 @@ def map_expected(recalls):
     return expected
 
 
+def check_recalls(axes, expected, answers, numbers=True, below=None):
+    """Every weight of the rows (n, T+1) stands in its cell, as colour and as digits; to what is left out no answer
+    gives 1 %. below: the axes whose labels name the columns."""
+    (image,) = axes.images
+    columns = [label.get_text() for label in (below or axes).get_xticklabels()]
+    states = [int(name) for name in columns[1:]]
+    assert columns[0] == "empty" and states == sorted(states)
+    shown, wanted = np.asarray(image.get_array()), expected[:, [-1, *states]]
+    np.testing.assert_allclose(shown, wanted, atol=1e-6)
+    assert image.get_clim() == (0, 1)
+    left_out = [m for m in range(expected.shape[1] - 1) if m not in states]
+    assert answers[:, left_out].max(initial=0) < 0.01
+    digits = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axes.texts}
+    assert digits == ({at: f"{w:.2f}" for at, w in np.ndenumerate(shown) if w >= 0.01} if numbers else {})
+    lines_at = {line.get_xdata()[0] for line in axes.lines}
+    assert lines_at == {0.5, 0.5 + sum(state < 10 for state in states)}  # around the input
+    return states
+
+
 def check_map(figure, expected):
-    top_empty, top, low_empty, low = figure.axes[:4]
-    for empty, states in ((top_empty, top), (low_empty, low)):
-        (of_empty,), (of_states,) = empty.images, states.images
-        np.testing.assert_allclose(of_empty.get_array() ** 2, expected[:, -1:], atol=1e-6)
-        np.testing.assert_allclose(of_states.get_array() ** 2, expected[:, :-1], atol=1e-6)
-        assert of_states.get_clim() == of_empty.get_clim() == (0, 1)
-    assert low_empty.get_xlabel() == "empty\nslots" and low.get_xlabel() == "step whose state is recalled"
-    assert top.get_ylim() == (len(expected) - 0.5, -0.5) and low.get_ylim()[1] == len(expected) - 10.5
+    before, answers = figure.axes
+    mean = expected[:-10].mean(0, keepdims=True)
+    check_recalls(before, mean, expected[-10:], below=answers)
+    states = check_recalls(answers, expected[-10:], expected[-10:])
+    assert all(expected[-10:, state].max() >= 0.01 for state in states)
+    assert [label.get_text() for label in answers.get_yticklabels()] == [str(n) for n in range(1, 11)]
+    assert before.get_yticklabels()[0].get_text() == f"before (mean of {len(expected) - 10})"
 
 
-def test_attention_map_has_the_weight_of_every_recall_in_its_place(drawn):
+def test_attention_map_has_the_weight_of_every_recall_of_the_answers_in_its_place(drawn):
     expected = map_expected(told(T=100).recalls)
     assert ((expected > 0.01) & (expected < 0.99)).sum() > 10 and expected[-10:, :10].max() > 0.5
     check_map(drawn.figure("attention_map"), expected)
 
 
 def test_attention_longer_has_the_weights_of_the_ten_answers(drawn):
-    figure = drawn.figure("attention_longer")
-    for axes, T in zip(figure.axes, (100, 200, 300)):
-        real = told(T=T)
-        (mesh,) = (child for child in axes.collections if isinstance(child, QuadMesh))
-        shown = np.asarray(mesh.get_array()).reshape(10, -1) ** 2
-        stored = range(real.cfg.k_att - 1, T + 20, real.cfg.k_att)
-        expected = [[found.get(m, 0.0) for m in stored] for found in real.recalls[-10:]]
-        np.testing.assert_allclose(shown, expected, atol=1e-6)
-        assert axes.get_title() == f"T = {T}" and axes.get_ylim() == (10, 0)
-        assert [label.get_text() for label in axes.get_xticklabels()] == [
-            str(stored[int(tick)]) for tick in axes.get_xticks()
-        ]
+    for axes, T in zip(drawn.figure("attention_longer").axes, (100, 200, 300), strict=True):
+        answers = map_expected(told(T=T).recalls)[-10:]
+        check_recalls(axes, answers, answers)
+        assert axes.get_title() == f"T = {T}"
 
 
 def test_attention_while_learning_has_the_weights_of_its_csv(drawn):
     written = rows("moments.csv")
-    moments = sorted({int(row["update"]) for row in written})
-    panels = [axes for axes in drawn.figure("attention_while_learning").axes if axes.get_visible()]
+    T, moments = int(written[0]["T"]), sorted({int(row["update"]) for row in written})
+    panels = [axes for axes in drawn.figure("attention_while_learning").axes if axes.get_title()]
     for axes, moment in zip(panels, moments, strict=True):
         own = [row for row in written if int(row["update"]) == moment]
-        (cloud,) = (child for child in axes.collections if isinstance(child, PathCollection))
-        ways = [tuple(map(int, way)) for way in cloud.get_offsets()]
-        shown = dict(zip(ways, np.asarray(cloud.get_array()) ** 2, strict=True))
-        assert near(shown, {(int(row["recalled"]), int(row["t"])): float(row["weight"]) for row in own})
+        expected = np.zeros((T + 20, T + 21))
+        for row in own:
+            expected[int(row["t"]), int(row["recalled"])] = float(row["weight"])
+        expected[:, -1] = np.maximum(0, 1 - expected.sum(1))  # the CSV has no empty slots
+        check_recalls(axes, expected[-10:], expected[-10:], numbers=False)
         assert axes.get_title() == f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right"
 
 
@@ -332,6 +345,9 @@ def test_cost_over_length_has_the_columns_of_its_csv_over_their_divisors(drawn):
         "peak memory (MB)": lambda row: float(row["peak_mb"]),
     }
     assert [axes.get_title() for axes in figure.axes] == list(columns)
+    reach = {label: max(int(row["T"]) for row in own if row["model"] == model) for label, model in LOOKS.items()}
+    early = [label for label in LOOKS if reach[label] < max(reach.values())]
+    assert early and figure._supxlabel.get_text().startswith(f"{' and '.join(early)} end earlier")
     for axes, value in zip(figure.axes, columns.values()):
         shown = lines(axes)
         assert set(shown) >= {"SAB", "self-attention"}
@@ -346,13 +362,27 @@ def test_cost_over_length_has_the_columns_of_its_csv_over_their_divisors(drawn):
 
 @pytest.fixture(scope="module")
 def trained():
-    """{what the table calls a row: {T: rows of copying.csv}}."""
+    """{name of a row of the table: {T: rows of copying.csv}}."""
     found = {}
     for run, row in results.read(DATA / "copying.csv"):
-        name = results.row_name(run)
-        if name != "other":
-            found.setdefault(recipes.ROWS[name][0], {}).setdefault(run.T, []).append(row)
+        found.setdefault(results.row_name(run), {}).setdefault(run.T, []).append(row)
     return found
+
+
+SIX = {  # the rows of a method, the first that was run at a length
+    "full BPTT": ("#009E73", "bptt-recipe", "bptt"),
+    "TBPTT 20": ("#D55E00", "tbptt-20-recipe", "tbptt-20"),
+    "self-attention": ("#CC79A7", "attention-recipe", "attention"),
+    "SAB 5/5": (BLUE, "sab-5-5-one-recipe", "sab-5-5"),
+    "SAB 5/5, the paper's cell": ("#000000", "sab-5-5-recipe", "sab-5-5-cell"),
+    "no mental updates": ("#56B4E9", "sab-5-5-one-recipe-constant", "sab-5-5-constant"),
+}
+
+
+def of_method(trained, method, T):
+    """(its colour, the rows of all its seeds)."""
+    colour, *names = SIX[method]
+    return colour, next((trained[name][T] for name in names if T in trained.get(name, {})), [])
 
 
 def paper(table, T, k_trunc, k_top):
@@ -363,43 +393,31 @@ def paper(table, T, k_trunc, k_top):
     return found[0]["accuracy"] if found else None
 
 
-def test_copying_table_has_the_medians_and_the_papers_numbers(drawn, trained):
-    (axes,) = drawn.figure("copying_table").axes
-    columns = {round(tick): int(label.get_text()[4:]) for tick, label in zip(axes.get_xticks(), axes.get_xticklabels())}
-    at = [(*text.get_position(), text.get_text()) for text in axes.texts]
-    names = {round(y): text for x, y, text in at if x < -0.5}
-    assert set(names.values()) == set(trained) and list(columns.values()) == [100, 200, 300]
-    cells, papers = {}, {}
-    for x, y, text in at:
-        if x > -0.5:
-            (papers if text.startswith("paper") else cells)[names[round(y)], columns[round(x)]] = text
-    for (name, T), text in cells.items():
-        own = trained[name].get(T, [])
-        right = [100 * float(row["accuracy"]) for row in own]
-        numbers = [float(number) for number in re.findall(r"\d+\.\d\d", text)]
-        if not right:
-            assert text == "not run" and papers[name, T].startswith("paper ")
-            continue
-        expected = [median(right), min(right), max(right)] if len(right) > 1 else right
-        assert numbers == pytest.approx(expected, abs=0.0051)
-        assert text.endswith(f", {len(right)} seed" + "s" * (len(right) > 1))
-        row = own[0]
-        same_as_the_papers = row["mental_updates"] == "True" and row["dense_forward"] == "False"
-        printed = paper("copying", T, row["k_trunc"], row["k_top"]) if same_as_the_papers else None
-        assert papers[name, T] == f"paper {printed or '-'}"
-    shades = sorted(
-        (median(float(row["accuracy"]) for row in trained[name][T]), patch.get_alpha())
-        for patch in axes.collections
-        for name, T in [cell_of(patch, names, columns)]
-        if T in trained[name]
-    )
-    assert len(shades) == sum(map(len, trained.values()))
-    assert all(alpha <= after + 1e-9 for (_, alpha), (_, after) in zip(shades, shades[1:]))
-
-
-def cell_of(patch, names, columns):
-    x, y = patch.get_paths()[0].get_extents().get_points().mean(0)
-    return names[round(y)], columns[round(x)]
+def test_copying_table_has_a_dot_for_every_seed_the_medians_and_the_papers_numbers(drawn, trained):
+    panels = drawn.figure("copying_table").axes
+    assert [axes.get_title() for axes in panels] == ["T = 100", "T = 200", "T = 300"]
+    assert [label.get_text() for label in panels[0].get_yticklabels()] == list(SIX)
+    for axes, T in zip(panels, (100, 200, 300)):
+        words = {round(text.get_position()[1]): text.get_text() for text in axes.texts}
+        clouds = [child for child in axes.collections if isinstance(child, PathCollection)]
+        papers = {int(line.get_ydata()[0]): line.get_xdata()[0] for line in axes.lines if line.get_marker() == "D"}
+        for y, (method, cloud) in enumerate(zip(SIX, clouds, strict=True)):
+            colour, own = of_method(trained, method, T)
+            right = sorted(100 * float(row["accuracy"]) for row in own)
+            at = np.asarray(cloud.get_offsets()).reshape(-1, 2)
+            assert sorted(at[:, 0]) == pytest.approx(right) and (np.abs(at[:, 1] - y) <= 0.4).all()
+            assert len({tuple(spot) for spot in at}) == len(right)  # none hides another
+            assert not right or same_color(cloud.get_facecolor()[0], colour)
+            seeds = f"{median(right):.2f}\n{len(right)} seed" + "s" * (len(right) > 1) if right else "not run"
+            assert words[y] == seeds
+        printed = {
+            0: paper("copying", T, "none", "0"),
+            1: paper("copying", T, "20", "0"),
+            2: paper("copying", T, "none", "none"),
+            3: paper("copying", T, "5", "5"),
+            4: paper("copying", T, "5", "5"),
+        }
+        assert near(papers, {y: float(value) for y, value in printed.items() if value})
 
 
 def curve(row):
@@ -407,50 +425,57 @@ def curve(row):
     return {name: np.array([float(line[name] or "nan") for line in history]) for name in history[0]}
 
 
+def same_curves(found, expected):
+    """Whether two lists hold the same lines, in any order."""
+    found, expected = (sorted(np.asarray(line, float).tolist() for line in lines) for lines in (found, expected))
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other)
+
+
 def test_learning_curves_are_those_of_the_csvs(drawn, trained):
-    panels, count = drawn.figure("learning_curves").axes, 0
-    for axes in panels:
-        T = int(re.match(r"T = (\d+)", axes.get_title()).group(1))
-        shown = {}
-        for line in axes.lines:
-            if line.get_label()[:1] != "_":
-                shown.setdefault(line.get_label(), []).append(line.get_data())
-        for label, own in shown.items():
-            curves = [(found["update"], 100 * found["accuracy"]) for found in map(curve, trained[label][T])]
-            assert len(own) == len(curves)
-            for drawn_line, expected in zip(own, curves):
-                np.testing.assert_allclose(drawn_line, expected)
-            count += len(own)
-    assert count > 30
+    count = 0
+    for axes, method in zip(drawn.figure("learning_curves").axes, SIX, strict=True):
+        assert axes.get_title(loc="left") == method
+        for T, dashes in ((100, "-"), (200, "--"), (300, ":")):
+            colour, own = of_method(trained, method, T)
+            shown = [line for line in axes.lines if line.get_label() == f"T = {T}"]
+            assert all(same_color(line.get_color(), colour) and line.get_linestyle() == dashes for line in shown)
+            curves = [(found["update"], 100 * found["accuracy"]) for found in map(curve, own)]
+            if curves or shown:
+                same_curves([line.get_data() for line in shown], curves)
+            count += len(shown)
+    assert count >= 30
 
 
 def test_transfer_has_a_line_a_seed_of_its_csv_and_the_papers_points(drawn, trained):
-    (axes,) = drawn.figure("transfer").axes
     tested = {}
     for row in rows("transfer.csv"):
         tested.setdefault(row["name"], {})[int(row["T"])] = 100 * float(row["accuracy"])
-    of_paper = {label: dict(zip(*data)) for label, data in lines(axes).items() if label.startswith("paper")}
-    for label, k in {"LSTM": ("none", "0"), "LSTM + self-attention": ("none", "none"), "SAB": ("", "")}.items():
-        printed = {T: paper("transfer", T, *k) for T in (100, 200, 300, 400, 2000, 5000)}
-        expected = {T: float(value) for T, value in printed.items() if value and value[0].isdigit()}
-        assert near(of_paper[f"paper: {label}"], expected)
-    ours = [line for line in axes.lines if not line.get_label().startswith("paper") and len(line.get_xdata()) > 2]
-    looks = {}
-    for line in ours:  # the first seed of a row has the label
-        looks.setdefault((line.get_color(), line.get_linestyle()), []).append(line)
-    assert len(ours) == sum(row["name"] in tested for found in trained.values() for row in found.get(100, []))
-    for own in looks.values():
-        label, seeds = re.match(r"(.*), (\d+) seeds?$", own[0].get_label()).groups()
-        names = [row["name"] for row in trained[label][100] if row["name"] in tested]
-        assert len(own) == len(names) == int(seeds)
-        for line, name in zip(own, names):
-            assert near(dict(zip(*line.get_data())), tested[name])
+    ks = {"full BPTT": ("none", "0"), "self-attention": ("none", "none")}
+    panels = {axes.get_title(loc="left"): axes for axes in drawn.figure("transfer").axes}
+    assert set(panels) >= {"full BPTT", "self-attention", "SAB 5/5", "SAB 5/5, the paper's cell"}
+    for method, axes in panels.items():
+        colour, *names = SIX[method]
+        seeds = [[tested[row["name"]] for row in trained.get(name, {}).get(100, []) if row["name"] in tested]
+                 for name in names]  # fmt: skip
+        seeds = next(found for found in seeds if found)  # that were tested
+        ours = [line for line in axes.lines if line.get_marker() == "o"]
+        assert all(same_color(line.get_color(), colour) for line in ours)
+        same_curves([line.get_data() for line in ours], [tuple(zip(*sorted(one.items()))) for one in seeds])
+        (theirs,) = (dict(zip(*line.get_data())) for line in axes.lines if line.get_marker() == "D")
+        printed = {T: paper("transfer", T, *ks.get(method, ("", ""))) for T in (100, 200, 300, 400, 2000, 5000)}
+        assert near(theirs, {T: float(value) for T, value in printed.items() if value and value[0].isdigit()})
+        middle = median(one[5000] for one in seeds)
+        said = f"{len(seeds)} seed{'s' * (len(seeds) > 1)}, median at 5000: {middle:.1f} %"
+        assert said in [text.get_text() for text in axes.texts]
 
 
 def test_works_or_not_has_the_curves_of_the_two_seeds_that_it_names(drawn, trained):
     figure = drawn.figure("works_or_not")
     label, T = re.match(r"(.*), copying T = (\d+)", heading(figure)).groups()
-    own = sorted(trained[label][int(T)], key=lambda row: float(row["accuracy"]))
+    (name,) = (name for name, (words, _) in recipes.ROWS.items() if words == label)
+    own = sorted(trained[name][int(T)], key=lambda row: float(row["accuracy"]))
     scales = {"accuracy": 100, "max_abs_h": 1, "recalls_input": 100, "recalls_empty": 100}
     for axes, (column, scale) in zip(figure.axes, scales.items(), strict=True):
         (best_label, best), (worst_label, worst) = lines(axes).items()

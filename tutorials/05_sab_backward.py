@@ -18,6 +18,7 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy.core import optim
+from sab_numpy.plots import COLOURS
 
 K_TRUNC = 3                                     # <- change me: 1, 2, 3, 4, 6, 12, None (no cut)
 K_TOP, K_ATT = 2, 3
@@ -88,7 +89,6 @@ for event in events:
     size = f"credit {event.norm:.1e}, now {event.total:.1e} there" if event.total else ""
     weight = f"weight {event.weight:.2f}" if event.weight is not None else ""
     print(f"{event.kind:14}{path:20}{weight:13}{size}")
-
 skips = [event for event in events if event.kind == "skip"]
 assert events[0].kind == "loss" and events[0].start == T - 1
 assert any(event.start == T - 1 for event in skips)                  # the answer gives credit into the past
@@ -151,33 +151,43 @@ if K_TRUNC in (1, 2):
 # (The [cosine](../GLOSSARY.md#cosine) says how far two gradients point the same way: 1 is the same direction.)
 #
 # ## 4. The picture
+#
+# In it step 0 has *more* credit than the pop, although nothing happens there. Credit does not say what was important,
+# but how much the answer would change *if* something else were read: had another tyre popped at step 0, the answer
+# would be another. And the LSTM listens better there: its tanh is steep at 0, and flatter where the pop has pushed it.
 
 # %%
-fig, (line, bars) = plt.subplots(2, 1, figsize=(10, 7), sharex=True, layout="constrained")
+other = np.where(np.arange(T)[:, None] == 0, x[POP] % 4 + 1, x)
+says = [sab.forward(params, trip, one)[0][-1, 0].argmax() + 1 for trip in (x, other)]
+slope = (1 - tape.cache.gates[3, :, 0] ** 2).mean(1)                 # of the units' g = tanh(z), in each step
+print(f"{x[POP, 0]} popped, answer {says[0]}; had {other[0, 0]} popped first: {says[1]}. Slopes {slope[:2].round(2)}")
+assert says[0] == x[POP, 0] != says[1] and slope[0] > slope[POP]
+fig, (line, dots) = plt.subplots(2, 1, figsize=(10, 7.5), sharex=True, layout="constrained")
 reached = {event.end for event in events if event.kind in ("loss", "local", "skip")}
-largest = max(event.norm for event in events)
+largest, blue, rings = max(event.norm for event in events), COLOURS["sab"], np.where(np.arange(1, T + 1) % K_ATT, 1, 3)
+line.scatter(range(T), np.zeros(T), s=500, zorder=3, edgecolor="black", linewidth=rings,
+             facecolor=["white" if t in reached else "#dddddd" for t in range(T)])
 for t in range(T):
-    line.scatter(t, 0, s=500, zorder=3, facecolor="white" if t in reached else "#dddddd",
-                 edgecolor="#0072B2" if (t + 1) % K_ATT == 0 else "black", linewidth=3 if (t + 1) % K_ATT == 0 else 1)
     line.text(t, 0, t, ha="center", va="center", zorder=4)
+    line.text(t, -0.35, {POP: "pop", T - 1: "which one?"}.get(t, ""), ha="center")
 for event in events:
-    width = 0.6 + 5 * np.sqrt(event.norm / largest)
+    how = {"arrowstyle": "->", "color": blue, "lw": 0.6 + 5 * np.sqrt(event.norm / largest), "alpha": 0.8}
     if event.kind == "local":
-        line.annotate("", (event.end + 0.2, 0), (event.start - 0.2, 0),
-                      arrowprops={"arrowstyle": "->", "color": "#D55E00", "lw": width})
+        line.annotate("", (event.end + 0.2, 0), (event.start - 0.2, 0), arrowprops=how)
     if event.kind == "skip":
-        line.annotate("", (event.end, 0.12), (event.start, 0.12), arrowprops={
-            "arrowstyle": "->", "color": "#0072B2", "lw": width, "connectionstyle": "arc3,rad=0.3", "alpha": 0.7})
+        line.annotate("", (event.end, 0.12), (event.start, 0.12), arrowprops=how | {"connectionstyle": "arc3,rad=0.3"})
     if event.kind == "cut":
         line.axvline(event.start - 0.5, color="black", linestyle=":")
-line.text(POP, -0.35, "pop", ha="center")
-line.text(T - 1, -0.35, "which one?", ha="center")
-line.set(ylim=(-0.6, 1.0), yticks=[], title=f"SAB backward, k_trunc = {K_TRUNC}: orange local, blue skips, "
-         "dotted cuts, grey unreached; thick rings are stored")
-for shift, (name, colour) in enumerate({"all of it": "#009E73", "SAB": "#0072B2", "cuts alone": "#D55E00"}.items()):
-    bars.bar(np.arange(T) + 0.27 * (shift - 1), ways[name][0], 0.27, color=colour, label=name)
-bars.set(yscale="log", xlabel="step", ylabel="credit of the step's input", xticks=range(T))
-bars.legend()
+for label, mark, face, edge in (("cut", ":", "w", 1), ("stored", "o", "w", 3), ("not reached", "o", "#dddddd", 1)):
+    line.plot([], [], mark, color="black", markersize=12, markerfacecolor=face, markeredgewidth=edge, label=label)
+line.legend(ncols=3, loc="upper right")
+line.set(ylim=(-0.6, 1.3), yticks=[], title="SAB: straight arrows, one step back; arcs, skips; thicker: more credit")
+marks = {"cuts alone": ("s", 20, COLOURS["constant"]), "all of it": ("o", 13, "#333333"), "SAB": ("o", 9, blue)}
+for name, (mark, size, colour) in marks.items():
+    dots.plot(ways[name][0], mark, markersize=size, color=colour, label=name)
+dots.set(yscale="log", xlabel="step", ylabel="credit of the step's input (no mark: none)", xticks=range(T))
+dots.annotate("another pop here would change the answer", (0.3, ways["all of it"][0][0]), va="center")
+dots.legend(labelspacing=1)
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/05_sab_backward.png", dpi=100)
 

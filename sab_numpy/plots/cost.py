@@ -35,12 +35,17 @@ def comparable(rows):
     return [kept[key] for key in sorted(kept)]
 
 
+def longest(rows, model):
+    """The steps of the longest sequence that a model was measured with; 0 when it was not."""
+    return max((int(row["T"]) + 20 for row in rows if row["model"] == model), default=0)
+
+
 def cost_over_length(rows, path):
     """rows of figures/data/cost.csv. Raises Missing when none is of a training step."""
     rows = comparable(rows)
     if not rows:
         raise Missing("cost.csv has no row of `sab bench` or `sab bench growth`")
-    fig, axes = panels(1, 4, 15.5, 5.4)
+    fig, axes = panels(1, 4, 16.5, 5.4)
     lengths = sorted({int(row["T"]) + 20 for row in rows})
     for ax, (words, above, below) in zip(axes[0], PANELS):
         for model, (look, marker, width) in MODELS.items():
@@ -63,7 +68,14 @@ def cost_over_length(rows, path):
         ax.minorticks_off()
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    short = [look for model, (look, _, _) in MODELS.items() if 0 < longest(rows, model) < lengths[-1]]
+    if short:
+        fig.supxlabel(
+            f"{' and '.join(short)} end earlier: `sab bench growth` measures BPTT and SAB alone.\nTBPTT costs what "
+            "BPTT does; the skips of self-attention grow with the square of the length",
+            fontsize=12,
+        )
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
     one = rows[0]
     threads = f"{one['threads']} thread{'' if one['threads'] == '1' else 's'}"
     fig.suptitle(

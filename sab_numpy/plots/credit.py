@@ -35,7 +35,7 @@ def credit_pictures(params, cfg, x, dy_of, path, title):
     heights = [4.9 if one.k_top != 0 else 2.7 for one, _ in found.values()]  # with room for arcs
     fig, axes = panels(4, 1, 13.3, 0.62 * sum(heights) + 2, sharex=True, height_ratios=heights)
     for ax, (name, (one, events)) in zip(axes[:, 0], found.items()):
-        credit_line(ax, events, T, x[:, 0])
+        credit_line(ax, events, T, x[:, 0], LOOKS[name][0])
         blocks(ax, T, one.k_trunc, -1.2, 0.9)
         walked = len({event.end for event in events if event.kind in ("loss", "local", "skip")})
         skips = sum(event.kind == "skip" for event in events)

@@ -11,7 +11,7 @@ from sab_numpy.core.sparsify import largest, weights
 from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.step_sizes import step_sizes
 from sab_numpy.plots import save
-from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, panels
+from sab_numpy.plots.style import AMBER, GREY, INK, panels
 
 SCORES = np.array([1.0, 0.5, -0.5])  # of the other slots; K = 2
 
@@ -36,8 +36,8 @@ def kink_of_selection(path):
         true, frozen = (np.array([weight_of_first(s, normalise, keep) for s in score]) for keep in (False, True))
         jump = np.abs(np.diff(true)) > 0.1
         true[1:][jump] = np.nan  # no line where there is no value between
-        ax.plot(score, frozen, "--", color=ORANGE, label="frozen replay: the selection made at score 1")
-        ax.plot(score, true, color=BLUE, label="selection made anew")
+        ax.plot(score, frozen, "--", color=AMBER, label="frozen replay: the selection made at score 1")
+        ax.plot(score, true, color=INK, label="selection made anew")
         ax.axvline(0.5, color=GREY, linestyle=":")
         ax.text(0.53, -0.55, "from here on it is one of the two largest", color="#555555", fontsize=12)
         ax.set(xlabel="score of the slot (the others: 1, 0.5, -0.5)", ylabel="weight of the slot", ylim=(-0.65, 1))
@@ -78,7 +78,7 @@ def error_over_step_size(path):
 def draw_step_sizes(h, errors, path, title="Error of a numeric derivative"):
     """The errors {what: array} over the step sizes h; what is NaN everywhere is left out."""
     fig, ((axes,),) = panels(1, 1, 10.5, 5.8)
-    looks = ((GREEN, "--"), (BLUE, "-"), (AMBER, "-."))
+    looks = ((INK, "--"), (GREY, "-"), (AMBER, "-."))
     for (name, error), (colour, dashes) in zip(errors.items(), looks):
         if not np.isnan(error).all():
             axes.loglog(h, error, dashes, color=colour, label=name)

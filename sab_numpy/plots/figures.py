@@ -125,23 +125,24 @@ FIGURES = {
     "forward_pass": Figure(
         forward_pass,
         *FROM_MODEL,
-        "A row of 25 boxes, one a step, joined by arrows from left to right. Every fifth state is copied upwards into"
-        " a memory slot. While the network says its answers, arcs lead from the memory slots of the input to the "
-        "answering steps.",
+        "A row of 25 boxes, one a step, joined by arrows from left to right. Every fifth state is copied upwards "
+        "into a memory slot. While the network says its answers, blue arcs lead from the memory slots of the "
+        "input to the answering steps.",
     ),
     "backward_pass": Figure(
         backward_pass,
         *FROM_MODEL,
         "The same row of boxes, read from the right. Credit enters at one answer, walks left to the start of its "
-        "block and is cut there. Arcs carry it to recalled states far to the left, from where it walks to the start "
-        "of their blocks. Grey blocks get no credit and are not visited.",
+        "block and is cut there. Arcs carry it to recalled states far to the left, from where it walks to the "
+        "start of their blocks. Boxes are a darker blue the more credit they got; grey blocks got none and are "
+        "not visited.",
     ),
     "algorithms": Figure(
         algorithms,
         *FROM_MODEL,
-        "Four rows of boxes, one an algorithm, for the loss of one answer. BPTT colours all earlier boxes, paler with"
-        " distance. Truncated BPTT colours the last block alone. Self-attention colours all boxes and draws an arc to"
-        " every microstate. SAB colours a few blocks, joined by a few arcs.",
+        "Four rows of boxes, one an algorithm, each in its colour, for the loss of one answer. BPTT colours all "
+        "earlier boxes, paler with distance. Truncated BPTT colours the last block alone. Self-attention colours "
+        "all boxes and draws an arc to every microstate. SAB colours a few blocks, joined by a few arcs.",
     ),
     "credit_over_distance": Figure(
         credit_over_distance,
@@ -170,42 +171,46 @@ FIGURES = {
     "attention_map": Figure(
         attention,
         *FROM_MODEL,
-        "A map of one test sequence of T = 100: down the step that recalls, across the step whose state it recalls, "
-        "darker with the weight; at the left what goes to empty slots; below the ten answers, enlarged. Until the "
-        "answers all weight is on empty slots. The first two recall the state of step 4, the sixth and seventh "
-        "that of step 9: the ends of the input's two blocks.",
+        "A table of weights, one test sequence of T = 100: down the ten answers, across empty slots and the "
+        "states that an answer recalls. The first two answers recall the state of step 4, the sixth and seventh "
+        "that of step 9: the ends of the input's two blocks. A row above them: before the answers all weight is "
+        "on empty slots.",
     ),
     "attention_longer": Figure(
         attention_longer,
         *FROM_MODEL,
-        "Three strips, for T = 100, 200 and 300: the weight that each of the ten answers gives to every microstate. "
-        "The darkest cells stand at the left, on the states of the input.",
+        "Three tables of weights side by side, for T = 100, 200 and 300: what each of the ten answers gives to "
+        "empty slots and to the states that it recalls. They hardly differ: the first two answers recall the "
+        "state of step 4, the sixth and seventh that of step 9.",
     ),
     "cost_over_length": Figure(
         cost_over_length,
         ("cost.csv",),
         "sab bench --csv && sab bench growth --csv",
-        "Four panels over the length of the sequence: steps that credit walks before it is cut, skips, seconds of a "
-        "train step and peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB.",
+        "Four panels over the length of the sequence: steps that credit walks before it is cut, skips, seconds of "
+        "a train step and peak memory, for LSTM with BPTT, truncated BPTT, self-attention and SAB; below them, "
+        "why two of the lines end earlier.",
     ),
     "copying_table": Figure(
-        reproduction.reproduction_table,
+        reproduction.copying_table,
         *RUNS,
-        "A table of methods by lengths: accuracy of the median seed with the worst, the best and the number of seeds,"
-        " and below it the paper's number. The blue is deeper the higher the accuracy. What was not run says so.",
+        "Six methods down, three lengths across: a dot for the right answers of every seed, beside them the "
+        "median and the number of seeds; an open diamond is the paper's number, a dotted line chance. What was "
+        "not run says so.",
     ),
     "learning_curves": Figure(
         reproduction.all_learning_curves,
         *RUNS,
-        "Accuracy on validation over updates, one line a seed, one panel a length, methods told apart by colour and "
-        "dashes.",
+        "Six panels, one a method: accuracy on validation over updates, a line a seed, solid, dashed and dotted "
+        "for T = 100, 200 and 300, and a dot where a training ended; pale behind them the lines of the other "
+        "panels.",
     ),
     "transfer": Figure(
         reproduction.transfer,
         ("copying.csv", "transfer.csv"),
         "sab reproduce transfer",
-        "Accuracy over the length of the test for models trained at T = 100, a line a seed, and the paper's "
-        "numbers as open markers.",
+        "Panels over the length of the test for methods trained at T = 100: a line a seed, and the paper's "
+        "numbers as open diamonds.",
     ),
     "works_or_not": Figure(
         reproduction.works_or_not,
@@ -219,6 +224,8 @@ FIGURES = {
         reproduction.attention_while_learning,
         ("moments.csv",),
         "python -m sab_numpy.paper.recalls_while_learning",
-        "Maps of what one test sequence recalls at several moments of a training at T = 200.",
+        "Six tables of weights, what the ten answers of one test sequence recall at six moments of a training at "
+        "T = 200: at first the latest states, then some of the wait, then empty slots; once the network learns, "
+        "the ends of the input's two blocks.",
     ),
 }

@@ -1,29 +1,60 @@
-"""Which microstates the answers recall, as strips; one for each length of the test."""
+"""Which states the answers recall: ten rows, and a column for every state that any of them recalls."""
 
 import numpy as np
 
 from sab_numpy.plots import save
-from sab_numpy.plots.style import ORANGE, panels
+from sab_numpy.plots.style import INK, panels
+
+LEAST = 0.01  # a state that no answer gives more is left out
+
+
+def recall_matrix(slots, weights, cfg):
+    """Weight that step t gave to the state of step s: (T, T+1); the last column is what went to empty slots."""
+    n_steps = len(slots)
+    matrix = np.zeros((n_steps, n_steps + 1))
+    states = np.where(slots < cfg.n_empty, n_steps, cfg.written_at(slots - cfg.n_empty))  # (T, K)
+    np.add.at(matrix, (np.arange(n_steps)[:, None], states), weights)
+    return matrix
+
+
+def recalled(*matrices, answers=10):
+    """The states, in order, that an answer of any of these gives at least LEAST."""
+    return sorted({int(s) for matrix in matrices for s in np.nonzero(matrix[-answers:, :-1].max(0) >= LEAST)[0]})
+
+
+def draw_recalls(axes, rows, states, names, inputs=10, size=None):
+    """rows (n, T+1) of a recall matrix as a table of weights: empty slots, then `states`. size: that of its digits."""
+    shown = rows[:, [-1, *states]]
+    image = axes.imshow(shown, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    for (row, column), weight in np.ndenumerate(shown if size else np.zeros((0, 0))):
+        if weight >= LEAST:
+            colour = "white" if weight > 0.6 else "black"
+            axes.text(column, row, f"{weight:.2f}", ha="center", va="center", color=colour, fontsize=size)
+    axes.set_xticks(range(len(states) + 1), ["empty", *map(str, states)])
+    axes.set_yticks(range(len(rows)), names)
+    axes.set_xticks(np.arange(len(states)) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(rows) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="#e8e8e8", linewidth=0.6)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    for border in {0.5, 0.5 + sum(state < inputs for state in states)}:  # the input stands between these two
+        axes.axvline(border, color=INK, linewidth=1.5)
+    return image
 
 
 def answers_recall(tapes, path, title, answers=10):
-    """tapes: {T: tape of one sequence}. Across: the microstates; down: the answers; darker with the weight."""
-    fig, axes = panels(len(tapes), 1, 13.3, 1.2 + 2.6 * len(tapes))
-    for ax, (T, tape) in zip(axes[:, 0], tapes.items()):
-        steps, n = len(tape.x), tape.memory.initial_slots
-        image = np.zeros((answers, tape.memory.M.shape[1] - n))
-        for row, t in enumerate(range(steps - answers, steps)):
-            for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
-                if slot >= n:
-                    image[row, slot - n] += weight
-        shown = ax.pcolormesh(image**0.5, cmap="Blues", vmin=0, vmax=1, edgecolors="#e8e8e8", linewidth=0.3)
-        ax.axvline(answers // tape.cfg.k_att, color=ORANGE)
-        ticks = np.arange(0, image.shape[1], max(1, image.shape[1] // 12))
-        ax.set_xticks(ticks + 0.5, [tape.memory.step_of(n + slot) for slot in ticks])
-        ax.set_yticks([0.5, answers - 0.5], ["1", str(answers)])
-        ax.set(ylim=(answers, 0), ylabel="answer", title=f"T = {T}")
-    ax.set_xlabel("step whose state is recalled (left of the orange line: the input)")
-    bar = fig.colorbar(shown, ax=axes[:, 0], label="weight of the recall")
-    bar.set_ticks([0, 0.1**0.5, 0.25**0.5, 0.5**0.5, 1], labels=["0", "0.1", "0.25", "0.5", "1"])
-    fig.suptitle(title)
+    """tapes: {T: tape of one sequence}. Side by side: the weight that every answer gives to every state it recalls."""
+    found = {}
+    for T, tape in tapes.items():
+        K = tape.weights.shape[2]
+        found[T] = recall_matrix(tape.slots[:, 0, :K], tape.weights[:, 0], tape.cfg)
+    states = {T: recalled(matrix, answers=answers) for T, matrix in found.items()}
+    widths = [3 + len(states[T]) for T in found]
+    fig, axes = panels(1, len(found), 13.3, 5.2, sharey=True, width_ratios=widths)
+    for ax, (T, matrix) in zip(axes[0], found.items()):
+        draw_recalls(ax, matrix[-answers:], states[T], range(1, answers + 1), size=9)
+        ax.set(title=f"T = {T}", xlabel="step of the recalled state")
+        ax.label_outer()
+    axes[0, 0].set_ylabel("answer")
+    fig.suptitle(f"{title}\nbetween the two lines: the input; what no answer recalls is left out")
     save(fig, path)

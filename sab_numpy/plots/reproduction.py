@@ -4,60 +4,29 @@ import os
 from statistics import median
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from sab_numpy.paper import recipes, results, tables
-from sab_numpy.plots import save
-from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
+from sab_numpy.plots import COLOURS, save
+from sab_numpy.plots.recalls import draw_recalls, recalled
+from sab_numpy.plots.style import BLUE, GREY, INK, PALE, Missing, panels
 from sab_numpy.support import files
 
-STYLES = {
-    "bptt": (GREEN, "-"),
-    "bptt-clip1": (GREEN, ":"),
-    "attention": (PINK, "-"),
-    "attention-clip1": (PINK, ":"),
-    "tbptt-1": (AMBER, ":"),
-    "tbptt-5": (ORANGE, "-"),
-    "tbptt-10": (ORANGE, "-."),
-    "tbptt-20": (ORANGE, "--"),
-    "tbptt-5-clip1": (ORANGE, ":"),
-    "tbptt-20-clip1": (AMBER, "-."),
-    "tbptt-150": ("black", ":"),
-    "sab-1-1": (AMBER, "--"),
-    "sab-1-5": (AMBER, "-"),
-    "sab-5-5": (BLUE, "-"),
-    "sab-5-5-clip1": (BLUE, ":"),
-    "sab-5-5-one": (BLUE, "-."),
-    "sab-5-5-att2": (BLUE, "--"),
-    "sab-5-5-att2-clip1": (GREY, ":"),
-    "sab-10-10": (SKY, "-"),
-    "sab-10-10-one": (SKY, "-."),
-    "sab-10-10-att2": (SKY, "--"),
-    "sab-10-10-att2-clip1": (SKY, ":"),
-    "sab-1-1-cell": (GREEN, "-."),
-    "sab-1-5-cell": (PINK, "-."),
-    "sab-5-5-cell": ("black", "-"),
-    "sab-10-10-cell": (PINK, "--"),
-    "sab-5-5-paper": ("black", "--"),
-    "sab-5-5-paper-16": ("black", "-."),
-    "sab-5-5-constant": (GREY, "-"),
-    "sab-5-5-dense": (GREY, "--"),
-    "sab-5-5-recipe": (BLUE, (0, (5, 1))),
-    "sab-10-10-recipe": (SKY, (0, (5, 1))),
-    "bptt-recipe": (GREEN, (0, (5, 1))),
-    "sab-5-5-recipe-constant": (GREY, (0, (5, 1))),
+# The six methods that pictures compare: {name: (colour, rows of recipes.ROWS, what it is)}. At each length the first of
+# the rows that was run is drawn; all rows are in the tables.
+SIX = {
+    "full BPTT": ("bptt", ("bptt-recipe", "bptt"), "credit walks back through every step"),
+    "TBPTT 20": ("tbptt", ("tbptt-20-recipe", "tbptt-20"), "credit is cut every 20 steps"),
+    "self-attention": ("attention", ("attention-recipe", "attention"), "recalls every state, credit to all of them"),
+    "SAB 5/5": ("sab", ("sab-5-5-one-recipe", "sab-5-5"), "recalls 5 states, credit is cut every 5 steps"),
+    "SAB 5/5, the paper's cell": ("paper", ("sab-5-5-recipe", "sab-5-5-cell"), "its score and weights, our training"),
+    "no mental updates": (
+        "constant",
+        ("sab-5-5-one-recipe-constant", "sab-5-5-constant"),
+        "SAB's forward, no credit to what is recalled",
+    ),
 }
-LEARNING = (
-    "bptt",
-    "attention",
-    "tbptt-5",
-    "tbptt-20",
-    "sab-1-5",
-    "sab-5-5",
-    "sab-5-5-one",
-    "sab-5-5-att2",
-    "sab-5-5-cell",
-    "sab-10-10-att2-clip1",
-)  # of which the learning curves are drawn; the table has all
+DASHES = {100: "-", 200: "--", 300: ":"}  # of the lengths
 
 
 def cells(data):
@@ -78,112 +47,127 @@ def columns_of(path):
     return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
 
 
-def reproduction_table(data, path):
-    """Accuracy of every method that was run, at every length, ours beside the paper's."""
-    found = cells(data)
-    names = [name for name in recipes.ROWS if any(key[0] == name for key in found)] or list(recipes.ROWS)
-    lengths = recipes.LENGTHS
-    fig, ((axes,),) = panels(1, 1, 4.2 + 2.9 * len(lengths), 1.3 + 0.55 * len(names))
-    for i, name in enumerate(names):
-        axes.text(-0.55, i, recipes.ROWS[name][0], ha="right", va="center")
-        for j, T in enumerate(lengths):
-            rows, printed = found.get((name, T), []), tables.paper("copying", T, recipes.cell(name, T, 0))
-            values = [100 * float(row["accuracy"]) for row in rows]
-            share = (median(values) - 12.5) / 87.5 if values else 0.0
-            axes.fill_between(
-                [j - 0.49, j + 0.49], i - 0.46, i + 0.46, color=BLUE, alpha=max(0.0, 0.55 * share), linewidth=0
-            )
-            words = "not run"
-            if values:
-                words = f"{median(values):.2f} ({min(values):.2f} - {max(values):.2f}), {len(values)} seeds"
-                words = f"{values[0]:.2f}, 1 seed" if len(values) == 1 else words
-            axes.text(j - 0.45, i - 0.17, words, va="center", fontsize=11.5, color="black" if values else "#777777")
-            axes.text(
-                j - 0.45,
-                i + 0.22,
-                f"paper {printed['accuracy'] if printed else '-'}",
-                va="center",
-                fontsize=10,
-                color="#444444",
-            )
-    axes.set(xlim=(-0.5, len(lengths) - 0.5), ylim=(len(names) - 0.5, -0.5), yticks=[])
-    axes.set_xticks(range(len(lengths)), [f"T = {T}" for T in lengths])
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title("Copying: right answers (%), median seed (worst - best)", pad=16)
+def six(found):
+    """Of {(row name, T): ...} what is drawn: {method: (colour, {T: ...}, a row name, words)}."""
+    drawn = {}
+    for method, (colour, names, words) in SIX.items():
+        own = {T: rows for name in reversed(names) for (row, T), rows in found.items() if row == name}
+        drawn[method] = COLOURS[colour], own, names[-1], words
+    if not any(own for _, own, _, _ in drawn.values()):
+        raise Missing("copying.csv has no run of the six methods (sab reproduce copying)")
+    return drawn
+
+
+def swarm(values, width=1.6, step=0.13, room=0.4):
+    """Heights (n,) at which dots that would lie within `width` of each other stand side by side, around 0."""
+    values, heights = np.asarray(values), np.zeros(len(values))
+    bins = np.round(values / width)
+    for one in np.unique(bins):
+        own = np.flatnonzero(bins == one)
+        heights[own] = (np.arange(len(own)) - (len(own) - 1) / 2) * min(step, 2 * room / len(own))
+    return heights
+
+
+def copying_table(data, path):
+    """Accuracy of the six methods at every length: a dot a seed, their median, and the paper's number."""
+    drawn, lengths = six(cells(data)), recipes.LENGTHS
+    fig, axes = panels(1, len(lengths), 14.5, 6.4, sharey=True)
+    for ax, T in zip(axes[0], lengths):
+        for y, (colour, own, name, _) in enumerate(drawn.values()):
+            values = [100 * float(row["accuracy"]) for row in own.get(T, [])]
+            printed = tables.paper("copying", T, recipes.cell(name, T, 0))
+            if printed:
+                ax.plot(float(printed["accuracy"]), y, "D", color=INK, markerfacecolor="white", markersize=11, zorder=2)
+            ax.scatter(values, y + swarm(values), s=42, color=colour, edgecolor="white", linewidth=0.7, zorder=3)
+            words = f"{median(values):.2f}\n{len(values)} seed{'s' * (len(values) > 1)}" if values else "not run"
+            ax.text(107, y, words, va="center", fontsize=11, color=INK if values else GREY)
+        ax.axvline(12.5, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
+        ax.hlines(range(len(drawn)), 0, 103, color=PALE, linewidth=0.8, zorder=0)
+        ax.set(xlim=(0, 135), ylim=(len(drawn) - 0.5, -0.6), title=f"T = {T}", xticks=range(0, 101, 25))
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+    axes[0, 0].set_yticks(range(len(drawn)), drawn)
+    for label, (colour, *_) in zip(axes[0, 0].get_yticklabels(), drawn.values()):
+        label.set(color=colour, fontweight="bold")
+    axes[0, len(lengths) // 2].set_xlabel("right answers (%); beside them: the median")
+    seed = Line2D([], [], marker="o", color=GREY, linestyle="", label="a seed")
+    paper = Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="", label="the paper")
+    chance = Line2D([], [], color=GREY, linestyle=":", label="chance, 12.5 %")
+    fig.legend(handles=[seed, paper, chance], loc="outside lower center", ncols=3)
+    fig.suptitle("Copying ten symbols after T steps: every seed that was trained")
     save(fig, path)
 
 
 def all_learning_curves(data, path):
-    """Accuracy over updates, every seed: a panel a length for the rows of LEARNING, one for the release's training."""
-    found = {key: [curve(data, row) for row in rows] for key, rows in cells(data).items()}
-    shown = [(f"T = {T}", T, [name for name in LEARNING if (name, T) in found]) for T in recipes.LENGTHS]
-    shown += [("T = 100, the release's training", 100, [name for name in recipes.BY_NAME if (name, 100) in found])]
-    shown = [panel for panel in shown if panel[2]]
-    if not shown:
-        raise Missing("copying.csv has no run of a row of the table (sab reproduce copying)")
-    fig, axes = panels(1, len(shown), 1.5 + 5.2 * len(shown), 6.4, sharey=True)
-    for ax, (title, T, names) in zip(axes[0], shown):
-        for name in names:
-            for history in filter(None, found[name, T]):
-                colour, dashes = STYLES[name]
-                ax.plot(
-                    history["update"],
-                    100 * history["accuracy"],
-                    linestyle=dashes,
-                    color=colour,
-                    linewidth=1.4,
-                    alpha=0.8,
-                    label=recipes.ROWS[name][0],
-                )
-        ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
-        ax.set(xlabel="updates", ylim=(0, 103), xlim=(0, None), title=title)
-        ax.locator_params(axis="x", nbins=5)
-    axes[0, 0].set_ylabel("right answers on validation (%)\n(dotted grey: chance)")
-    handles = {label: handle for ax in axes[0] for handle, label in zip(*ax.get_legend_handles_labels())}
-    fig.legend(handles.values(), handles, loc="outside lower center", ncols=min(4, 1 + 2 * len(shown)))
+    """Accuracy over updates: a panel a method, a line a seed, dashes for the length; the others' lines in grey."""
+    drawn = six(cells(data))
+    curves = {
+        method: [(T, history) for T in sorted(own) for row in own[T] if (history := curve(data, row))]
+        for method, (_, own, _, _) in drawn.items()
+    }
+    fig, axes = panels(2, 3, 14.5, 8.2, sharex=True, sharey=True)
+    for ax, (method, (colour, _, _, words)) in zip(axes.flat, drawn.items()):
+        for other in curves:
+            for _, history in curves[other] if other != method else ():
+                ax.plot(history["update"], 100 * history["accuracy"], color="#ececec", linewidth=0.7, zorder=1)
+        for T, history in curves[method]:
+            x, y = history["update"], 100 * history["accuracy"]
+            ax.plot(x, y, DASHES[T], color=colour, linewidth=1.5, label=f"T = {T}", zorder=3)
+            ax.plot(x[-1:], y[-1:], "o", color=colour, markersize=5, zorder=4)
+        ax.axhline(12.5, color=INK, linestyle=(0, (1, 3)), linewidth=1, zorder=2)
+        ax.set(ylim=(0, 103), xlim=(0, None))
+        ax.set_title(method, color=colour, fontweight="bold", loc="left", pad=24)
+        ax.text(0, 1.02, words, transform=ax.transAxes, fontsize=12, color=INK, va="bottom")
+    for ax in axes[-1]:
+        ax.set_xlabel("updates")
+    fig.supylabel("right answers on validation (%)")
+    lengths = [Line2D([], [], color=INK, linestyle=dashes, label=f"T = {T}") for T, dashes in DASHES.items()]
+    end = Line2D([], [], marker="o", color=INK, linestyle="", label="end of a training")
+    rest = Line2D([], [], color="#d0d0d0", label="the other panels' lines")
+    chance = Line2D([], [], color=INK, linestyle=(0, (1, 3)), linewidth=1, label="chance")
+    fig.legend(handles=[*lengths, end, rest, chance], loc="outside lower center", ncols=6)
     save(fig, path)
 
 
 def transfer(data, path):
-    """Accuracy over the length of the test, trained at 100, a line a seed, beside the paper's points."""
-    tested, found = files.read_rows(os.path.join(data, "transfer.csv")), cells(data)
-    fig, ((axes,),) = panels(1, 1, 11, 6.2)
+    """Accuracy over the length of the test, trained at 100: a panel a method, a line a seed, the paper's points."""
+    tested = {}
+    for row in files.read_rows(os.path.join(data, "transfer.csv")):
+        tested.setdefault(row["name"], {})[int(row["T"])] = 100 * float(row["accuracy"])
+    found = {
+        (name, T): [tested[row["name"]] for row in rows if row["name"] in tested]
+        for (name, T), rows in cells(data).items()
+        if T == 100
+    }
+    drawn = six({key: seeds for key, seeds in found.items() if seeds})
+    drawn = {method: kept for method, kept in drawn.items() if kept[1]}
+    fig, axes = panels(1, len(drawn), 1 + 3.5 * len(drawn), 5.6, sharey=True)
     printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
-    for k_top, colour, marker in (("0", GREEN, "s"), ("none", PINK, "D"), ("", BLUE, "o")):
-        own = [row for row in printed if row["k_top"] == k_top and row["accuracy"][:1].isdigit()]  # or "out of memory"
-        axes.plot(
-            [int(row["T"]) for row in own],
-            [float(row["accuracy"]) for row in own],
-            marker,
-            color=colour,
-            markerfacecolor="white",
-            markersize=9,
-            label=f"paper: {own[0]['method']}",
-        )
-    for name in STYLES:
-        trained = dict.fromkeys(row["name"] for row in found.get((name, 100), []))
-        seeds = [[row for row in tested if row["name"] == seed] for seed in trained]
-        seeds = [sorted((int(row["T"]), 100 * float(row["accuracy"])) for row in rows) for rows in seeds if rows]
-        colour, dashes = STYLES[name]
-        for number, values in enumerate(seeds):
-            label = f"{recipes.ROWS[name][0]}, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}"
-            axes.plot(
-                *zip(*values), dashes, color=colour, marker=".", linewidth=1.4, alpha=0.8, label="" if number else label
-            )
-    axes.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
-    axes.set(
-        xscale="log",
-        xlabel="T at the test (steps of waiting); trained at T = 100",
-        ylabel="right answers (%)",
-        ylim=(0, 103),
-        title="Tested longer than trained, a line a seed (dotted: chance)",
-    )
     lengths = sorted({int(row["T"]) for row in printed})
-    axes.set_xticks(lengths, lengths)
-    axes.minorticks_off()
-    fig.legend(loc="outside lower center", ncols=2)
+    for ax, (method, (colour, own, name, _)) in zip(axes[0], drawn.items()):
+        papers = [tables.paper("transfer", T, recipes.cell(name, 100, 0)) for T in lengths]
+        papers = [
+            (T, float(row["accuracy"])) for T, row in zip(lengths, papers) if row and row["accuracy"][:1].isdigit()
+        ]
+        if papers:
+            ax.plot(*zip(*papers), "D:", color=INK, markerfacecolor="white", markersize=8, linewidth=1)
+            at = min(papers, key=lambda point: abs(point[0] - 400))
+            ax.annotate("the paper", at, (10, 5), textcoords="offset points", color=INK)
+        seeds = [sorted(values.items()) for values in own[100]]
+        for values in seeds:
+            ax.plot(*zip(*values), "o-", color=colour, linewidth=1.5, markersize=5, clip_on=False, zorder=3)
+        longest = max(values[-1][0] for values in seeds)
+        ends = [values[-1][1] for values in seeds if values[-1][0] == longest]
+        words = f"{len(ends)} seed{'s' * (len(ends) > 1)}, median at {longest}: {median(ends):.1f} %"
+        ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
+        ax.set(xscale="log", ylim=(0, 103))
+        ax.set_xticks(lengths, lengths, rotation=60, fontsize=11)
+        ax.minorticks_off()
+        ax.set_title(method, color=colour, fontweight="bold", loc="left", pad=26)
+        ax.text(0, 1.04, words, transform=ax.transAxes, fontsize=12, color=INK, va="bottom")
+    axes[0, 0].set_ylabel("right answers (%); dotted: chance")
+    fig.supxlabel("T at the test (steps of waiting)")
+    fig.suptitle("Trained at T = 100, tested longer: a line a seed")
     save(fig, path)
 
 
@@ -214,7 +198,7 @@ def works_or_not(data, path):
     name, T, rows = found
     fig, axes = panels(2, 2, 13.3, 8.4, sharex=True)
     worst, best = rows[0], rows[-1]
-    for row, colour, dashes, which in ((best, BLUE, "-", "best"), (worst, ORANGE, "--", "worst")):
+    for row, colour, dashes, which in ((best, BLUE, "-", "best"), (worst, INK, "--", "worst")):
         history = curve(data, row)
         right = 100 * float(row["accuracy"])
         label = f"{which} of {len(rows)} seeds (seed {row['seed']}): {right:.1f} % right at the end"
@@ -242,34 +226,31 @@ def works_or_not(data, path):
     save(fig, path)
 
 
-def attention_while_learning(data, path):
-    """What one test sequence recalls at several moments of a training."""
+def attention_while_learning(data, path, answers=10):
+    """What the answers of one test sequence recall at several moments of a training."""
     rows = files.read_rows(os.path.join(data, "moments.csv"))
     moments = sorted({int(row["update"]) for row in rows})
-    T = int(rows[0]["T"])
-    fig, axes = panels(-(-len(moments) // 3), min(3, len(moments)), 14, 1 + 4.9 * -(-len(moments) // 3))
-    for ax, moment in zip(axes.flat, moments):
-        image = np.zeros((T + 20, T + 20))
-        own = [row for row in rows if int(row["update"]) == moment]
-        for row in own:
-            image[int(row["t"]), int(row["recalled"])] = float(row["weight"])
-        t, recalled = np.nonzero(image > 0)
-        ax.scatter(
-            recalled, t, s=10, c=image[t, recalled] ** 0.5, cmap="Blues", vmin=-0.3, vmax=1, marker="s", linewidth=0
-        )
-        ax.axhline(T + 9.5, color=ORANGE, linewidth=1)
-        ax.axvline(9.5, color=ORANGE, linewidth=1)
-        ax.set(
-            xlim=(-3, T + 20),
-            ylim=(T + 20, -3),
-            xlabel="step whose state is recalled",
-            ylabel="step that recalls",
-            title=f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right",
-        )
+    T, found, right = int(rows[0]["T"]), {}, {}
+    for moment in moments:
+        matrix = np.zeros((T + 20, T + 21))
+        for row in rows:
+            if int(row["update"]) == moment:
+                matrix[int(row["t"]), int(row["recalled"])] = float(row["weight"])
+                right[moment] = 100 * float(row["accuracy"])
+        matrix[:, -1] = np.maximum(0, 1 - matrix.sum(1))  # the rest: empty slots
+        found[moment] = matrix
+    states = recalled(*found.values())
+    fig, axes = panels(
+        -(-len(moments) // 3), min(3, len(moments)), 14.5, 1.2 + 3.7 * -(-len(moments) // 3), sharey=True
+    )
+    for ax, (moment, matrix) in zip(axes.flat, found.items()):
+        image = draw_recalls(ax, matrix[-answers:], states, range(1, answers + 1))
+        ax.tick_params(axis="x", rotation=90, labelsize=10)
+        ax.set_title(f"update {moment}: {right[moment]:.0f} % right")
     for ax in axes.flat[len(moments) :]:
         ax.set_visible(False)
-    fig.suptitle(
-        f"Copying, T = {T}: what one test sequence recalls, darker with the weight.\nBelow the orange line: "
-        "the answers; left of it: the input"
-    )
+    fig.supylabel("answer")
+    fig.supxlabel("step whose state is recalled (between the two lines: the input)")
+    fig.colorbar(image, ax=axes, shrink=0.6, label="weight of the recall")
+    fig.suptitle(f"Copying, T = {T}: what the ten answers of one test sequence recall while the network learns")
     save(fig, path)

@@ -1,13 +1,11 @@
 """How every picture looks: large letters, colours that most eyes keep apart, no frame that says nothing."""
 
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sab_numpy.plots import COLOURS
 
 BLUE, ORANGE, GREEN, PINK = (COLOURS[name] for name in ("sab", "tbptt", "bptt", "attention"))
-SKY, AMBER, YELLOW, GREY = "#56B4E9", "#E69F00", "#F0E442", "#999999"  # the rest of Okabe and Ito
-CREDIT = LinearSegmentedColormap.from_list("credit", ["#fff4ec", ORANGE])
+INK, PALE, GREY, AMBER = "#333333", "#dddddd", "#999999", "#E69F00"  # of no method
 SETTINGS = {
     "font.size": 13,
     "axes.titlesize": 14,

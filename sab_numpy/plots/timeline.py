@@ -1,10 +1,11 @@
 """A sequence as a line of steps: recalls forward, credit backward, both from a real tape. Two poster diagrams."""
 
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from sab_numpy.plots import save
-from sab_numpy.plots.style import BLUE, CREDIT, GREEN, GREY, ORANGE, panels
+from sab_numpy.plots.style import BLUE, GREY, INK, panels
 
 SIDE = 0.76  # of a box
 DECADES = 4  # of credit that the colours tell apart
@@ -12,7 +13,8 @@ DECADES = 4  # of credit that the colours tell apart
 
 def box(axes, x, y, colour="white", edge="black", text=""):
     axes.add_patch(Rectangle((x - SIDE / 2, y - SIDE / 2), SIDE, SIDE, facecolor=colour, edgecolor=edge, zorder=3))
-    axes.text(x, y - 0.02, text, ha="center", va="center", zorder=4, fontsize=11)
+    ink = "black" if np.dot(to_rgb(colour), (0.3, 0.6, 0.1)) > 0.45 else "white"  # on what is dark
+    axes.text(x, y - 0.02, text, ha="center", va="center", zorder=4, fontsize=11, color=ink)
 
 
 def arrow(axes, start, end, colour, width=1.2, alpha=1.0, bend=0.0):
@@ -66,8 +68,8 @@ def forward_pass(tape, x, says, path, title):
         elif t:
             arrow(axes, (t - 1 + SIDE / 2, 0), (t - SIDE / 2, 0), GREY)
         if tape.memory.slot_of(t) is not None:
-            box(axes, t, 2, "white", GREEN, "h")
-            arrow(axes, (t, SIDE / 2), (t, 2 - SIDE / 2), GREEN, 2)
+            box(axes, t, 2, "white", INK, "h")
+            arrow(axes, (t, SIDE / 2), (t, 2 - SIDE / 2), INK, 2)
         for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
             if slot >= tape.memory.initial_slots and weight >= 0.02:
                 m = tape.memory.step_of(int(slot))
@@ -81,29 +83,30 @@ def forward_pass(tape, x, says, path, title):
                     -bend(t - m),
                 )
     blocks(axes, T, cfg.k_trunc, -2.1, 2.6)
-    for y, words, colour in ((0, "reads, state h", "black"), (-1.5, "says", "black"), (2, "memory", GREEN)):
+    for y, words, colour in ((0, "reads, state h", "black"), (-1.5, "says", "black"), (2, "memory", INK)):
         axes.text(left + 0.1, y if y < 2 else 1.25, words, va="center", color=colour)
     bare(axes, T, -2.2, 4.6, left)
     axes.set_title(
-        title + f"\nblue: a recall, thicker with its weight; green: every {cfg.k_att}th state is stored; "
+        title + f"\nblue: a recall, thicker with its weight; arrows up: every {cfg.k_att}th state is stored; "
         "dashed: here credit will be cut",
         loc="left",
     )
     save(fig, path)
 
 
-def credit_line(axes, events, T, x):
-    """The boxes of all steps, coloured by the credit that reached them, and the ways that it took."""
+def credit_line(axes, events, T, x, colour=BLUE):
+    """The boxes of all steps, darker with the credit that reached them, and the ways that it took."""
+    shades = LinearSegmentedColormap.from_list("credit", ["#f4f4f4", colour])
     last = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
     largest = max(last.values())
     for t in range(T):
         shade = 1 + np.log10(max(last.get(t, 0.0), 1e-300) / largest) / DECADES
-        colour = CREDIT(float(np.clip(shade, 0, 1))) if t in last else "#e4e4e4"
-        box(axes, t, 0, colour, "black" if t in last else GREY, str(x[t]) if x[t] else "")
+        fill = shades(float(np.clip(shade, 0, 1))) if t in last else "#e4e4e4"
+        box(axes, t, 0, fill, "black" if t in last else GREY, str(x[t]) if x[t] else "")
     strongest = max((event.norm for event in events if event.kind == "skip"), default=1.0) or 1.0
     for kind, start, end, _, _, norm, _ in events:
         if kind == "local":
-            arrow(axes, (start - SIDE / 2, 0), (end + SIDE / 2, 0), ORANGE, 1.5)
+            arrow(axes, (start - SIDE / 2, 0), (end + SIDE / 2, 0), colour, 1.5)
         elif kind == "cut":
             axes.text(
                 end + 0.5,
@@ -116,11 +119,17 @@ def credit_line(axes, events, T, x):
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )
         elif kind == "loss":
-            arrow(axes, (start, -1.35), (start, -SIDE / 2), ORANGE, 2)
+            arrow(axes, (start, -1.35), (start, -SIDE / 2), colour, 2)
         elif kind == "skip" and norm > 0:
             share = max(0.0, 1 + np.log10(norm / strongest) / 2)
             arrow(
-                axes, (start, SIDE / 2), (end, SIDE / 2), BLUE, 0.5 + 2.5 * share, 0.08 + 0.9 * share, bend(start - end)
+                axes,
+                (start, SIDE / 2),
+                (end, SIDE / 2),
+                colour,
+                0.5 + 2.5 * share,
+                0.08 + 0.9 * share,
+                bend(start - end),
             )
 
 
@@ -141,11 +150,11 @@ def backward_pass(events, T, k_trunc, x, path, title):
                 fontsize=11,
             )
         if event.kind == "loss":
-            axes.text(event.start, -1.4, "loss", ha="center", va="top", color=ORANGE)
+            axes.text(event.start, -1.4, "loss", ha="center", va="top", color=BLUE)
     bare(axes, T, -2.0, 3.4)
     axes.set_title(
-        title + "\norange: local credit, inside a block; blue: a skip to a recalled state; a box is darker "
-        "the more credit it has",
+        title + "\nfrom box to box: local credit, inside a block; arcs: skips to recalled states; a box is "
+        "darker the more credit it has",
         loc="left",
     )
     save(fig, path)
