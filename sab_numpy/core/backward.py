@@ -123,13 +123,14 @@ def step_backward(tape, t, step, given, credit, watch):
     # lstm: c = f*c_prev + i*g,   h_hat = o*tanh(c)
     credit.dc = lstm_step_backward(xp, dh_hat, credit.dc, step, given.dz, credit.slopes)
 
-    # lstm: z = x W_x + h_prev W_h + b
-    xp.matmul(given.dz, credit.turned["W_h"], out=credit.by_gate)          # (4, B, H)
-    credit.dh_local = credit.by_gate.sum(0)                                # (B, H)
-
     # cut: h_prev, c_prev are constants
     if cfg.k_trunc and t and t % cfg.k_trunc == 0:
         credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
+        return
+
+    # lstm: z = x W_x + h_prev W_h + b
+    xp.matmul(given.dz, credit.turned["W_h"], out=credit.by_gate)          # (4, B, H)
+    credit.dh_local = credit.by_gate.sum(0)                                # (B, H)
 
 
 def recall_backward(tape, t, step, ds, dquery, credit):
