@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.credit import chunks, reached_steps
-from sab_numpy.core.forward import CHUNK, new_chunk, run_chunk, tape_part
+from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_chunk, tape_part
+from sab_numpy.core.inputs import one_hot
 from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
 from sab_numpy.core.memory import MemoryCredit, microstate_credit
 from sab_numpy.core.replay import not_recording
@@ -36,16 +37,16 @@ class Credit:
 
 
 class ChunkCredit(NamedTuple):
-    """What the steps of one chunk are given, dh_loss and ds_loss, and what they fill, dz and dquery."""
+    """What the steps of a chunk are given, dh_loss and ds_loss, and what they fill, dz and dquery."""
 
     dh_loss: Any               # (S, B, H)      dy V_h^T
     ds_loss: Any               # (S, B, H)      dy V_s^T; None without recall
-    dz: Any                    # (4, S, B, H)   pre-activations of the gates, i f o g
+    dz: Any                    # (S, 4, B, H)   pre-activations of the gates, i f o g
     dquery: Any                # (S, B, Q)      None without recall
 
     def step(self, j):
-        ds_loss, dquery = (None, None) if self.dquery is None else (self.ds_loss[j], self.dquery[j])
-        return ChunkCredit(self.dh_loss[j], ds_loss, self.dz[:, j], dquery)
+        """The same of step j, without the first axis."""
+        return ChunkCredit(*(None if a is None else a[j] for a in self))
 
 
 class Visit(NamedTuple):
@@ -74,20 +75,16 @@ def backward(dy, tape, inputs=False, watch=None):
     credit = new_credit(xp, tape, reached.all())
     dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
     for start in chunks(reached, CHUNK):
-        chunk = tape_part(tape, start, None) if tape.cache else recompute(tape, start, credit.scratch)
-        end = start + len(chunk.x)
-        given = new_chunk_credit(tape, dy[start:end], credit.scratch)
+        chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start, None)
+        end = start + len(chunk.h)
+        given = new_chunk_credit(tape, dy[start:end], reached[start:end].all(), credit.scratch)
         for t in reversed(range(start, end)):
             if reached[t]:
-                step = chunk.step(t, tape.memory.n_selected(t))
+                step = chunk.step(t - start, tape.memory.n_selected(t))
                 step_backward(tape, t, step, given.step(t - start), credit, watch)
-            else:
-                given.dz[:, t - start] = 0
-                if given.dquery is not None:
-                    given.dquery[t - start] = 0
-        collect(tape, chunk, dy[start:end], given, credit.grads)
+        collect(tape, start, chunk, dy[start:end], given, credit.grads)
         if inputs:                                                         # z = x W_x + ...
-            dx[start:end] = (given.dz @ credit.turned["W_x"][:, None]).sum(0)
+            dx[start:end] = (given.dz @ credit.turned["W_x"]).sum(1)
     grads = credit.grads | credit.memory.key_gradient(xp, tape.params)
     for name in ("W_x", "W_h", "b"):
         grads[name] = unstack_gates(xp, grads[name]).reshape(tape.params[name].shape)
@@ -167,15 +164,16 @@ def recall_backward(tape, t, step, ds, dquery, credit):
     return dh_query, dM, dkeys
 
 
-def collect(tape, chunk, dy, given, grads):
+def collect(tape, start, chunk, dy, given, grads):
     """The weights' gradients of a chunk, each one product over all its steps and rows."""
-    S, B, D = chunk.x.shape
-    cfg, R, H = tape.cfg, S * B, tape.cfg.n_hidden
-    xp, dy, dz = namespace(dy), dy.reshape(R, -1), given.dz.reshape(4, R, H)
-    grads["W_x"] += chunk.x.reshape(R, D).T @ dz                           # z = x W_x + h_prev W_h + b
-    grads["W_h"] += chunk.h[:-1].reshape(R, H).T @ dz
+    cfg, (S, B, H) = tape.cfg, chunk.h.shape
+    xp, R, dy = namespace(dy), S * B, dy.reshape(S * B, -1)
+    dz = given.dz.swapaxes(0, 1).reshape(4, R, H)                          # z = x W_x + h_prev W_h + b
+    x = one_hot(xp, tape.x[start:start + S], cfg.n_in, dy.dtype)
+    grads["W_x"] += x.reshape(R, -1).T @ dz
+    grads["W_h"] += chunk.h_prev.reshape(R, H).T @ dz
     grads["b"] += xp.ones((1, R), dz.dtype) @ dz
-    grads["V_h"] += chunk.h[1:].reshape(R, H).T @ dy                       # y = h V_h + s V_s + b_y
+    grads["V_h"] += chunk.h.reshape(R, H).T @ dy                           # y = h V_h + s V_s + b_y
     grads["b_y"] += dy.sum(0)
     if cfg.k_top != 0:
         grads["V_s"] += chunk.s.reshape(R, H).T @ dy
@@ -185,11 +183,12 @@ def collect(tape, chunk, dy, given, grads):
 
 
 def recompute(tape, start, scratch):
-    """The Chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
-    chunk = tape_part(tape, start, new_chunk(tape, min(CHUNK, len(tape.x)), scratch))
-    chunk.h[0], chunk.c[0] = tape.starts[start]
+    """The chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
+    chunk = tape_part(tape, start, new_steps(tape, min(CHUNK, len(tape.x)), scratch))
+    chunk.h_prev[0], chunk.c_prev[0] = tape.starts[start]
     with not_recording():                                                  # its stops were met in the forward
-        run_chunk(tape, chunk, scratch)
+        kept = tape.slots is not None and not tape.cfg.dense_forward
+        run_chunk(tape, start, chunk, recall_again if kept else recall)
     return chunk
 
 
@@ -229,10 +228,15 @@ def new_credit(xp, tape, everywhere):
                   by_gate, scratch)
 
 
-def new_chunk_credit(tape, dy, scratch):
-    """What the loss gives to the steps of a chunk, and room for what they fill."""
+def new_chunk_credit(tape, dy, everywhere, scratch):
+    """What the loss gives to a chunk, and room for what its steps fill: 0 where they are not walked."""
+    def room(name, *shape):
+        return scratch.empty(name, shape) if everywhere else scratch.filled(name, shape, 0)
+
     (S, B), cfg, params = dy.shape[:2], tape.cfg, tape.params
-    dz, dh_loss = scratch.empty("dz", (4, S, B, cfg.n_hidden)), dy @ params["V_h"].T
+    dh_loss = dy @ params["V_h"].T
+    dz = room("dz", 4, S, B, cfg.n_hidden).swapaxes(0, 1)                  # gates apart, for collect
     if cfg.k_top == 0:
         return ChunkCredit(dh_loss, None, dz, None)
-    return ChunkCredit(dh_loss, dy @ params["V_s"].T, dz, scratch.empty("dquery", (S, B, tape.memory.keys.shape[2])))
+    dquery = room("dquery", S, B, tape.memory.keys.shape[2])
+    return ChunkCredit(dh_loss, dy @ params["V_s"].T, dz, dquery)

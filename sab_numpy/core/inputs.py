@@ -25,19 +25,19 @@ def check_input(xp, x, cfg, dtype):
         raise ValueError("x: expected finite numbers, found NaN or infinity")
 
 
-def rows(xp, x, n_in):
-    """x as (T, B, n_in): symbols become one-hot."""
-    return x if x.ndim == 3 else x[..., None] == xp.arange(n_in)
+def one_hot(xp, x, n_in, dtype):
+    """x as numbers (S, B, n_in): symbols become one-hot."""
+    return (x if x.ndim == 3 else x[..., None] == xp.arange(n_in)).astype(dtype, copy=False)
 
 
-def project_inputs(xp, x, W_x, b):
-    """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, which is what one-hot x gives.
+def project_inputs(x, W_x, b):
+    """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, as one-hot x gives.
 
     x (S, B, n_in) or symbols (S, B); W_x (4, n_in, H), b (4, 1, H)
     """
     if x.ndim == 2:
         return (W_x + b).take(x, axis=1)
-    return (x @ W_x[:, None]) + b[:, None]
+    return x @ W_x[:, None] + b[:, None]
 
 
 def first_state(xp, state, cfg, B, dtype):
