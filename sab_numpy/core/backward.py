@@ -26,7 +26,7 @@ from sab_numpy.core.tape import Buffers
 class Credit:
     """What the walk carries from step to step, and what it adds up."""
 
-    dh_local: Any              # (B, H)         of the step after, through its gates; zero across a cut
+    dh_local: Any              # (B, H)         of step t+1, through its gates; 0 across a cut
     dc: Any                    # (B, H)         likewise
     memory: MemoryCredit       # what microstates have received so far
     grads: dict                # of the parameters; those of W_x, W_h and b gate by gate
@@ -37,7 +37,7 @@ class Credit:
 
 
 class ChunkCredit(NamedTuple):
-    """What the steps of a chunk are given, dh_loss and ds_loss, and what they fill, dz and dquery."""
+    """What the steps of a chunk are given, dh_loss and ds_loss, and fill, dz and dquery."""
 
     dh_loss: Any               # (S, B, H)      dy V_h^T
     ds_loss: Any               # (S, B, H)      dy V_s^T; None without recall
@@ -50,7 +50,7 @@ class ChunkCredit(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What `watch` is told of a step, its own copies: three streams of credit, and what recalls give."""
+    """What `watch` is told of a step, in copies: three streams of credit, and what it recalled."""
 
     t: int
     dh_loss: Any               # (B, H)
@@ -66,7 +66,8 @@ def backward(dy, tape, inputs=False, watch=None):
     """Gradients of the loss by every parameter: a dict with the names and shapes of params.
 
     dy       (T, B, n_out), the loss by y
-    inputs   also returns "dx" (T, B, n_in) (of the one-hot code where x is symbols), "dh0", "dc0" (B, H)
+    inputs   also returns "dx" (T, B, n_in), of the one-hot code where x is symbols, and
+             "dh0", "dc0" (B, H)
     watch    a function called with a Visit for every walked step, last step first
     Raises ValueError for a wrong shape and for a tape that was given back.
     """
@@ -75,7 +76,7 @@ def backward(dy, tape, inputs=False, watch=None):
     credit = new_credit(xp, tape, reached.all())
     dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
     for start in chunks(reached, CHUNK):
-        chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start, None)
+        chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start)
         end = start + len(chunk.h)
         given = new_chunk_credit(tape, dy[start:end], reached[start:end].all(), credit.scratch)
         for t in reversed(range(start, end)):
@@ -93,7 +94,7 @@ def backward(dy, tape, inputs=False, watch=None):
 
 
 def step_backward(tape, t, step, given, credit, watch):
-    """One step of run_chunk, last line first: fills given.dz and given.dquery, moves credit to t-1."""
+    """A step of run_chunk, last line first: fills given.dz, given.dquery; credit moves to t-1."""
     cfg, xp, recalled = tape.cfg, credit.scratch.xp, (None, None)
 
     # write: h becomes the microstate in slot
@@ -131,9 +132,10 @@ def step_backward(tape, t, step, given, credit, watch):
 
 
 def recall_backward(tape, t, step, ds, dquery, credit):
-    """recall, last line first: from ds (B, H) to the recalled microstates, their keys, and the query.
+    """recall, last line first: from ds (B, H) to the recalled microstates, their keys, the query.
 
-    Fills dquery; returns (dh_query (B, H), and for `watch` dM (B, K', H), dkeys (B, K', Q) or None).
+    Fills dquery (B, Q). Returns dh_query (B, H) and, for `watch`, dM (B, K', H) and dkeys, which is
+    (B, K', Q), or None where a microstate is its own key.
     """
     cfg, params, memory, xp = tape.cfg, tape.params, tape.memory, credit.scratch.xp
     score = SCORES[cfg.score]
@@ -156,11 +158,12 @@ def recall_backward(tape, t, step, ds, dquery, credit):
     dM, dkeys = microstate_credit(xp, step.w, ds, dkeys, own_key=memory.keys is memory.M)
     if cfg.mental_updates:
         credit.memory.add(xp, step.slots, dM, dkeys)
-    elif score.key:                                                        # the key's weight still learns
+    elif score.key:                                            # the key's weight still learns
         credit.memory.add(xp, step.slots, None, dkeys)
 
     # query = project(h_hat, W_q)
-    dh_query = project_backward(xp, dquery, step.h_hat, params.get(score.query), credit.turned.get("W_q"))
+    W_q, W_q_T = params.get(score.query), credit.turned.get("W_q")
+    dh_query = project_backward(xp, dquery, step.h_hat, W_q, W_q_T)
     return dh_query, dM, dkeys
 
 
@@ -168,16 +171,16 @@ def collect(tape, start, chunk, dy, given, grads):
     """The weights' gradients of a chunk, each one product over all its steps and rows."""
     cfg, (S, B, H) = tape.cfg, chunk.h.shape
     xp, R, dy = namespace(dy), S * B, dy.reshape(S * B, -1)
-    dz = given.dz.swapaxes(0, 1).reshape(4, R, H)                          # z = x W_x + h_prev W_h + b
+    dz = given.dz.swapaxes(0, 1).reshape(4, R, H)              # z = x W_x + h_prev W_h + b
     x = one_hot(xp, tape.x[start:start + S], cfg.n_in, dy.dtype)
     grads["W_x"] += x.reshape(R, -1).T @ dz
     grads["W_h"] += chunk.h_prev.reshape(R, H).T @ dz
     grads["b"] += xp.ones((1, R), dz.dtype) @ dz
-    grads["V_h"] += chunk.h.reshape(R, H).T @ dy                           # y = h V_h + s V_s + b_y
+    grads["V_h"] += chunk.h.reshape(R, H).T @ dy               # y = h V_h + s V_s + b_y
     grads["b_y"] += dy.sum(0)
     if cfg.k_top != 0:
         grads["V_s"] += chunk.s.reshape(R, H).T @ dy
-        query = SCORES[cfg.score].query                                    # query = project(h_hat, W_q)
+        query = SCORES[cfg.score].query                        # query = project(h_hat, W_q)
         if query:
             grads[query] += project_gradient(xp, given.dquery, chunk.h_hat, tape.params[query])
 
@@ -186,14 +189,14 @@ def recompute(tape, start, scratch):
     """The chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
     chunk = tape_part(tape, start, new_steps(tape, min(CHUNK, len(tape.x)), scratch))
     chunk.h_prev[0], chunk.c_prev[0] = tape.starts[start]
-    with not_recording():                                                  # its stops were met in the forward
+    with not_recording():                                      # its stops were met in the forward
         kept = tape.slots is not None and not tape.cfg.dense_forward
         run_chunk(tape, start, chunk, recall_again if kept else recall)
     return chunk
 
 
 def check_dy(dy, tape):
-    """(array module, dy in the parameters' dtype); ValueError for a wrong shape or a tape given back."""
+    """(array module, dy in the parameters' dtype). ValueError for another shape, or no arrays."""
     params, shape = tape.params, (*tape.x.shape[:2], tape.cfg.n_out)
     xp, dtype = namespace(dy, *params.values(), what="dy: "), params["b"].dtype
     tape.check_owned()
@@ -205,11 +208,11 @@ def check_dy(dy, tape):
 
 
 def new_credit(xp, tape, everywhere):
-    """A Credit of zeros. Where not every step is walked, pages of dM that nobody touches are never made."""
+    """A Credit of zeros. everywhere=False: pages of dM that no walked step touches are not made."""
     cfg, params, memory, B = tape.cfg, tape.params, tape.memory, tape.x.shape[1]
     H, dtype = cfg.n_hidden, params["b"].dtype
     try:
-        scratch = tape.scratch.pop()                                       # ours alone until we are done
+        scratch = tape.scratch.pop()                           # ours alone until we are done
     except IndexError:
         scratch = Buffers(xp, dtype)
 
@@ -224,18 +227,18 @@ def new_credit(xp, tape, everywhere):
         turned["W_q"] = params["W_q"].T.copy()
     grads = {name: xp.zeros_like(tape.stacked.get(name, value)) for name, value in params.items()}
     slopes, by_gate = (scratch.empty(name, (4, B, H)) for name in ("slopes", "by_gate"))
-    return Credit(*xp.zeros((2, B, H), dtype), MemoryCredit(dM, dkeys, memory), grads, turned, slopes,
-                  by_gate, scratch)
+    credit = MemoryCredit(dM, dkeys, memory)
+    return Credit(*xp.zeros((2, B, H), dtype), credit, grads, turned, slopes, by_gate, scratch)
 
 
 def new_chunk_credit(tape, dy, everywhere, scratch):
-    """What the loss gives to a chunk, and room for what its steps fill: 0 where they are not walked."""
+    """What the loss gives to a chunk, and room for what its steps fill: 0 where none is walked."""
     def room(name, *shape):
         return scratch.empty(name, shape) if everywhere else scratch.filled(name, shape, 0)
 
     (S, B), cfg, params = dy.shape[:2], tape.cfg, tape.params
     dh_loss = dy @ params["V_h"].T
-    dz = room("dz", 4, S, B, cfg.n_hidden).swapaxes(0, 1)                  # gates apart, for collect
+    dz = room("dz", 4, S, B, cfg.n_hidden).swapaxes(0, 1)      # a gate in one piece, for collect
     if cfg.k_top == 0:
         return ChunkCredit(dh_loss, None, dz, None)
     dquery = room("dquery", S, B, tape.memory.keys.shape[2])

@@ -94,7 +94,7 @@ def run_chunk(tape, start, chunk, recall):
 
 
 def recall(xp, tape, t, step):
-    """Score the microstates, select, renormalise, sum: fills query, slots, w, slope and s of step t."""
+    """Score, select, renormalise, sum: fills query, slots, w, slope and s of step t."""
     cfg, params, memory, score = tape.cfg, tape.params, tape.memory, SCORES[tape.cfg.score]
     n = memory.n_slots(t)
     M, keys = memory.M[:, :n], memory.keys[:, :n]                          # (B, n, H), (B, n, Q)
@@ -121,7 +121,7 @@ def recall_again(xp, tape, t, step):
 
 
 def dense_read(xp, a, M, M_sel, slots, t):
-    """Softmax over every slot, in which what is not selected is a constant. Returns w (B, K'), s (B, H)."""
+    """Softmax over every slot; what is not selected is a constant. Returns w (B, K'), s (B, H)."""
     batch = xp.arange(len(a))[:, None]
     selected = xp.zeros(a.shape, bool)
     selected[batch, slots] = True
@@ -132,7 +132,7 @@ def dense_read(xp, a, M, M_sel, slots, t):
     return w_sel, (w[:, None] @ M_stopped + w_sel[:, None] @ change)[:, 0]
 
 
-def tape_part(tape, start, arrays):
+def tape_part(tape, start, arrays=None):
     """The chunk from step `start` on: what the tape keeps of its steps, the rest of `arrays`."""
     end = min(start + CHUNK, len(tape.x))
     kept = tape.cache.part(start, end)

@@ -31,7 +31,7 @@ class Step(NamedTuple):
     h: Any                     # (B, H)        h_hat + s
     query: Any                 # (B, Q)
     s: Any                     # (B, H)        the summary
-    slots: Any                 # (B, K')       what is recalled, largest score first; None: every slot
+    slots: Any                 # (B, K')       recalled, largest score first; None: every slot
     w: Any                     # (B, K')       with these weights
     slope: Any                 # (B, K') or (B, 1)     see sparsify.py
 
@@ -107,7 +107,7 @@ class Tape:
                              "run forward again")
 
     def give_back(self):
-        """(arrays, those of a backward), for the next forward; this tape is of no use afterwards."""
+        """(arrays, those of a backward) for the next forward; this tape is of no use afterwards."""
         if self.buffers is None:
             raise ValueError("reuse: this tape was given back before")
         old, self.buffers = self.buffers, None
