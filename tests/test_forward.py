@@ -153,6 +153,20 @@ def test_a_checkpointed_forward_and_its_backward_give_the_same_bits_from_fewer_a
         assert np.array_equal(tape.slots, blocks.slots) and np.array_equal(tape.weights, blocks.weights)
 
 
+def test_recalls_are_the_slots_their_steps_and_their_weights_without_the_threshold():
+    cfg = sab.Config.sab(2, 3, 2, k_trunc=4, k_top=2, k_att=2, normalise="relu", empty_slots=1)
+    rng = np.random.default_rng(4)
+    _, tape = sab.forward(sab.init_params(cfg, rng), rng.standard_normal((9, 2, 2)), cfg)
+    assert [slot for slot, _, _ in tape.recalls(0)] == [0]  # the empty slot, alone
+    for t in range(9):
+        for row in (0, 1):
+            found = tape.recalls(t, row)
+            assert len(found) == min(2, 1 + t // 2)
+            assert all(step == (2 * slot - 1 if slot else -1) < t for slot, step, _ in found)
+            assert [weight for _, _, weight in found] == tape.weights[t, row, : len(found)].tolist()
+    assert sab.forward(tape.params, tape.x, sab.Config(2, 3, 2))[1].recalls(8) == []
+
+
 def test_where_the_slots_are_kept_no_score_is_computed_again(monkeypatch):
     p = draw(1, "sparse", "mlp", "relu", True, True, steps=(37,))
     y, tape = sab.forward(p.params, p.x, p.cfg, checkpoint="blocks")

@@ -94,6 +94,17 @@ class Tape:
         """(T, B, K') their weights, or those of every slot (then None with checkpoint="blocks")."""
         return self.cache and self.cache.w
 
+    def recalls(self, t, row=0):
+        """What step t of a sequence recalled: (slot, its step, weight), heaviest first.
+
+        A slot that was there before the sequence has a negative step. Empty without a sparse read.
+        """
+        if self.slots is None:
+            return []
+        slots, weights = self.slots[t, row, :self.cfg.k_top], self.weights[t, row]
+        return [(slot, self.memory.step_of(slot), weight)
+                for slot, weight in zip(slots.tolist(), weights.tolist()) if slot >= 0]
+
     @property
     def final_state(self):
         """A State that owns its arrays: forward(..., state=tape.final_state) goes on from here."""

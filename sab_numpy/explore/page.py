@@ -29,17 +29,6 @@ def short(number):
     return None if number is None else float(f"{number:.4g}")
 
 
-def recalls_of(tape, t):
-    """What step t of the first sequence read: [[slot, weight], ...]."""
-    if tape.slots is None:
-        return []
-    return [
-        [int(slot), short(weight)]
-        for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0])
-        if slot >= 0 and weight > 0
-    ]
-
-
 def lane(name, params, cfg, x, targets, losses, problem):
     """Forward and every backward of one algorithm, as lists of numbers."""
     y, tape = forward(params, x, cfg)
@@ -59,7 +48,7 @@ def lane(name, params, cfg, x, targets, losses, problem):
         "k_att": cfg.k_att,
         "n_empty": tape.memory.initial_slots,
         "says": y[:, 0].argmax(-1).tolist(),
-        "recalls": [recalls_of(tape, t) for t in range(T)],
+        "recalls": [[[slot, short(w)] for slot, _, w in tape.recalls(t) if w > 0] for t in range(T)],
         "slots": [[tape.memory.slot_of(t), t] for t in range(T) if tape.memory.slot_of(t) is not None],
         "walks": walks,
     }

@@ -13,7 +13,7 @@ def answers_recall(tapes, path, title, answers=10):
         steps, n = len(tape.x), tape.memory.initial_slots
         image = np.zeros((answers, tape.memory.M.shape[1] - n))
         for row, t in enumerate(range(steps - answers, steps)):
-            for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
+            for slot, _, weight in tape.recalls(t):
                 if slot >= n:
                     image[row, slot - n] += weight
         shown = ax.pcolormesh(image**0.5, cmap="Blues", vmin=0, vmax=1, edgecolors="#e8e8e8", linewidth=0.3)
