@@ -10,6 +10,8 @@ The gradient is that of the forward in which every stopped value and every selec
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.credit import chunks, reached_steps
 from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_chunk, tape_part
@@ -78,7 +80,7 @@ def backward(dy, tape, inputs=False, watch=None):
     for start in chunks(reached, CHUNK):
         chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start)
         end = start + len(chunk.h)
-        given = new_chunk_credit(tape, dy[start:end], reached[start:end].all(), credit.scratch)
+        given = new_chunk_credit(tape, dy[start:end], reached[start:end], credit.scratch)
         for t in reversed(range(start, end)):
             if reached[t]:
                 step = chunk.step(t - start, tape.memory.n_selected(t))
@@ -108,7 +110,7 @@ def step_backward(tape, t, step, given, credit, watch):
         dh += dh_memory
     dh_hat = dh
 
-    # recall: s of h_hat and the microstates
+    # recall: s, from h_hat and the microstates
     if cfg.k_top != 0:
         ds = dh + given.ds_loss                                            # (B, H)
         dh_query, *recalled = recall_backward(tape, t, step, ds, given.dquery, credit)
@@ -121,7 +123,7 @@ def step_backward(tape, t, step, given, credit, watch):
     # lstm: c = f*c_prev + i*g,   h_hat = o*tanh(c)
     credit.dc = lstm_step_backward(xp, dh_hat, credit.dc, step, given.dz, credit.slopes)
 
-    # cut: h_prev, c_prev are constants
+    # cut: h_prev, c_prev are constants, so nothing goes to step t-1
     if cfg.k_trunc and t and t % cfg.k_trunc == 0:
         credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
         return
@@ -154,7 +156,7 @@ def recall_backward(tape, t, step, ds, dquery, credit):
     if dweight is not None:
         credit.grads[score.weight] += dweight
 
-    # the microstates, as values and as keys
+    # M, keys = those in slots, the choice a constant: credit as values, and as keys
     dM, dkeys = microstate_credit(xp, step.w, ds, dkeys, own_key=memory.keys is memory.M)
     if cfg.mental_updates:
         credit.memory.add(xp, step.slots, dM, dkeys)
@@ -231,15 +233,16 @@ def new_credit(xp, tape, everywhere):
     return Credit(*xp.zeros((2, B, H), dtype), credit, grads, turned, slopes, by_gate, scratch)
 
 
-def new_chunk_credit(tape, dy, everywhere, scratch):
-    """What the loss gives to a chunk, and room for what its steps fill: 0 where none is walked."""
-    def room(name, *shape):
-        return scratch.empty(name, shape) if everywhere else scratch.filled(name, shape, 0)
-
+def new_chunk_credit(tape, dy, reached, scratch):
+    """What the loss gives to a chunk, and room for what its steps fill: 0 if not walked."""
     (S, B), cfg, params = dy.shape[:2], tape.cfg, tape.params
-    dh_loss = dy @ params["V_h"].T
-    dz = room("dz", 4, S, B, cfg.n_hidden).swapaxes(0, 1)      # a gate in one piece, for collect
-    if cfg.k_top == 0:
-        return ChunkCredit(dh_loss, None, dz, None)
-    dquery = room("dquery", S, B, tape.memory.keys.shape[2])
-    return ChunkCredit(dh_loss, dy @ params["V_s"].T, dz, dquery)
+    dh_loss, ds_loss, dquery = dy @ params["V_h"].T, None, None
+    dz = scratch.empty("dz", (4, S, B, cfg.n_hidden)).swapaxes(0, 1)       # in one piece by gate
+    if cfg.k_top != 0:
+        ds_loss = dy @ params["V_s"].T
+        dquery = scratch.empty("dquery", (S, B, tape.memory.keys.shape[2]))
+    for j in np.flatnonzero(~reached):
+        dz[j] = 0
+        if dquery is not None:
+            dquery[j] = 0
+    return ChunkCredit(dh_loss, ds_loss, dz, dquery)
