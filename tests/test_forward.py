@@ -6,6 +6,7 @@ import pytest
 from small_models import READS, draw
 
 import sab_numpy as sab
+from sab_numpy.core.scores import SCORES
 
 
 @pytest.mark.parametrize("read, score, normalise, mental", READS)
@@ -137,13 +138,38 @@ def test_one_recalled_slot_has_weight_one_under_softmax_so_its_scores_learn_noth
     assert np.abs(sab.backward(rng.standard_normal(y.shape), tape)["W_q"]).max() < 1e-15
 
 
-def test_a_checkpointed_forward_gives_the_same_bits_and_the_same_gradient():
-    cfg = sab.Config.sab(4, 16, 3, k_trunc=5, k_top=4, k_att=3, score="mlp", normalise="relu")
-    rng = np.random.default_rng(0)
-    params, x = sab.init_params(cfg, rng), rng.standard_normal((77, 3, 4))
-    (y, tape), (y_blocks, tape_blocks) = (sab.forward(params, x, cfg, checkpoint=c) for c in (None, "blocks"))
-    dy = rng.standard_normal(y.shape)
-    grads, grads_blocks = sab.backward(dy, tape), sab.backward(dy, tape_blocks)
-    assert np.array_equal(y, y_blocks) and tape_blocks.cache is None and tape_blocks.weights is None
-    for name in grads:
-        np.testing.assert_allclose(grads_blocks[name], grads[name], rtol=1e-10, atol=1e-13)
+@pytest.mark.parametrize("read, score, normalise, mental", READS)
+def test_a_checkpointed_forward_and_its_backward_give_the_same_bits_from_fewer_arrays(read, score, normalise, mental):
+    p = draw(1, read, score, normalise, mental, True, steps=(77,))
+    (y, tape), (y_blocks, blocks) = (
+        sab.forward(p.params, p.x, p.cfg, state=p.state, checkpoint=c) for c in (None, "blocks")
+    )
+    dy = np.random.default_rng(0).standard_normal(y.shape)
+    grads, grads_blocks = (sab.backward(dy, t, inputs=True) for t in (tape, blocks))
+    assert np.array_equal(y, y_blocks) and all(np.array_equal(grads[name], grads_blocks[name]) for name in grads)
+    assert blocks.cache.h is None and blocks.cache.gates is None
+    assert all(np.array_equal(a, b) for a, b in zip(tape.final_state, blocks.final_state))  # also after the backward
+    if read in ("sparse", "dense"):
+        assert np.array_equal(tape.slots, blocks.slots) and np.array_equal(tape.weights, blocks.weights)
+
+
+def test_recalls_are_the_slots_their_steps_and_their_weights_without_the_threshold():
+    cfg = sab.Config.sab(2, 3, 2, k_trunc=4, k_top=2, k_att=2, normalise="relu", empty_slots=1)
+    rng = np.random.default_rng(4)
+    _, tape = sab.forward(sab.init_params(cfg, rng), rng.standard_normal((9, 2, 2)), cfg)
+    assert [slot for slot, _, _ in tape.recalls(0)] == [0]  # the empty slot, alone
+    for t in range(9):
+        for row in (0, 1):
+            found = tape.recalls(t, row)
+            assert len(found) == min(2, 1 + t // 2)
+            assert all(step == (2 * slot - 1 if slot else -1) < t for slot, step, _ in found)
+            assert [weight for _, _, weight in found] == tape.weights[t, row, : len(found)].tolist()
+    assert sab.forward(tape.params, tape.x, sab.Config(2, 3, 2))[1].recalls(8) == []
+
+
+def test_where_the_slots_are_kept_no_score_is_computed_again(monkeypatch):
+    p = draw(1, "sparse", "mlp", "relu", True, True, steps=(37,))
+    y, tape = sab.forward(p.params, p.x, p.cfg, checkpoint="blocks")
+    expected = sab.backward(y, tape)
+    monkeypatch.setitem(SCORES, "mlp", SCORES["mlp"]._replace(compare=None))
+    assert all(np.array_equal(expected[name], value) for name, value in sab.backward(y, tape).items())

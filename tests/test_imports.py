@@ -14,6 +14,7 @@ import sab_numpy
 FOLDER = Path(sab_numpy.__file__).parent
 READING = sab_numpy.__doc__.partition("Reading")[2].split("\n\n")[0].replace(",", " ").split()
 CORE = "scores sparsify config params lstm replay memory tape inputs forward credit backward losses optim".split()
+PUBLIC = "forward", "adam_step"  # their parameters are fixed
 
 BLOCKED = """
 import sys
@@ -81,10 +82,22 @@ def test_a_module_of_the_core_imports_only_numpy_and_what_is_read_before_it(name
     assert set(imported(name)) - {"numpy"} <= before - {name}
 
 
-@pytest.mark.parametrize("name", CORE)
-def test_the_core_is_short_enough_to_be_read(name):
+@pytest.mark.parametrize("name", ["backend", *CORE])
+def test_the_core_is_short_enough_to_be_read_and_narrow_enough_to_be_projected(name):
     lines = (FOLDER / "core" / f"{name}.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 250 and max(map(len, lines)) <= 120
+    assert len(lines) <= 250 and not [line for line in lines if len(line) > 100]
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_a_function_of_the_core_has_few_lines_and_parameters(name):
+    """Lines of code: the forward lines that a comment quotes are not counted."""
+    text = (FOLDER / "core" / f"{name}.py").read_text(encoding="utf-8")
+    for function in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)):
+        lines = [line.strip() for line in text.splitlines()[function.lineno - 1 : function.end_lineno]]
+        code = len([line for line in lines if line and line[0] != "#"])
+        code -= len([line for line in (ast.get_docstring(function) or "").splitlines() if line])
+        most = 40 if any(isinstance(node, ast.For) for node in ast.walk(function)) else 25
+        assert code <= most and (len(function.args.args) <= 6 or function.name in PUBLIC), (function.name, code)
 
 
 FLOORS = (  # a room may import from itself and from the floors below its own

@@ -110,7 +110,7 @@ lstm = {bias: lstm_lengths(bias)[0] for bias in (0, 1, 5)}
 for bias, found in lstm.items():
     print(f"LSTM, forget bias {bias}: credit of the input 10, 50, 99 steps back (the last one's is 1) ",
           "  ".join(f"{found[n]:.1e}" for n in (10, 50, 99)))
-slopes = (1 - np.tanh(lstm_lengths(5)[1].cache.c[1:]) ** 2).mean((1, 2))             # (T,), of the memory cells
+slopes = (1 - np.tanh(lstm_lengths(5)[1].cache.c) ** 2).mean((1, 2))             # (T,), of the memory cells
 print(f"forget bias 5: mean slope of tanh(c) {slopes[0]:.2f} at the first step, {slopes[-1]:.2f} at the last")
 assert lstm[0][99] < lstm[1][99] < 1e-6 and lstm[5][99] > 1 and slopes[-1] < 0.1 < 0.9 < slopes[0]
 

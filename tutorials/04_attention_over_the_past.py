@@ -39,7 +39,7 @@ def readable(state):
     return ((state[B // 2:] @ reader).argmax(1) == x[0, B // 2:]).mean()
 
 
-first, last = readable(tape.cache.h[1]), readable(tape.cache.h[-1])
+first, last = readable(tape.cache.h[0]), readable(tape.cache.h[-1])
 print(f"the first symbol, read off the state after it: {100 * first:.0f} %; off the last state, {T - 1} steps later: "
       f"{100 * last:.0f} % (chance 12.5 %)")
 assert first > 0.95 and last < 0.3

@@ -68,7 +68,7 @@ for t in range(len(x)):
     weights[t, tape.slots[t, 0][there]] = tape.weights[t, 0][there]
 slot_of = {4: cfg.n_empty, 9: cfg.n_empty + 1}                  # k_att = 5: steps 4 and 9 are the first two stored
 assert [tape.memory.step_of(slot) for slot in slot_of.values()] == [4, 9]
-assert (tape.memory.M[:, slot_of[4]] == tape.cache.h[5]).all()    # untouched since step 4 (h[0] is before step 0)
+assert (tape.memory.M[:, slot_of[4]] == tape.cache.h[4]).all()    # untouched since step 4
 assert np.allclose(weights.sum(1), 1, atol=1e-5)
 answers = weights[-copying.WIDTH:]
 table = np.column_stack([answers[:, slot_of[4]], answers[:, slot_of[9]], answers[:, :cfg.n_empty].sum(1),

@@ -10,9 +10,12 @@ The gradient is that of the forward in which every stopped value and every selec
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.credit import chunks, reached_steps
-from sab_numpy.core.forward import CHUNK, new_chunk, run_chunk, tape_part
+from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_chunk, tape_part
+from sab_numpy.core.inputs import one_hot
 from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
 from sab_numpy.core.memory import MemoryCredit, microstate_credit
 from sab_numpy.core.replay import not_recording
@@ -25,7 +28,7 @@ from sab_numpy.core.tape import Buffers
 class Credit:
     """What the walk carries from step to step, and what it adds up."""
 
-    dh_local: Any              # (B, H)         of the step after, through its gates; zero across a cut
+    dh_local: Any              # (B, H)         of step t+1, through its gates; 0 across a cut
     dc: Any                    # (B, H)         likewise
     memory: MemoryCredit       # what microstates have received so far
     grads: dict                # of the parameters; those of W_x, W_h and b gate by gate
@@ -36,20 +39,20 @@ class Credit:
 
 
 class ChunkCredit(NamedTuple):
-    """What the steps of one chunk are given, dh_loss and ds_loss, and what they fill, dz and dquery."""
+    """What the steps of a chunk are given, dh_loss and ds_loss, and fill, dz and dquery."""
 
     dh_loss: Any               # (S, B, H)      dy V_h^T
     ds_loss: Any               # (S, B, H)      dy V_s^T; None without recall
-    dz: Any                    # (4, S, B, H)   pre-activations of the gates, i f o g
+    dz: Any                    # (S, 4, B, H)   pre-activations of the gates, i f o g
     dquery: Any                # (S, B, Q)      None without recall
 
     def step(self, j):
-        ds_loss, dquery = (None, None) if self.dquery is None else (self.ds_loss[j], self.dquery[j])
-        return ChunkCredit(self.dh_loss[j], ds_loss, self.dz[:, j], dquery)
+        """The same of step j, without the first axis."""
+        return ChunkCredit(*(None if a is None else a[j] for a in self))
 
 
 class Visit(NamedTuple):
-    """What `watch` is told of a step, its own copies: three streams of credit, and what recalls give."""
+    """What `watch` is told of a step, in copies: three streams of credit, and what it recalled."""
 
     t: int
     dh_loss: Any               # (B, H)
@@ -65,7 +68,8 @@ def backward(dy, tape, inputs=False, watch=None):
     """Gradients of the loss by every parameter: a dict with the names and shapes of params.
 
     dy       (T, B, n_out), the loss by y
-    inputs   also returns "dx" (T, B, n_in) (of the one-hot code where x is symbols), "dh0", "dc0" (B, H)
+    inputs   also returns "dx" (T, B, n_in), of the one-hot code where x is symbols, and
+             "dh0", "dc0" (B, H)
     watch    a function called with a Visit for every walked step, last step first
     Raises ValueError for a wrong shape and for a tape that was given back.
     """
@@ -74,20 +78,16 @@ def backward(dy, tape, inputs=False, watch=None):
     credit = new_credit(xp, tape, reached.all())
     dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
     for start in chunks(reached, CHUNK):
-        chunk = tape_part(tape, start, None) if tape.cache else recompute(tape, start, credit.scratch)
-        end = start + len(chunk.x)
-        given = new_chunk_credit(tape, dy[start:end], credit.scratch)
+        chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start)
+        end = start + len(chunk.h)
+        given = new_chunk_credit(tape, dy[start:end], reached[start:end], credit.scratch)
         for t in reversed(range(start, end)):
             if reached[t]:
-                step = chunk.step(t, tape.memory.n_selected(t))
+                step = chunk.step(t - start, tape.memory.n_selected(t))
                 step_backward(tape, t, step, given.step(t - start), credit, watch)
-            else:
-                given.dz[:, t - start] = 0
-                if given.dquery is not None:
-                    given.dquery[t - start] = 0
-        collect(tape, chunk, dy[start:end], given, credit.grads)
+        collect(tape, start, chunk, dy[start:end], given, credit.grads)
         if inputs:                                                         # z = x W_x + ...
-            dx[start:end] = (given.dz @ credit.turned["W_x"][:, None]).sum(0)
+            dx[start:end] = (given.dz @ credit.turned["W_x"]).sum(1)
     grads = credit.grads | credit.memory.key_gradient(xp, tape.params)
     for name in ("W_x", "W_h", "b"):
         grads[name] = unstack_gates(xp, grads[name]).reshape(tape.params[name].shape)
@@ -96,7 +96,7 @@ def backward(dy, tape, inputs=False, watch=None):
 
 
 def step_backward(tape, t, step, given, credit, watch):
-    """One step of run_chunk, last line first: fills given.dz and given.dquery, moves credit to t-1."""
+    """A step of run_chunk, last line first: fills given.dz, given.dquery; credit moves to t-1."""
     cfg, xp, recalled = tape.cfg, credit.scratch.xp, (None, None)
 
     # write: h becomes the microstate in slot
@@ -110,7 +110,7 @@ def step_backward(tape, t, step, given, credit, watch):
         dh += dh_memory
     dh_hat = dh
 
-    # recall: s of h_hat and the microstates
+    # recall: s, from h_hat and the microstates
     if cfg.k_top != 0:
         ds = dh + given.ds_loss                                            # (B, H)
         dh_query, *recalled = recall_backward(tape, t, step, ds, given.dquery, credit)
@@ -123,19 +123,21 @@ def step_backward(tape, t, step, given, credit, watch):
     # lstm: c = f*c_prev + i*g,   h_hat = o*tanh(c)
     credit.dc = lstm_step_backward(xp, dh_hat, credit.dc, step, given.dz, credit.slopes)
 
+    # cut: h_prev, c_prev are constants, so nothing goes to step t-1
+    if cfg.k_trunc and t and t % cfg.k_trunc == 0:
+        credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
+        return
+
     # lstm: z = x W_x + h_prev W_h + b
     xp.matmul(given.dz, credit.turned["W_h"], out=credit.by_gate)          # (4, B, H)
     credit.dh_local = credit.by_gate.sum(0)                                # (B, H)
 
-    # cut: h_prev, c_prev are constants
-    if cfg.k_trunc and t and t % cfg.k_trunc == 0:
-        credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
-
 
 def recall_backward(tape, t, step, ds, dquery, credit):
-    """recall, last line first: from ds (B, H) to the recalled microstates, their keys, and the query.
+    """recall, last line first: from ds (B, H) to the recalled microstates, their keys, the query.
 
-    Fills dquery; returns (dh_query (B, H), and for `watch` dM (B, K', H), dkeys (B, K', Q) or None).
+    Fills dquery (B, Q). Returns dh_query (B, H) and, for `watch`, dM (B, K', H) and dkeys, which is
+    (B, K', Q), or None where a microstate is its own key.
     """
     cfg, params, memory, xp = tape.cfg, tape.params, tape.memory, credit.scratch.xp
     score = SCORES[cfg.score]
@@ -154,46 +156,49 @@ def recall_backward(tape, t, step, ds, dquery, credit):
     if dweight is not None:
         credit.grads[score.weight] += dweight
 
-    # the microstates, as values and as keys
+    # M, keys = those in slots, the choice a constant: credit as values, and as keys
     dM, dkeys = microstate_credit(xp, step.w, ds, dkeys, own_key=memory.keys is memory.M)
     if cfg.mental_updates:
         credit.memory.add(xp, step.slots, dM, dkeys)
-    elif score.key:                                                        # the key's weight still learns
+    elif score.key:                                            # the key's weight still learns
         credit.memory.add(xp, step.slots, None, dkeys)
 
     # query = project(h_hat, W_q)
-    dh_query = project_backward(xp, dquery, step.h_hat, params.get(score.query), credit.turned.get("W_q"))
+    W_q, W_q_T = params.get(score.query), credit.turned.get("W_q")
+    dh_query = project_backward(xp, dquery, step.h_hat, W_q, W_q_T)
     return dh_query, dM, dkeys
 
 
-def collect(tape, chunk, dy, given, grads):
+def collect(tape, start, chunk, dy, given, grads):
     """The weights' gradients of a chunk, each one product over all its steps and rows."""
-    S, B, D = chunk.x.shape
-    cfg, R, H = tape.cfg, S * B, tape.cfg.n_hidden
-    xp, dy, dz = namespace(dy), dy.reshape(R, -1), given.dz.reshape(4, R, H)
-    grads["W_x"] += chunk.x.reshape(R, D).T @ dz                           # z = x W_x + h_prev W_h + b
-    grads["W_h"] += chunk.h[:-1].reshape(R, H).T @ dz
+    cfg, (S, B, H) = tape.cfg, chunk.h.shape
+    xp, R, dy = namespace(dy), S * B, dy.reshape(S * B, -1)
+    dz = given.dz.swapaxes(0, 1).reshape(4, R, H)              # z = x W_x + h_prev W_h + b
+    x = one_hot(xp, tape.x[start:start + S], cfg.n_in, dy.dtype)
+    grads["W_x"] += x.reshape(R, -1).T @ dz
+    grads["W_h"] += chunk.h_prev.reshape(R, H).T @ dz
     grads["b"] += xp.ones((1, R), dz.dtype) @ dz
-    grads["V_h"] += chunk.h[1:].reshape(R, H).T @ dy                       # y = h V_h + s V_s + b_y
+    grads["V_h"] += chunk.h.reshape(R, H).T @ dy               # y = h V_h + s V_s + b_y
     grads["b_y"] += dy.sum(0)
     if cfg.k_top != 0:
         grads["V_s"] += chunk.s.reshape(R, H).T @ dy
-        query = SCORES[cfg.score].query                                    # query = project(h_hat, W_q)
+        query = SCORES[cfg.score].query                        # query = project(h_hat, W_q)
         if query:
             grads[query] += project_gradient(xp, given.dquery, chunk.h_hat, tape.params[query])
 
 
 def recompute(tape, start, scratch):
-    """The Chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
-    chunk = tape_part(tape, start, new_chunk(tape, min(CHUNK, len(tape.x)), scratch))
-    chunk.h[0], chunk.c[0] = tape.starts[start]
-    with not_recording():                                                  # its stops were met in the forward
-        run_chunk(tape, chunk, scratch)
+    """The chunk from step `start` on again, from the state before it (checkpoint="blocks")."""
+    chunk = tape_part(tape, start, new_steps(tape, min(CHUNK, len(tape.x)), scratch))
+    chunk.h_prev[0], chunk.c_prev[0] = tape.starts[start]
+    with not_recording():                                      # its stops were met in the forward
+        kept = tape.slots is not None and not tape.cfg.dense_forward
+        run_chunk(tape, start, chunk, recall_again if kept else recall)
     return chunk
 
 
 def check_dy(dy, tape):
-    """(array module, dy in the parameters' dtype); ValueError for a wrong shape or a tape given back."""
+    """(array module, dy in the parameters' dtype). ValueError for another shape, or no arrays."""
     params, shape = tape.params, (*tape.x.shape[:2], tape.cfg.n_out)
     xp, dtype = namespace(dy, *params.values(), what="dy: "), params["b"].dtype
     tape.check_owned()
@@ -205,11 +210,11 @@ def check_dy(dy, tape):
 
 
 def new_credit(xp, tape, everywhere):
-    """A Credit of zeros. Where not every step is walked, pages of dM that nobody touches are never made."""
+    """A Credit of zeros. everywhere=False: pages of dM that no walked step touches are not made."""
     cfg, params, memory, B = tape.cfg, tape.params, tape.memory, tape.x.shape[1]
     H, dtype = cfg.n_hidden, params["b"].dtype
     try:
-        scratch = tape.scratch.pop()                                       # ours alone until we are done
+        scratch = tape.scratch.pop()                           # ours alone until we are done
     except IndexError:
         scratch = Buffers(xp, dtype)
 
@@ -224,14 +229,20 @@ def new_credit(xp, tape, everywhere):
         turned["W_q"] = params["W_q"].T.copy()
     grads = {name: xp.zeros_like(tape.stacked.get(name, value)) for name, value in params.items()}
     slopes, by_gate = (scratch.empty(name, (4, B, H)) for name in ("slopes", "by_gate"))
-    return Credit(*xp.zeros((2, B, H), dtype), MemoryCredit(dM, dkeys, memory), grads, turned, slopes,
-                  by_gate, scratch)
+    credit = MemoryCredit(dM, dkeys, memory)
+    return Credit(*xp.zeros((2, B, H), dtype), credit, grads, turned, slopes, by_gate, scratch)
 
 
-def new_chunk_credit(tape, dy, scratch):
-    """What the loss gives to the steps of a chunk, and room for what they fill."""
+def new_chunk_credit(tape, dy, reached, scratch):
+    """What the loss gives to a chunk, and room for what its steps fill: 0 if not walked."""
     (S, B), cfg, params = dy.shape[:2], tape.cfg, tape.params
-    dz, dh_loss = scratch.empty("dz", (4, S, B, cfg.n_hidden)), dy @ params["V_h"].T
-    if cfg.k_top == 0:
-        return ChunkCredit(dh_loss, None, dz, None)
-    return ChunkCredit(dh_loss, dy @ params["V_s"].T, dz, scratch.empty("dquery", (S, B, tape.memory.keys.shape[2])))
+    dh_loss, ds_loss, dquery = dy @ params["V_h"].T, None, None
+    dz = scratch.empty("dz", (4, S, B, cfg.n_hidden)).swapaxes(0, 1)       # in one piece by gate
+    if cfg.k_top != 0:
+        ds_loss = dy @ params["V_s"].T
+        dquery = scratch.empty("dquery", (S, B, tape.memory.keys.shape[2]))
+    for j in np.flatnonzero(~reached):
+        dz[j] = 0
+        if dquery is not None:
+            dquery[j] = 0
+    return ChunkCredit(dh_loss, ds_loss, dz, dquery)

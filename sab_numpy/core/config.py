@@ -8,7 +8,7 @@ from sab_numpy.core.sparsify import NORMALISERS
 
 
 def check_count(name, value, least):
-    """`value` as an int; ValueError unless it is a whole number of at least `least` (True is none)."""
+    """`value` as an int; ValueError unless it is a whole number (not True) of at least `least`."""
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -60,9 +60,9 @@ class Config:
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
         if self.normalise == "relu" and (self.k_top is None or self.dense_forward):
-            raise ValueError("normalise='relu' needs a threshold, so a sparse read: expected k_top to be "
-                             f"a number and dense_forward=False, found k_top={self.k_top}, "
-                             f"dense_forward={self.dense_forward}")
+            raise ValueError("normalise='relu' needs a threshold, so a sparse read: expected "
+                             "k_top to be a number and dense_forward=False, "
+                             f"found k_top={self.k_top}, dense_forward={self.dense_forward}")
         if self.dense_forward and not self.k_top:
             raise ValueError("dense_forward=True sends credit through the k_top largest slots: "
                              f"expected k_top of at least 1, found {self.k_top}")

@@ -1,4 +1,4 @@
-"""Who gives credit to whom, in whole numbers: which steps backward walks, and how many skips it takes."""
+"""Which steps backward walks, and how many skips its credit takes."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def reached_steps(tape, dy):
         return reached
     walk, k, start = np.zeros(T, bool), cfg.k_trunc or T, T
     while reached[:start].any():
-        last = start - 1 - int(reached[:start][::-1].argmax())         # argmax stops at the first True
+        last = start - 1 - int(reached[:start][::-1].argmax())     # argmax stops at the first True
         start = last // k * k
         walk[start:last + 1] = True
         if cfg.k_top is None and cfg.mental_updates:
@@ -38,7 +38,7 @@ def chunks(walk, size):
 
 
 class Count(NamedTuple):
-    """steps walked, skips (recalls of a state of this sequence, all batch rows) that carried credit."""
+    """Steps walked, and skips: recalls of states of this sequence that carried credit, all rows."""
 
     steps: int
     skips: int

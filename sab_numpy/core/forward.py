@@ -11,14 +11,14 @@
 import numpy as np
 
 from sab_numpy.core.backend import namespace
-from sab_numpy.core.inputs import check_frozen, check_input, first_state, project_inputs, rows
+from sab_numpy.core.inputs import check_frozen, check_input, first_state, project_inputs
 from sab_numpy.core.lstm import lstm_step, stack_gates
 from sab_numpy.core.memory import Memory, gather
 from sab_numpy.core.params import check_params
 from sab_numpy.core.replay import choose, recording_context, stop
 from sab_numpy.core.scores import SCORES, project
 from sab_numpy.core.sparsify import largest, weights
-from sab_numpy.core.tape import Buffers, Chunk, Tape
+from sab_numpy.core.tape import Buffers, Step, Tape
 
 CHUNK = 16       # steps whose products with W_x and V are made at once (never depends on k_trunc)
 
@@ -35,7 +35,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     checkpoint  "blocks": keep little, recompute in backward
     reuse       an old tape whose buffers may be overwritten
     y           (T, B, n_out)
-    Raises ValueError for wrong shapes, non-finite x, symbols out of range, a frozen tape of another shape.
+    Raises ValueError for wrong shapes, non-finite x, symbols out of range, another frozen tape.
     """
     xp = namespace(*params.values())
     check_params(params, cfg)
@@ -51,32 +51,28 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
             raise ValueError(f"frozen: expected a state with the {frozen.memory.initial_slots} "
                              f"microstates of that tape, found {tape.memory.initial_slots}")
         tape.recording = frozen.recording if frozen else mode
-        arrays = new_chunk(tape, min(T, CHUNK) if checkpoint else T, tape.buffers)
-        tape.cache = None if checkpoint else arrays
+        arrays = new_cache(tape, checkpoint)
         y = xp.empty((T, B, cfg.n_out), params["b"].dtype)
         for start in range(0, T, CHUNK):
             chunk = tape_part(tape, start, arrays)
-            chunk.h[0], chunk.c[0] = h, c
+            chunk.h_prev[0], chunk.c_prev[0] = h, c
             if checkpoint:
                 tape.starts[start] = h.copy(), c.copy()
-            run_chunk(tape, chunk, tape.buffers)
-            y[start:start + CHUNK] = chunk.h[1:] @ tape.params["V_h"] + tape.params["b_y"]
-            if chunk.s is not None:
+            run_chunk(tape, start, chunk, recall)
+            y[start:start + CHUNK] = chunk.h @ tape.params["V_h"] + tape.params["b_y"]
+            if cfg.k_top != 0:
                 y[start:start + CHUNK] += chunk.s @ tape.params["V_s"]
             h, c = chunk.h[-1], chunk.c[-1]
-        tape.end, tape.changed = (h, c), getattr(mode, "changed", ())
+        tape.end, tape.changed = (h.copy(), c.copy()), getattr(mode, "changed", ())
     return y, tape
 
 
-def run_chunk(tape, chunk, buffers):
-    """The steps of `chunk`, from its first h and c on; buffers: where scratch arrays come from."""
-    cfg, memory, W, (S, B, D) = tape.cfg, tape.memory, tape.stacked, chunk.x.shape
-    xp, H = namespace(chunk.h), cfg.n_hidden
-    chunk.x[...] = rows(xp, tape.x[chunk.start:chunk.start + S], D)
-    z_x = project_inputs(xp, tape.x[chunk.start:chunk.start + S], W["W_x"], W["b"])        # (4, S, B, H)
-    z = buffers.empty("z", (4, B, H))
-    for t in range(chunk.start, chunk.start + S):
-        step = chunk.step(t, memory.n_selected(t))
+def run_chunk(tape, start, chunk, recall):
+    """The steps of `chunk`, of which `start` is the first, from its first h_prev and c_prev on."""
+    cfg, memory, W, S = tape.cfg, tape.memory, tape.stacked, len(chunk.h)
+    xp, z_x = namespace(chunk.h), project_inputs(tape.x[start:start + S], W["W_x"], W["b"])
+    for t in range(start, start + S):
+        step = chunk.step(t - start, memory.n_selected(t))
         h_prev, c_prev = step.h_prev, step.c_prev
 
         # cut
@@ -84,8 +80,8 @@ def run_chunk(tape, chunk, buffers):
             h_prev, c_prev = stop(("h", t), h_prev), stop(("c", t), c_prev)
 
         # lstm
-        xp.matmul(h_prev, W["W_h"], out=z)                                 # (4, B, H)
-        z += z_x[:, t - chunk.start]
+        z = xp.matmul(h_prev, W["W_h"], out=step.gates)                    # (4, B, H)
+        z += z_x[:, t - start]
         lstm_step(xp, z, c_prev, step)
 
         # recall, state, write
@@ -98,17 +94,17 @@ def run_chunk(tape, chunk, buffers):
 
 
 def recall(xp, tape, t, step):
-    """Score the microstates, select, renormalise, sum: fills query, slots, w, slope and s of step t."""
+    """Score, select, renormalise, sum: fills query, slots, w, slope and s of step t."""
     cfg, params, memory, score = tape.cfg, tape.params, tape.memory, SCORES[tape.cfg.score]
     n = memory.n_slots(t)
-    M, keys = memory.M[:, :n], memory.keys[:, :n]
-    step.query[...] = project(xp, step.h_hat, params.get(score.query))             # (B, Q)
-    a = score.compare(xp, step.query, keys, params.get(score.weight))              # (B, n)
-    if cfg.k_top is None:                                                          # every slot is read
+    M, keys = memory.M[:, :n], memory.keys[:, :n]                          # (B, n, H), (B, n, Q)
+    step.query[...] = project(xp, step.h_hat, params.get(score.query))     # (B, Q)
+    a = score.compare(xp, step.query, keys, params.get(score.weight))      # (B, n)
+    if cfg.k_top is None:                                                  # every slot is read
         w, slope = weights(xp, a, cfg.normalise, top=a.real.max(1, keepdims=True))
     else:
-        step.slots[...] = slots = choose(("recall", t), largest(xp, a.real, step.slots.shape[1]))
-        M = gather(xp, memory.M, slots)                                            # (B, K', H)
+        step.slots[...] = slots = choose(("recall", t), largest(xp, a.real, step.w.shape[1]))
+        M = gather(xp, memory.M, slots)                                    # (B, K', H)
         if cfg.dense_forward:
             step.w[...], step.s[...] = dense_read(xp, a, memory.M[:, :n], M, slots, t)
             return
@@ -118,41 +114,64 @@ def recall(xp, tape, t, step):
         step.slope[...] = slope
 
 
+def recall_again(xp, tape, t, step):
+    """recall where the tape has kept the slots and weights: fills query and s, the same bits."""
+    step.query[...] = project(xp, step.h_hat, tape.params.get(SCORES[tape.cfg.score].query))
+    step.s[...] = (step.w[:, None] @ gather(xp, tape.memory.M, step.slots))[:, 0]
+
+
 def dense_read(xp, a, M, M_sel, slots, t):
-    """Softmax over every slot, in which what is not selected is a constant. Returns w (B, K'), s (B, H)."""
+    """Softmax over every slot; what is not selected is a constant. Returns w (B, K'), s (B, H)."""
     batch = xp.arange(len(a))[:, None]
     selected = xp.zeros(a.shape, bool)
     selected[batch, slots] = True
-    a = xp.where(selected, a, stop(("scores", t), a))                              # (B, n)
+    a = xp.where(selected, a, stop(("scores", t), a))                      # (B, n)
     w, _ = weights(xp, a, "softmax", top=a.real.max(1, keepdims=True))
     M_stopped = stop(("memory", t), M, copy=False)
     w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]               # the change is 0
     return w_sel, (w[:, None] @ M_stopped + w_sel[:, None] @ change)[:, 0]
 
 
-def tape_part(tape, start, arrays):
-    """The Chunk from step `start` on: of the arrays of all steps, or else `arrays`, which all chunks share."""
+def tape_part(tape, start, arrays=None):
+    """The chunk from step `start` on: what the tape keeps of its steps, the rest of `arrays`."""
     end = min(start + CHUNK, len(tape.x))
-    if tape.cache is not None:
-        return tape.cache.part(start, end)
-    slots = None if tape.slots is None else tape.slots[start:end]
-    return arrays._replace(start=0).part(0, end - start)._replace(start=start, slots=slots)
+    kept = tape.cache.part(start, end)
+    if arrays is None:
+        return kept
+    return Step(*(b if a is None else a for a, b in zip(kept, arrays.part(0, end - start))))
 
 
-def new_chunk(tape, S, buffers):
-    """A Chunk with room for S steps."""
-    cfg, H, B, empty = tape.cfg, tape.cfg.n_hidden, tape.x.shape[1], buffers.empty
-    h, steps = empty("h", (S + 1, B, H)), (S, B, H)
-    lstm = (empty("x", (S, B, cfg.n_in)), h, empty("c", (S + 1, B, H)), empty("gates", (4, *steps)),
-            empty("tanh_c", steps))
-    if cfg.k_top == 0:                                                             # no recall: h is h_hat
-        return Chunk(0, *lstm, h[1:], None, None, None, None, None)
-    width = tape.memory.n_selected(len(tape.x) - 1)
-    w = buffers.filled("w", (S, B, width), 0)                                      # where a step has fewer slots
-    slope = w if cfg.normalise == "softmax" else empty("slope", (S, B, 1))
-    slots = None if tape.slots is None else tape.slots[:S]
-    return Chunk(0, *lstm, empty("h_hat", steps), empty("query", (S, B, SCORES[cfg.score].width(H))),
-                 slots, w, slope, empty("s", steps))
+def new_cache(tape, checkpoint):
+    """Room for what the tape keeps of all steps; returns that for a chunk of the rest, if any."""
+    T = len(tape.x)
+    if checkpoint is None:
+        tape.cache = new_steps(tape, T, tape.buffers)
+        return None
+    sparse = tape.cfg.k_top not in (0, None)
+    tape.cache = Step(*[None] * 9, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
+    if not tape.scratch:
+        tape.scratch.append(Buffers(tape.buffers.xp, tape.buffers.dtype))
+    return new_steps(tape, min(T, CHUNK), tape.scratch[-1])
+
+
+def new_steps(tape, S, buffers):
+    """A chunk with room for S steps."""
+    cfg, B, H, empty = tape.cfg, tape.x.shape[1], tape.cfg.n_hidden, buffers.empty
+    h, c = empty("h", (S + 1, B, H)), empty("c", (S + 1, B, H))
+    lstm = h[:-1], c[:-1], empty("gates", (S, 4, B, H)), c[1:], empty("tanh_c", (S, B, H))
+    if cfg.k_top == 0:                                                     # h is h_hat
+        return Step(*lstm, h[1:], h[1:], *[None] * 5)
+    query = empty("query", (S, B, SCORES[cfg.score].width(H)))
+    return Step(*lstm, empty("h_hat", (S, B, H)), h[1:], query, empty("s", (S, B, H)),
+                *new_recalls(tape, S, buffers))
+
+
+def new_recalls(tape, S, buffers):
+    """Room for the slots (-1), weights (0 where a step has fewer) and slopes of S steps."""
+    cfg, shape = tape.cfg, (S, tape.x.shape[1], tape.memory.n_selected(len(tape.x) - 1))
+    w = buffers.filled("w", shape, 0)
+    slots = buffers.filled("slots", shape, -1, np.intp) if cfg.k_top else None
+    return slots, w, w if cfg.normalise == "softmax" else buffers.empty("slope", (*shape[:2], 1))
 
 
 def new_tape(xp, params, x, cfg, state, reuse):
@@ -161,7 +180,9 @@ def new_tape(xp, params, x, cfg, state, reuse):
     h, c, given = first_state(xp, state, cfg, B, dtype)
     old, scratch = reuse.give_back() if reuse is not None else ((), [])
     buffers = Buffers(xp, dtype, old)
-    params = {name: buffers.filled(f"params.{name}", value.shape, value) for name, value in params.items()}
+    x = buffers.filled("x", x.shape, x, dtype if x.ndim == 3 else x.dtype)
+    params = {name: buffers.filled(f"params.{name}", value.shape, value)
+              for name, value in params.items()}
     N, score = len(given) + (T // cfg.k_att if cfg.k_top != 0 else 0), SCORES[cfg.score]
     M = keys = buffers.empty("M", (B, N, H))
     M[:, :len(given)] = given.swapaxes(0, 1)
@@ -169,8 +190,6 @@ def new_tape(xp, params, x, cfg, state, reuse):
         keys = buffers.empty("keys", (B, N, score.width(H)))
         keys[:, :len(given)] = project(xp, M[:, :len(given)], params[score.key])
     memory = Memory(M, keys, len(given), cfg)
-    slots = None
-    if cfg.k_top:
-        slots = buffers.filled("slots", (T, B, memory.n_selected(T - 1)), -1, np.intp)
-    stacked = {name: stack_gates(xp, params[name].reshape(-1, 4 * H), halve=True) for name in ("W_x", "W_h", "b")}
-    return Tape(params, cfg, x, memory, slots, None, stacked, buffers, scratch), h, c
+    stacked = {name: stack_gates(xp, params[name].reshape(-1, 4 * H), halve=True)
+               for name in ("W_x", "W_h", "b")}
+    return Tape(params, cfg, x, memory, stacked, buffers, scratch), h, c

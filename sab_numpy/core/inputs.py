@@ -7,7 +7,7 @@ from sab_numpy.core.tape import State
 
 
 def check_input(xp, x, cfg, dtype):
-    """ValueError unless x is finite numbers (T, B, n_in) or symbols (T, B), on the parameters' backend."""
+    """ValueError unless x is finite numbers (T, B, n_in) or symbols (T, B), on params' backend."""
     if namespace(x, what="x: ") is not xp:
         raise ValueError(f"x: expected an array of {xp.__name__} like params, found "
                          f"{namespace(x).__name__}; move it with sab.to_backend")
@@ -25,41 +25,45 @@ def check_input(xp, x, cfg, dtype):
         raise ValueError("x: expected finite numbers, found NaN or infinity")
 
 
-def rows(xp, x, n_in):
-    """x as (T, B, n_in): symbols become one-hot."""
-    return x if x.ndim == 3 else x[..., None] == xp.arange(n_in)
+def one_hot(xp, x, n_in, dtype):
+    """x as numbers (S, B, n_in): symbols become one-hot."""
+    return (x if x.ndim == 3 else x[..., None] == xp.arange(n_in)).astype(dtype, copy=False)
 
 
-def project_inputs(xp, x, W_x, b):
-    """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, which is what one-hot x gives.
+def project_inputs(x, W_x, b):
+    """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, as one-hot x gives.
 
     x (S, B, n_in) or symbols (S, B); W_x (4, n_in, H), b (4, 1, H)
     """
     if x.ndim == 2:
         return (W_x + b).take(x, axis=1)
-    return (x @ W_x[:, None]) + b[:, None]
+    return x @ W_x[:, None] + b[:, None]
 
 
 def first_state(xp, state, cfg, B, dtype):
     """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
     H = cfg.n_hidden
     if not isinstance(state, (tuple, type(None))):
-        raise ValueError(f"state: expected a State(h, c, memory) or None, found {type(state).__name__}")
+        raise ValueError("state: expected a State(h, c, memory) or None, "
+                         f"found {type(state).__name__}")
     h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
     if memory is None or cfg.k_top == 0:
         memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
-    for name, value, shape in (("h", h, (B, H)), ("c", c, (B, H)), ("memory", memory, (len(memory), B, H))):
+    shapes = (B, H), (B, H), (len(memory), B, H)
+    for name, value, shape in zip(State._fields, (h, c, memory), shapes):
         if namespace(value, what=f"state.{name}: ") is not xp or value.shape != shape:
-            raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
+            raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, "
+                             f"found {value.shape}")
         if value.dtype.kind == "c" and dtype.kind != "c":
-            raise ValueError(f"state.{name}: expected real numbers for real params, found {value.dtype}")
+            raise ValueError(f"state.{name}: expected real numbers for real params, "
+                             f"found {value.dtype}")
     if cfg.k_top != 0 and not len(memory):
         raise ValueError("state.memory: expected at least one slot, found none")
     return State(h, c, memory)
 
 
 def check_frozen(frozen, cfg, x, reuse):
-    """ValueError unless `frozen` is a tape of the same configuration and sizes that has its arrays."""
+    """ValueError unless `frozen` is a tape of this configuration and sizes that has its arrays."""
     if frozen.cfg != cfg or frozen.x.shape[:2] != x.shape[:2]:
         raise ValueError(f"frozen: expected a tape of {cfg} and x of shape {x.shape[:2]}, "
                          f"found {frozen.cfg} and {frozen.x.shape[:2]}")

@@ -8,19 +8,20 @@ from sab_numpy.core.backend import namespace
 def softmax_cross_entropy(y, targets, mask=None):
     """Mean over the counted steps of -log softmax(y)[target], in nats.
 
-    y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B), steps that count: where not 0 (None: all).
+    y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B): steps count where it is not 0.
     Returns (loss, dy). Raises ValueError for other shapes, targets out of range, an empty mask.
     """
     xp = _check(y, targets, mask, 2)
     if targets.dtype.kind not in "iu":
         raise ValueError(f"targets: expected integers, found {targets.dtype}")
     if xp is np and (targets.min() < 0 or targets.max() >= y.shape[2]):
-        raise ValueError(f"targets: expected classes 0..{y.shape[2] - 1}, found {targets.min()}..{targets.max()}")
-    share = _share(xp, y, targets.shape, mask)                                # (T, B), sums to 1
-    shifted = y - y.real.max(2, keepdims=True)                                # (T, B, O)
+        raise ValueError(f"targets: expected classes 0..{y.shape[2] - 1}, "
+                         f"found {targets.min()}..{targets.max()}")
+    share = _share(xp, y, targets.shape, mask)                         # (T, B), sums to 1
+    shifted = y - y.real.max(2, keepdims=True)                         # (T, B, O)
     dy = xp.exp(shifted)
-    total = dy.sum(2, keepdims=True)                                          # (T, B, 1)
-    at_target = (xp.arange(y.shape[2]) == targets[..., None]).astype(y.dtype)     # (T, B, O), one-hot
+    total = dy.sum(2, keepdims=True)                                   # (T, B, 1)
+    at_target = xp.arange(y.shape[2]) == targets[..., None]            # (T, B, O), one-hot
     loss = ((xp.log(total)[..., 0] - (shifted * at_target).sum(2)) * share).sum()
     dy /= total
     dy -= at_target
@@ -51,7 +52,7 @@ def _share(xp, y, shape, mask):
 
 
 def _check(y, targets, mask, axes):
-    """The arrays' module. ValueError unless targets have the first `axes` axes of y, and mask these or two."""
+    """Their module. ValueError unless targets have the first axes of y, and mask these or two."""
     xp = namespace(y, targets, *(() if mask is None else (mask,)))
     if y.ndim != 3 or not y.size:
         raise ValueError(f"y: expected (T, B, n_out), each at least 1, found shape {y.shape}")
@@ -59,7 +60,8 @@ def _check(y, targets, mask, axes):
     if targets.shape != shape:
         raise ValueError(f"targets: expected shape {shape}, found {targets.shape}")
     if mask is not None and mask.shape not in (shape, steps):
-        raise ValueError(f"mask: expected shape {shape}{f' or {steps}' * (axes > 2)}, found {mask.shape}")
+        raise ValueError(f"mask: expected shape {shape}{f' or {steps}' * (axes > 2)}, "
+                         f"found {mask.shape}")
     if xp is np and mask is not None and not mask.any():
         raise ValueError("mask: expected at least one counted step, found none")
     return xp

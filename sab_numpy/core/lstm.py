@@ -29,7 +29,7 @@ def unstack_gates(xp, W):
 
 
 def lstm_step(xp, z, c_prev, step):
-    """From z (4, B, H), sigmoids halved, and c_prev (B, H): fills step.gates, c, tanh_c and h_hat."""
+    """Of z (4, B, H), sigmoids' halved, and c_prev (B, H): fills step's gates, c, tanh_c, h_hat."""
     gates, c, tanh_c, h_hat = step.gates, step.c, step.tanh_c, step.h_hat
     if fused := gate_kernel(xp, "forward"):                    # on a GPU: the same in one kernel
         return fused(*z, c_prev, *gates, c, tanh_c, h_hat)
@@ -45,7 +45,7 @@ def lstm_step(xp, z, c_prev, step):
 
 
 def lstm_step_backward(xp, dh_hat, dc, step, dz, slopes):
-    """From dh_hat and dc (B, H): fills dz (4, B, H), returns dc_prev (B, H). slopes: scratch like dz."""
+    """Of dh_hat and dc (B, H): fills dz (4, B, H), returns dc_prev (B, H). slopes: room like dz."""
     gates, c_prev, tanh_c = step.gates, step.c_prev, step.tanh_c
     if fused := gate_kernel(xp, "backward"):
         fused(dh_hat, dc, *gates, c_prev, tanh_c, *dz, dc_prev := xp.empty_like(dc))

@@ -58,7 +58,7 @@ class Memory(NamedTuple):
 
 
 class MemoryCredit(NamedTuple):
-    """What later steps gave to each microstate as a value, and to its key; a slot's rows side by side."""
+    """What later steps gave to each microstate as a value, and to its key."""
 
     dM: Any                    # (N, B, H)
     dkeys: Any                 # (N, B, Q)     dM itself where a microstate is its own key
@@ -79,7 +79,7 @@ class MemoryCredit(NamedTuple):
         return self.dM[slot] + project_backward(xp, self.dkeys[slot], self.memory.M[:, slot], W)
 
     def key_gradient(self, xp, params):
-        """Gradient of the key's weight, over all slots at once: {name: array}, empty where it has none."""
+        """Gradient of the key's weight, over all slots at once: {name: array}, or {}."""
         name = SCORES[self.memory.cfg.score].key
         if name is None:
             return {}
@@ -100,7 +100,7 @@ def _spread(xp, a, slots, values):
 
 
 def microstate_credit(xp, w, ds, dkeys, own_key):
-    """Credit of recalled microstates: as values, w_k ds, and as keys -> (dM (B, K, H), dkeys or None).
+    """Credit of recalled microstates: as values, w_k ds, as keys -> dM (B, K, H), dkeys or None.
 
     Where a microstate is its own key the two are one; two outer products are made as one product.
     """

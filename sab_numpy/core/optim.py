@@ -1,4 +1,4 @@
-"""Adam (Kingma and Ba 2015) with the gradient's global norm clipped first. Pure: new parameters, new state."""
+"""Adam (Kingma and Ba 2015), the gradient's global norm clipped first; pure: new parameters."""
 
 from sab_numpy.core.backend import namespace
 
@@ -6,7 +6,8 @@ from sab_numpy.core.backend import namespace
 def global_norm(grads):
     """sqrt of the sum of the squares of all entries, a 0-d array (no synchronisation on a GPU).
 
-    Squares of float32 overflow from 1.8e19 on, which relu's slopes reach; then the entries are divided by the largest.
+    Squares of float32 overflow from 1.8e19 on, which relu's slopes reach: then the entries are
+    divided by the largest.
     """
     xp = namespace(*grads.values())
     norm = xp.sqrt(sum((g * g).sum() for g in grads.values()))
@@ -26,7 +27,8 @@ def clip_gradients(grads, clip):
 
 def adam_init(params):
     """Moments of zero: a dict of arrays m_NAME, v_NAME, and step, a whole number."""
-    return {"step": 0} | {f"{moment}_{name}": 0 * value for moment in "mv" for name, value in params.items()}
+    moments = {f"{m}_{name}": 0 * value for m in "mv" for name, value in params.items()}
+    return {"step": 0} | moments
 
 
 def adam_step(params, grads, state, lr, clip=None, betas=(0.9, 0.999), eps=1e-8):
@@ -36,7 +38,8 @@ def adam_step(params, grads, state, lr, clip=None, betas=(0.9, 0.999), eps=1e-8)
     else:
         grads, norm = clip_gradients(grads, clip)
     step = state["step"] + 1
-    rate = lr * (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)        # both moments start at zero
+    # both moments start at zero
+    rate = lr * (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)
     eps = eps * (1 - betas[1] ** step) ** 0.5
     new_params, new_state = {}, {"step": step}
     for name, g in grads.items():

@@ -18,8 +18,8 @@ def init_params(cfg, rng, dtype=np.float64, chrono=None):
     """First values: uniform in ±1/sqrt(H), biases 0, forget bias 1, W_q of dot the identity.
 
     rng      a numpy.random.Generator, or a seed
-    chrono   the longest dependency in steps, at least 3: forget biases log U(1, chrono - 1) and input
-             biases minus them, so that a unit forgets in 2 to `chrono` steps (Tallec and Ollivier 2018)
+    chrono   the longest dependency in steps, at least 3: forget biases log U(1, chrono - 1), input
+             biases minus them: a unit forgets in 2 to `chrono` steps (Tallec and Ollivier 2018)
     Returns a dict name -> array of `dtype`, on the CPU.
     """
     H, rng = cfg.n_hidden, np.random.default_rng(rng)
@@ -29,7 +29,7 @@ def init_params(cfg, rng, dtype=np.float64, chrono=None):
     params["b_y"] = np.zeros(cfg.n_out)
     if cfg.score == "dot":
         params["W_q"] = np.eye(H)
-    if chrono is not None:                                                 # drawn last: the rest is the same
+    if chrono is not None:                                     # drawn last: the rest is the same
         forget = np.log(rng.uniform(1, check_count("chrono", chrono, 3) - 1, H))
         params["b"][:2 * H] = np.concatenate([-forget, forget])            # gates stacked i f g o
     return {name: value.astype(dtype) for name, value in params.items()}
@@ -42,7 +42,8 @@ def check_params(params, cfg):
         raise ValueError(f"params: expected the names {sorted(expected)}, found {sorted(params)}")
     for name, shape in expected.items():
         if params[name].shape != shape:
-            raise ValueError(f"params[{name!r}]: expected shape {shape}, found {params[name].shape}")
+            raise ValueError(f"params[{name!r}]: expected shape {shape}, "
+                             f"found {params[name].shape}")
     dtypes = {str(value.dtype) for value in params.values()}
     if len(dtypes) > 1 or params["b"].dtype.kind not in "fc":
         raise ValueError(f"params: expected one floating dtype, found {', '.join(sorted(dtypes))}")

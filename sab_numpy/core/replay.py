@@ -1,8 +1,9 @@
-"""Recording and frozen replay: how truncated credit becomes something that finite differences can check.
+"""Recording and frozen replay: truncated credit becomes something that numbers can check.
 
-Truncated credit is not the derivative of the loss. It is the derivative of another function: the same forward in
-which every stopped value and every discrete choice is a constant. `stop` and `choose` mark them. While recording
-they keep what passes; while replaying they give back what was kept. Any function can use them:
+Truncated credit is not the derivative of the loss. It is the derivative of another function: the
+same forward in which every stopped value and every discrete choice is a constant. `stop` and
+`choose` mark them. While recording they keep what passes; while replaying they give back what was
+kept. Any function can use them:
 
     with record() as tape:             # once, at the point where the gradient was taken
         f(params)
@@ -17,7 +18,7 @@ _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording o
 
 
 class _Names:
-    """For a function that runs several times in one context: from its second run on, names carry the run's number."""
+    """From a function's second run in one context on, its names carry the run's number."""
 
     runs = run = 0
 
@@ -40,7 +41,8 @@ class Recording(_Names, dict):
     def meet(self, name, value):
         name = self.full(name)
         if name in self:
-            raise ValueError(f"{name!r} was recorded twice: every stop and choose needs a name of its own")
+            raise ValueError(f"{name!r} was recorded twice: "
+                             "every stop and choose needs a name of its own")
         self[name] = value
 
 
@@ -53,18 +55,19 @@ class Replay(_Names):
     def meet(self, name, value):
         name = self.full(name)
         if name not in self.recording or name in self.met:
-            raise ValueError(f"{name!r} was {'met twice' if name in self.met else 'not recorded'}: a replay must "
-                             "meet every recorded name exactly once")
+            raise ValueError(f"{name!r} was {'met twice' if name in self.met else 'not recorded'}: "
+                             "a replay must meet every recorded name exactly once")
         kept = self.recording[name]
-        if getattr(kept, "shape", None) != getattr(value, "shape", None):
-            raise ValueError(f"{name!r} was recorded with shape {getattr(kept, 'shape', None)}, found "
-                             f"{getattr(value, 'shape', None)}: replay the same function on the same sizes")
+        recorded, found = (getattr(v, "shape", None) for v in (kept, value))
+        if recorded != found:
+            raise ValueError(f"{name!r} was recorded with shape {recorded}, found {found}: "
+                             "replay the same function on the same sizes")
         self.met.add(name)
         return kept
 
 
 def stop(name, value, copy=True):
-    """`value`, as a constant for the backward pass. copy=False: it is never overwritten, so keep it as it is."""
+    """`value`, as a constant for the backward pass. copy=False: nobody will overwrite it."""
     mode = _mode.get()
     if isinstance(mode, Replay):
         kept = mode.meet(name, value)
@@ -75,7 +78,7 @@ def stop(name, value, copy=True):
 
 
 def choose(name, indices):
-    """`indices`, a discrete choice; a replay repeats the recorded one and notes where the two differ."""
+    """`indices`, a discrete choice; a replay repeats the recorded one and notes a difference."""
     kept, mode = stop(name, indices), _mode.get()
     if isinstance(mode, Replay) and _differ(kept, indices):
         mode.changed.append(mode.full(name))
@@ -114,7 +117,7 @@ def record():
 
 @contextmanager
 def replay(recording):
-    """A context that gives back what was kept; yields an object whose `.changed` names the choices that would differ.
+    """A context that gives back what was kept; its `.changed` names the choices that would differ.
 
     Raises ValueError for a missing, extra or doubled name and for another shape.
     """
@@ -122,17 +125,17 @@ def replay(recording):
         yield mode
     left = [name for name in recording if name not in mode.met]
     if left:
-        raise ValueError(f"{left[0]!r} was recorded but not met in the replay ({len(left)} such): replay the same "
-                         "function with the same configuration")
+        raise ValueError(f"{left[0]!r} was recorded but not met in the replay ({len(left)} such): "
+                         "replay the same function with the same configuration")
 
 
 def not_recording():
-    """A context in which nothing is kept or given back: for what was met before and is computed once more."""
+    """A context in which nothing is kept or given back: for what is computed once more."""
     return _enter(None)
 
 
 def recording_context(frozen=None):
-    """For a function with stops of its own: replay `frozen`, or join the context around it, or record afresh."""
+    """Replay `frozen`, or join the context around, or record: for a function with its own stops."""
     if frozen is not None:
         return replay(frozen)
     return record() if _mode.get() is None else _mode.get().next_run()

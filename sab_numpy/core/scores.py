@@ -77,7 +77,7 @@ def add_backward(xp, da, query, keys, weight):
 
 
 class Score(NamedTuple):
-    """A score: the weights of its query and key (None: the state itself), its comparison and that's own weight."""
+    """The weights of query and key (None: the state itself), the comparison and its own weight."""
 
     query: str | None
     key: str | None

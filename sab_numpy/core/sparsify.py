@@ -40,7 +40,7 @@ def weights(xp, a, normalise, top=None):
 
 
 def weights_backward(xp, dw, slope, s_ds, normalise):
-    """da_k = slope_k (dw_k - s . ds) of both normalisers, (B, K); relu's threshold gets minus their sum.
+    """da_k = slope_k (dw_k - s . ds), (B, K), of both; relu's threshold gets minus their sum.
 
     dw (B, K): dw_k = M_k . ds;  s_ds (B, 1): s . ds, which is sum_k w_k dw_k
     """

@@ -9,15 +9,18 @@ from sab_numpy.core.replay import Recording
 
 
 class State(NamedTuple):
-    """Where a sequence ended, to go on from: h, c (B, H) and the memory (N, B, H), empty slots first."""
+    """Where a sequence ended, to go on from. The memory has its empty slots first."""
 
-    h: Any
-    c: Any
-    memory: Any = None
+    h: Any                     # (B, H)
+    c: Any                     # (B, H)
+    memory: Any = None         # (N, B, H)
 
 
 class Step(NamedTuple):
-    """What one step reads and writes. K' counts relu's threshold; at k_top=0 the last five are None."""
+    """What one step reads and writes; a chunk is the same with an axis of S steps in front.
+
+    K' counts relu's threshold. At k_top=0 the last five are None.
+    """
 
     h_prev: Any                # (B, H)
     c_prev: Any                # (B, H)
@@ -27,42 +30,19 @@ class Step(NamedTuple):
     h_hat: Any                 # (B, H)        the provisional state
     h: Any                     # (B, H)        h_hat + s
     query: Any                 # (B, Q)
-    slots: Any                 # (B, K')       what is recalled, largest score first; None: every slot
+    s: Any                     # (B, H)        the summary
+    slots: Any                 # (B, K')       recalled, largest score first; None: every slot
     w: Any                     # (B, K')       with these weights
     slope: Any                 # (B, K') or (B, 1)     see sparsify.py
-    s: Any                     # (B, H)        the summary
 
-
-class Chunk(NamedTuple):
-    """The same arrays of S steps, from step `start` on. h and c begin with those before the first step."""
-
-    start: int
-    x: Any                     # (S, B, D)     symbols as one-hot
-    h: Any                     # (S+1, B, H)
-    c: Any                     # (S+1, B, H)
-    gates: Any                 # (4, S, B, H)
-    tanh_c: Any                # (S, B, H)
-    h_hat: Any                 # (S, B, H)
-    query: Any                 # (S, B, Q)
-    slots: Any                 # (S, B, K')    -1 where a step has fewer
-    w: Any                     # (S, B, K')
-    slope: Any                 # like w, or (S, B, 1) for relu
-    s: Any                     # (S, B, H)
-
-    def step(self, t, k):
-        """Views of step t, which reads k slots."""
-        j, recall = t - self.start, (None,) * 5
-        if self.s is not None:
-            slots = None if self.slots is None else self.slots[j, :, :k]
-            recall = self.query[j], slots, self.w[j, :, :k], self.slope[j, :, :k], self.s[j]
-        return Step(self.h[j], self.c[j], self.gates[:, j], self.c[j + 1], self.tanh_c[j],
-                    self.h_hat[j], self.h[j + 1], *recall)
+    def step(self, j, k):
+        """Step j of a chunk, which reads k slots."""
+        recall = (None if a is None else a[j, :, :k] for a in self[9:])
+        return Step(*(None if a is None else a[j] for a in self[:9]), *recall)
 
     def part(self, start, end):
-        """The same of steps start..end-1, without copying."""
-        a, b = start - self.start, end - self.start
-        rest = [None if array is None else array[a:b] for array in self[5:]]
-        return Chunk(start, self.x[a:b], self.h[a:b + 1], self.c[a:b + 1], self.gates[:, a:b], *rest)
+        """The steps start..end-1 of a chunk."""
+        return Step(*(None if a is None else a[start:end] for a in self))
 
 
 class Buffers(dict):
@@ -75,7 +55,8 @@ class Buffers(dict):
     def empty(self, name, shape, dtype=None):
         size, dtype = math.prod(shape), dtype or self.dtype
         flat = self.pop(name, self.old.pop(name, None))
-        if flat is None or flat.size < size or flat.dtype != dtype or type(flat) is not self.xp.ndarray:
+        fits = flat is not None and flat.size >= size and flat.dtype == dtype
+        if not fits or type(flat) is not self.xp.ndarray:
             flat = self.xp.empty(size, dtype)
         self[name] = flat
         return flat[:size].reshape(shape)
@@ -88,26 +69,44 @@ class Buffers(dict):
 
 @dataclass
 class Tape:
-    """What a forward pass leaves; a backward pass changes none of it."""
+    """What a forward pass leaves, in arrays of its own; a backward pass changes none of it."""
 
-    params: dict               # copies: who changes the parameters later changes no gradient
+    params: dict
     cfg: Any
-    x: Any                     # (T, B, D) or symbols (T, B); with checkpoint="blocks" leave it as it is
+    x: Any                     # (T, B, D) or symbols (T, B)
     memory: Memory
-    slots: Any                 # (T, B, K')    selected slots, largest score first (-1: fewer were there); or None
-    cache: Chunk | None        # of all steps; None with checkpoint="blocks"
     stacked: dict              # W_x, W_h and b gate by gate, see lstm.py
-    buffers: Buffers | None    # None once they were given back
-    scratch: list              # the arrays of a backward pass, for the next one
-    recording: Recording | None = None                         # what was stopped and chosen
-    starts: dict = field(default_factory=dict)                 # step -> (h, c) before it, to recompute from
+    buffers: Buffers | None    # where the arrays lie; None once they were given back
+    scratch: list              # Buffers of a backward pass, for the next one
+    cache: Step | None = None  # of all steps; with checkpoint="blocks" slots, w and slope alone
+    starts: dict = field(default_factory=dict)     # step -> (h, c) before it, to recompute from
     end: tuple = ()            # h, c (B, H) after the last step
+    recording: Recording | None = None             # what was stopped and chosen
     changed: list = ()         # after a frozen replay: the choices that would now be others
 
     @property
+    def slots(self):
+        """(T, B, K') selected slots, largest score first (-1: fewer were there); None without."""
+        return self.cache and self.cache.slots
+
+    @property
     def weights(self):
-        """(T, B, K') weights of the selected slots; None without recall, or with checkpoint="blocks"."""
+        """(T, B, K') their weights, or those of every slot (then None with checkpoint="blocks")."""
         return self.cache and self.cache.w
+
+    def recalls(self, t, row=0):
+        """What step t of a sequence recalled: (slot, its step, weight), heaviest first.
+
+        A slot that was there before the sequence has a negative step. Empty without recall; where
+        every slot is read, in the order of writing.
+        """
+        if self.weights is None:
+            return []
+        slots = range(self.memory.n_slots(t))
+        if self.slots is not None:
+            slots = self.slots[t, row, :self.cfg.k_top].tolist()
+        return [(slot, self.memory.step_of(slot), weight)
+                for slot, weight in zip(slots, self.weights[t, row].tolist()) if slot >= 0]
 
     @property
     def final_state(self):
@@ -118,12 +117,13 @@ class Tape:
     def check_owned(self):
         """ValueError when the tape's arrays were given to a later forward."""
         if self.buffers is None:
-            raise ValueError("tape: its buffers were given to a later forward; run forward again")
+            raise ValueError("tape: its buffers were given to a later forward; "
+                             "run forward again")
 
     def give_back(self):
-        """(arrays, arrays of a backward), for the next forward; this tape is of no use afterwards."""
+        """(arrays, those of a backward) for the next forward; this tape is of no use afterwards."""
         if self.buffers is None:
             raise ValueError("reuse: this tape was given back before")
         old, self.buffers = self.buffers, None
-        self.memory = self.slots = self.cache = None           # they would show the later forward's
+        self.memory = self.cache = None                        # they would show the later forward's
         return old, self.scratch

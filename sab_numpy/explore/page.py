@@ -49,14 +49,6 @@ def short(number):
     return float(f"{number:.4g}")
 
 
-def recalls_of(tape, t):
-    """What step t of the first sequence read: [[slot, weight], ...]."""
-    if tape.weights is None:
-        return []
-    slots = range(tape.weights.shape[2]) if tape.slots is None else tape.slots[t, 0]
-    return [[int(slot), short(weight)] for slot, weight in zip(slots, tape.weights[t, 0]) if slot >= 0 and weight > 0]
-
-
 def row(event):
     """An event as the page has it: kind, start, end, norm, total, and a skip's weight."""
     kind, start, end, _, weight, norm, total = event
@@ -78,7 +70,7 @@ def lane(name, method, whose, params, cfg, x, targets, losses, problem):
         "k_att": cfg.k_att,
         "n_empty": tape.memory.initial_slots,
         "says": y[:, 0].argmax(-1).tolist(),
-        "recalls": [recalls_of(tape, t) for t in range(len(x))],
+        "recalls": [[[slot, short(w)] for slot, _, w in tape.recalls(t) if w > 0] for t in range(len(x))],
         "slots": [[slot, t] for t, slot in enumerate(slots) if slot is not None],
         "walks": {label: [row(event) for event in walk(loss_at(dy, at), tape)] for label, at in losses.items()},
     }

@@ -13,7 +13,6 @@ from sab_numpy.support import files
 from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import loop
-from sab_numpy.training.evaluation import recalled
 
 MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
 LEAST = 0.005  # smaller weights are not written
@@ -21,18 +20,17 @@ LEAST = 0.005  # smaller weights are not written
 
 def look(run, state, accuracy):
     """Rows of one moment: which state step `t` of the first test sequence recalled, and its weight."""
-    cfg = run.config()
     x, _ = task(run.task).sequences(run.T, 1, stream(run.seed, "test", run.T))
-    _, tape = forward(state.params, x, cfg)
-    for t, (slots, weights) in enumerate(zip(recalled(tape)[:, 0], tape.weights[:, 0])):
-        for slot, weight in zip(slots, weights):
-            if slot >= cfg.n_empty and weight >= LEAST:
+    _, tape = forward(state.params, x, run.config())
+    for t in range(len(x)):
+        for _, m, weight in tape.recalls(t):
+            if m >= 0 and weight >= LEAST:
                 yield {
                     "T": run.T,
                     "update": state.update,
                     "accuracy": accuracy,
                     "t": t,
-                    "recalled": int(tape.memory.step_of(slot)),
+                    "recalled": m,
                     "weight": f"{weight:.3f}",
                 }
 

@@ -39,8 +39,7 @@ def model():
 def interesting_answer(tape):
     """The answer, not the first of a block, that recalls the input with the largest weight."""
     at = range(len(tape.slots) - 10, len(tape.slots))
-    of_input = (tape.slots[:, 0] >= tape.memory.initial_slots) & (tape.memory.step_of(tape.slots[:, 0]) < 10)  # (T, K)
-    weight = (tape.weights[:, 0] * of_input[:, : tape.weights.shape[2]]).sum(1)
+    weight = {t: sum(weight for _, m, weight in tape.recalls(t) if 0 <= m < 10) for t in at}
     return max((t for t in at if t % (tape.cfg.k_trunc or 1)), key=lambda t: weight[t], default=at[-1])
 
 

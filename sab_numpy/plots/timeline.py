@@ -70,9 +70,8 @@ def forward_pass(tape, x, says, path, title):
         if tape.memory.slot_of(t) is not None:
             box(axes, t, 2, "white", INK, "h")
             arrow(axes, (t, SIDE / 2), (t, 2 - SIDE / 2), INK, 2)
-        for slot, weight in zip(tape.slots[t, 0], tape.weights[t, 0]):
-            if slot >= tape.memory.initial_slots and weight >= 0.02:
-                m = tape.memory.step_of(int(slot))
+        for _, m, weight in tape.recalls(t):
+            if m >= 0 and weight >= 0.02:
                 arrow(
                     axes,
                     (m + 0.1, 2 + SIDE / 2),
