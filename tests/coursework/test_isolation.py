@@ -1,11 +1,14 @@
 """A student's code runs behind a fence: whatever it does, it gets 0 for that exercise and the rest is graded."""
 
+from pathlib import Path
+
 import pytest
 import student
 
 from sab_numpy.coursework import catalogue, isolate
 from sab_numpy.coursework.grading import grade, grade_exercise
 
+JUDGE = str(Path(isolate.__file__).with_name("judge.py"))
 LIMITS = isolate.Limits(seconds=2, patience=60)
 HEAD = "import numpy as np\nEXERCISE = 1\nEXERCISE_SET = 1\n"
 DEFINITION = "def sigmoid_cross_entropy(z, targets):\n"
@@ -29,8 +32,8 @@ HOSTILE = {
     "patched numpy": (
         DEFINITION + "    np.allclose = np.array_equal = lambda *a, **k: True\n    np.abs = lambda x: x * 0\n"
         "    return z, z, z\n", "p"),
-    "the grader's files, written": (f"open({isolate.OURS + '/coursework/judge.py'!r}, 'a')\n", "writing"),
-    "the grader's files, read": (f"open({isolate.OURS + '/coursework/judge.py'!r})\n", "read"),
+    "the grader's files, written": (f"open({JUDGE!r}, 'a')\n", "writing"),
+    "the grader's files, read": (f"open({JUDGE!r})\n", "read"),
     "a violation that is caught": (
         "try:\n    open('/tmp/x', 'w')\nexcept Exception:\n    pass\n" + DEFINITION + "    return z, z, z\n",
         "writing"),
