@@ -2,8 +2,8 @@
 
 It reads its job (what to call, the student's file, the inputs) from standard input, puts up a fence, calls the function
 and writes plain arrays to what was its standard output. It knows no right answer, so there is nothing here to forge:
-the parent judges. The fence (an audit hook, which Python cannot take down again) stops mistakes and mischief; what it does
-not stop is for the sandbox around the process (isolate.py).
+the parent judges. The fence (an audit hook, which Python cannot take down again) stops mistakes and mischief; what it
+does not stop is for the sandbox around the process (isolate.py).
 """
 
 import builtins
@@ -72,8 +72,9 @@ def unpack(flat):
     return tree
 
 
-def limit(megabytes, seconds):
-    """Memory, processor time and no further process, where the system has such limits."""
+def limit(megabytes, seconds, user):
+    """Memory, processor time and no further process, where the system has such limits; `user`: who to be from here on,
+    as nothing limits root."""
     try:
         import resource
     except ImportError:                                        # Windows
@@ -85,6 +86,10 @@ def limit(megabytes, seconds):
             resource.setrlimit(getattr(resource, kind), (most, last))
         except (ValueError, OSError, AttributeError):
             continue                                           # macOS lacks some
+    if user:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
 
 
 def fence(allowed, readable, violations):
@@ -256,7 +261,7 @@ def main(numpy_folder):
         sys.modules[name] = types.ModuleType(name)
         exec(compile(text, name, "exec"), vars(sys.modules[name]))
     threading.Thread(target=end_with_the_grader, daemon=True).start()
-    limit(job["megabytes"], job["seconds"])
+    limit(job["megabytes"], job["seconds"], job["user"])
     student_import = fence(allowed, [*standard, os.path.dirname(np.__file__)], violations)
     results.write(READY)
     results.flush()

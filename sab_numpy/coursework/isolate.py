@@ -22,6 +22,7 @@ NUMPY = os.path.dirname(np.__file__)
 MOST_PRINTED = 1_000_000                                       # bytes; more is a flood
 MOST_RETURNED = 2**26                                          # bytes of all arrays together
 KEPT = 2_000                                                   # bytes of what the student printed that are shown
+NOBODY = 65534                                                 # a user that nothing belongs to
 FENCES = {"bwrap": "in a sandbox (bubblewrap)", "none": "without a sandbox"}
 TRIAL = b"""import numpy as np, numpy.testing
 def f(): return np.linalg.inv(np.random.default_rng().normal(size=(9, 9))),
@@ -77,7 +78,8 @@ def sandbox(wanted):
     if wanted == "none":
         return "none"
     try:
-        trial = run(TRIAL, dict(function="f", arguments=[], outputs=["a"], file=""), [{}], None, Limits(sandbox="bwrap"))
+        job = dict(function="f", arguments=[], outputs=["a"], file="")
+        trial = run(TRIAL, job, [{}], None, Limits(sandbox="bwrap"))
         problem = trial.failure or trial.notes["error"]
     except (NotGraded, ValueError) as error:
         problem = str(error)
@@ -97,22 +99,32 @@ def bubblewrap():
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise ValueError("there is no bwrap on this machine: install bubblewrap, or take --sandbox none")
-    words = [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--dir", "/tmp"]
+    words = [bwrap, "--die-with-parent", "--new-session", "--dir", "/tmp", "--cap-drop", "ALL", "--unshare-ipc",
+             "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if we_are_root() else ["--unshare-user"]
     libraries = {os.path.dirname(path) for path in mapped() if "-packages" not in path}
-    roots = {os.path.dirname(os.__file__), sysconfig.get_config_var("DESTSHARED"), "/usr/lib64", *libraries}
-    for root in sorted(filter(None, roots)):                   # an outer folder before what lies in it
-        words += ["--ro-bind-try", root, root]
-    for path in ("/lib", "/lib64"):
-        words += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
-    hidden = {str(path) for root in roots if root for path in (*Path(root).glob("*-packages"),
-                                                              *Path(root).glob("python*/*-packages"))}
-    for path in sorted(hidden):
-        words += ["--tmpfs", path]
-    for path in (NUMPY, f"{NUMPY}.libs", "/etc/ld.so.cache", "/etc/alternatives", os.path.realpath(sys.executable)):
+    roots = sorted({os.path.dirname(os.__file__), sysconfig.get_config_var("DESTSHARED"), *libraries} - {None})
+    files = [NUMPY, f"{NUMPY}.libs", os.path.realpath(sys.executable), "/etc/ld.so.cache", "/etc/alternatives"]
+    passed = {os.path.dirname(path) for path in (*roots, *files)}
+    for folder in sorted(passed | {str(parent) for path in passed for parent in Path(path).parents}):
+        words += ["--dir", folder]                             # anybody may pass through
+    for folder in roots:
+        words += ["--ro-bind", folder, folder]
+    installed = sorted({str(path) for root in roots for path in Path(root).glob("*-packages")}
+                       | {str(path) for root in roots for path in Path(root).glob("python*/*-packages")})
+    for folder in installed:
+        words += ["--tmpfs", folder]
+    for path in files:
         words += ["--ro-bind-try", path, path]
-    for path in (*sorted(hidden), "/"):
-        words += ["--remount-ro", path]
+    for path in ("/lib", "/lib64", "/usr/lib64"):              # where the linker looks
+        words += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
+    for folder in (*installed, "/"):
+        words += ["--remount-ro", folder]
     return [*words, "--chdir", "/tmp", "--"]
+
+
+def we_are_root():
+    return os.name == "posix" and os.geteuid() == 0
 
 
 def mapped():
@@ -124,7 +136,8 @@ def mapped():
 def run(source, job, cases, earlier, limits):
     """Call the function of `source` (bytes) for every case: an Outcome. Raises NotGraded where that cannot be done."""
     arrays, others = child.pack({str(number): case for number, case in enumerate(cases)})
-    job = {**job, "others": others, "earlier": earlier, "seconds": limits.seconds, "megabytes": limits.megabytes}
+    job = {**job, "others": others, "earlier": earlier, "seconds": limits.seconds, "megabytes": limits.megabytes,
+           "user": NOBODY if limits.sandbox == "bwrap" and we_are_root() else 0}
     message = child.dump(job, {**arrays, "source": np.frombuffer(source, np.uint8)})
     words = [*command(limits.sandbox), "-c", CHILD, os.path.dirname(NUMPY)]
     outcome = watch(words, b"%d\n%b" % (len(message), message), limits)
