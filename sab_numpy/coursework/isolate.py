@@ -203,11 +203,12 @@ def watch(words, message, limits):
     finally:
         end(process)
         running.discard(process)
+        process.stdin.close()
         for listener in listeners:
             listener.join(timeout=2)
-            if not listener.is_alive():                        # else a process that outlives its parent has the pipe
-                listener.pipe.close()
-        process.stdin.close()
+        if not any(listener.is_alive() for listener in listeners):     # else what outlives its parent has the pipes
+            process.stdout.close()
+            process.stderr.close()
     if stopped.is_set():
         raise KeyboardInterrupt
     results, printed = listeners
