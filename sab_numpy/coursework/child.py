@@ -28,7 +28,6 @@ READY = b"ready\n"                                             # from here on wh
 
 def dump(notes, arrays):
     """Notes (JSON) and arrays of numbers as bytes: the length of a head, the head, the numbers."""
-    arrays = {name: value.copy(order="C") for name, value in arrays.items()}
     described = [[name, value.dtype.str, value.shape] for name, value in arrays.items()]
     head = json.dumps({"notes": notes, "arrays": described}).encode()
     return b"%d\n%b" % (len(head), head) + b"".join(value.tobytes() for value in arrays.values())

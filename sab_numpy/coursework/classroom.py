@@ -122,7 +122,7 @@ def short(text):
     """The bytes of a feedback file: where there are too many, the last line and much of the beginning."""
     data = f"{text.rstrip()}\n".encode("utf-8", "backslashreplace")
     if len(data) > LONGEST_FEEDBACK:
-        last = b"\n(cut short)\n" + data.rstrip().rpartition(b"\n")[2][-300:] + b"\n"
+        last = b"\n(cut short: sab grade FOLDER says the rest)\n" + data.rstrip().rpartition(b"\n")[2][-300:] + b"\n"
         data = data[:LONGEST_FEEDBACK - len(last)].decode("utf-8", "ignore").encode() + last
     return data
 
@@ -158,12 +158,6 @@ def write_table(path, rows):
     write_rows(path, [rows[name] for name in sorted(rows)], COLUMNS, mode=PRIVATE)
 
 
-def seed_of(path):
-    """That of a table which is gone on with; else one that nobody knows beforehand, so no answers can be prepared."""
-    rows = read_rows(path) if path.exists() and path.stat().st_size else []
-    return int(rows[0]["seed"]) if rows else secrets.randbelow(10**9)
-
-
 def grade_class(args, limits):
     """`sab grade --class`; returns 0 when every student was graded."""
     if not args.csv:
@@ -177,7 +171,9 @@ def grade_class(args, limits):
 
 def grade_folders(folders, path, args, limits):
     rows = kept_rows(path, args.resume, folders, args.seed, limits, args.out)
-    seed = seed_of(path) if args.seed is None else args.seed
+    seed = args.seed
+    if seed is None:                                           # that of the table, or one that nobody knows beforehand
+        seed = int(next(iter(rows.values()))["seed"]) if rows else secrets.randbelow(10**9)
     left = [folder for folder in folders if name_of(folder) not in rows]
     before = len(folders) - len(left)
     print(f"{len(folders)} students, {before} graded before; seed {seed}; each exercise: {limits}", file=sys.stderr)

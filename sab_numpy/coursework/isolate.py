@@ -205,7 +205,7 @@ def watch(words, message, limits):
         running.discard(process)
         process.stdin.close()
         for listener in listeners:
-            listener.join(timeout=2)
+            listener.join(timeout=10)
         if not any(listener.is_alive() for listener in listeners):     # else what outlives its parent has the pipes
             process.stdout.close()
             process.stderr.close()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import zipfile
 import zlib
 from collections import Counter
@@ -361,6 +362,35 @@ def listen(connections):
                 return
     threading.Thread(target=accept, daemon=True).start()
     return server
+
+
+def processes():
+    """{process: parent} of all that run."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            found[int(path.parent.name)] = int(parent)
+    return found
+
+
+def children(process):
+    """Those of a process, and theirs."""
+    family, parents = {process}, processes()
+    for _ in range(5):
+        family |= {child for child, parent in parents.items() if parent in family}
+    return family - {process}
+
+
+def outlive(family, patience=10):
+    """Those that are still there when patience is at its end."""
+    end = time.monotonic() + patience
+    while (alive := family & set(processes())) and time.monotonic() < end:
+        time.sleep(0.1)
+    return alive
 
 
 def left():

@@ -1,7 +1,6 @@
 """A student's code runs behind a fence: whatever it does, it gets 0 for that exercise and the rest is graded."""
 
 import errno
-import os
 import signal
 import subprocess
 import sys
@@ -204,35 +203,16 @@ def test_no_process_of_a_student_outlives_a_stopped_grader(fence, how, tmp_path)
     grader = subprocess.Popen(words, cwd=hostile.ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     assert b"2 students" in grader.stderr.readline()
 
-    def children():
-        """Of any depth: all that run our child.py for this grader."""
-        found, all_of = {grader.pid}, {}
-        for path in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                words = path.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if words[0] != "Z":
-                all_of[int(path.parent.name)] = int(words[1])
-        for _ in range(5):
-            found |= {process for process, parent in all_of.items() if parent in found}
-        return found - {grader.pid}
     deadline = time.monotonic() + 60
-    while len(children()) < (2 if fence == "none" else 6) and time.monotonic() < deadline:
+    while len(hostile.children(grader.pid)) < (2 if fence == "none" else 6) and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
-    seen = children()
+    seen = hostile.children(grader.pid)
     assert len(seen) >= 2
     grader.send_signal(getattr(signal, how))
-    status = grader.wait(timeout=20)
-    assert status == (-9 if how == "SIGKILL" else 130)
-    deadline = time.monotonic() + 10
-    while (alive := [process for process in seen if os.path.exists(f"/proc/{process}") and "Z" not in
-                     Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]]) \
-            and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert grader.wait(timeout=20) == (-9 if how == "SIGKILL" else 130)
     grader.stderr.close()
-    assert not alive
+    assert not hostile.outlive(seen)
 
 
 @pytest.mark.slow
