@@ -49,7 +49,7 @@ def spawn(code):
     a, b = s['pipe']()
     more = (False,) if sys.version_info >= (3, 11) else ()
     return load('_posixsubprocess').fork_exec(words, [words[0]], True, (), None, None, -1, -1, -1, -1, -1, -1, a, b,
-                                              True, True, *(0,) * (sys.version_info >= (3, 11)), None, None, None, -1,
+                                              True, True, *(-1,) * (sys.version_info >= (3, 11)), None, None, None, -1,
                                               None, *more)
 """
 SLEEP = "import time; time.sleep(300)"
@@ -91,24 +91,23 @@ def readers():
         "has readline read the solution": ANY + "r = load('readline')\nr.read_history_file({path!r})\n"
         "text = chr(10).join(r.get_history_item(i + 1) for i in range(r.get_current_history_length()))\n",
         "has another program read the solution": ANY + SPAWN + "a, b = s['pipe']()\ns['dup2'](b, 1)\n"
-        "spawn('import sys; sys.stdout.write(open({path!r}).read())')\ns['close'](b)\ns['dup2'](2, 1)\n"
+        'spawn("import sys; sys.stdout.write(open({path!r}).read())")\ns[\'close\'](b)\ns[\'dup2\'](2, 1)\n'
         "text = ''\nwhile part := s['read'](a, 65536): text += part.decode()\n",
     }
-    run_it = ("text = text.replace('from .earlier', 'from earlier')\nspace = {{'__name__': 'x'}}\n"
-              "{more}exec(text, space)\nreference = space['reference']\n")
+    run_it = ("text = 'def reference(' + text.split('def reference(')[1].split(chr(10) * 3)[0]\n"
+              "exec(text, space)\nreference = space['reference']\n")
     for way, code in ways.items():
         files = {}
         for number in catalogue.NUMBERS:
             path = str(EXERCISES / f"{catalogue.NAMES[number - 1]}.py")
             earlier = catalogue.earlier(number)
-            more = f"import {earlier[0]}\n" if earlier else ""
-            files[number] = (head(number) + code.format(path=path) + run_it.format(more=more)
-                             + calls(number, "reference"))
+            more = f"import {earlier[0]} as e\nspace = vars(e)\n" if earlier else "space = dict(np=np)\n"
+            files[number] = head(number) + more + code.format(path=path) + run_it + calls(number, "reference")
         yield way, files
     imported = (FREE + f"sys.path.insert(0, {str(ROOT)!r})\n"
-                "m = load('sab_numpy.coursework.exercises.{name}', fromlist=['x'])\n")
+                "module = load('sab_numpy.coursework.exercises.{name}', fromlist=['x'])\n")
     yield "imports the solution", {number: head(number) + imported.replace("{name}", catalogue.NAMES[number - 1])
-                                   + calls(number, "m.reference") for number in catalogue.NUMBERS}
+                                   + calls(number, "module.reference") for number in catalogue.NUMBERS}
 
 
 def written(value):

@@ -100,6 +100,14 @@ def test_what_numpy_needs_of_python_is_not_in_the_way(tmp_path):
     assert result.status == "right", result.feedback
 
 
+@pytest.mark.parametrize("text, words", [
+    ("return 1\n", "'return' outside function (line 4)"), ("x = (\n", "(line 4)"), ("x = '\0'\n", "cannot read"),
+    ("x = '\\x'\n", "truncated \\xXX escape (line 4)")])
+def test_what_python_cannot_read_is_told_with_its_line(text, words, tmp_path):
+    result = student.grade_text(tmp_path, 1, HEAD + text, run=isolate.run)
+    assert result.feedback[0].startswith("exercise 1: Python cannot read the file") and words in result.feedback[0]
+
+
 def test_one_hostile_file_does_not_stop_the_rest(tmp_path):
     for number in (1, 2, 9):
         (tmp_path / catalogue.file_name(number)).write_text(student.solution(number))
