@@ -31,7 +31,7 @@ from sab_numpy.coursework import catalogue, grading, isolate
 ROOT = Path(isolate.__file__).parents[2]
 EXERCISES = ROOT / "sab_numpy" / "coursework" / "exercises"
 HONEST = ("honest_a", "honest_z")
-MARK = "sab-survivor"                                          # in the command line of what outlives its grading
+MARK = f"sab-survivor-{os.getpid()}"                          # in the command line of what outlives its grading
 
 # the names of os, reached without an import; any import; the fence taken down
 OS = "s = [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == '_wrap_close'][0].__init__.__globals__\n"
