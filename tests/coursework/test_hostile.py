@@ -9,6 +9,7 @@ are still there afterwards, rows and files of others that changed, connections t
 import csv
 import inspect
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -453,7 +454,7 @@ def grade_them(where, fence, seconds=2):
         files=sorted(str(path.relative_to(where)) if where in path.parents else str(path) for path in new + gone),
         connections=len(connections), longest=max(map(len, feedback.values())),
         forged=[name for name, data in feedback.items()
-                if any(line.startswith("total: 100") for line in data.decode().splitlines()) or b"\x1b" in data])
+                if b"\x1b" in data or len(re.findall("^total", data.decode(), re.M)) > 1])
 
 
 def counts(found):
