@@ -1,5 +1,7 @@
 """`sab grade`: one file, one folder, or a class of folders."""
 
+import secrets
+import signal
 import sys
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from sab_numpy.support.files import write_atomic
 def add_arguments(parser):
     parser.description = (
         "Grade exercises. Each one runs in a process of its own, where only numpy can be imported: a "
-        "fence against mistakes and mischief, not a sandbox for hostile code.\nExit status: 0 all "
-        "points, 1 not all, 2 nothing to grade."
+        "fence against mistakes and mischief; with bubblewrap (Linux) also in a sandbox, against hostile "
+        "code.\nExit status: 0 all points (with --class: every student graded), 1 not all, 2 nothing to grade."
     )
     parser.epilog = (
         "examples: sab grade exercises/exercise_03_lstm_step_backward.py\n"
@@ -21,7 +23,13 @@ def add_arguments(parser):
     )
     parser.add_argument("path", nargs="?", metavar="FILE_OR_FOLDER", help="a student's file, or the folder of all ten")
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")
-    options.add_seed(parser, "draws the numbers of the checks")
+    parser.add_argument(
+        "--seed",
+        type=options.natural,
+        metavar="N",
+        help="draws the numbers of the checks (default: 0; with --class or --format gradescope one that nobody "
+        "knows beforehand; --resume keeps that of the table)",
+    )
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
     parser.add_argument(
@@ -38,6 +46,13 @@ def add_arguments(parser):
         metavar="MB",
         help="for each exercise, on Linux (default 1024; elsewhere there is no limit)",
     )
+    parser.add_argument(
+        "--sandbox",
+        choices=("auto", "bwrap", "none"),
+        default="auto",
+        help="bwrap: bubblewrap shuts each exercise off from files, network and other processes; auto (the default): "
+        "where that works",
+    )
     parser.add_argument("--class", dest="students", metavar="DIR", help="grade every folder in DIR: one student each")
     parser.add_argument("--csv", metavar="CSV", help="with --class: one row a student")
     parser.add_argument(
@@ -51,7 +66,15 @@ def add_arguments(parser):
 def run(args):
     if args.exercise is not None:
         catalogue.exercise(args.exercise)
-    limits = isolate.Limits(args.time_limit, args.memory)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no student's process is left
+    try:
+        return grade(args)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def grade(args):
+    limits = isolate.Limits(args.time_limit, args.memory, sandbox=isolate.sandbox(args.sandbox))
     if args.students:
         from sab_numpy.coursework.classroom import grade_class
 
@@ -60,8 +83,12 @@ def run(args):
         raise ValueError("--csv, --jobs and --resume go with --class DIR")
     if not args.path:
         raise ValueError("what is to be graded? expected a file, a folder, or --class DIR")
-    results = grading.grade(args.path, args.exercise, args.seed, limits)
-    text = report.FORMATS[args.format](results, Path(args.path).resolve(), args.seed, limits)
+    seed = args.seed if args.seed is not None else secrets.randbelow(10**9) if args.format == "gradescope" else 0
+    results = grading.grade(args.path, args.exercise, seed, limits)
+    if args.format == "gradescope" and (ours := [r.feedback[0] for r in results if r.status == "not graded"]):
+        print(f"sab grade: {ours[0]}; nothing was written", file=sys.stderr)
+        return 1
+    text = report.FORMATS[args.format](results, Path(args.path).resolve(), seed, limits)
     if args.out:
         write_atomic(args.out, text)
         points, possible = report.total(results)

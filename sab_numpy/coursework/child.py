@@ -1,8 +1,9 @@
 """Runs one exercise of one student, in a process of its own. Stands alone: it imports NumPy and nothing of ours.
 
-It reads job.json, cases.npz and the student's file from its folder, puts up a fence, calls the function and writes
-plain arrays to results.npz. It knows no right answer, so there is nothing here to forge: the parent judges. The fence
-(an audit hook, which Python cannot take down again) stops mistakes and mischief; it is no sandbox for hostile code.
+It reads its job (what to call, the student's file, the inputs) from standard input, puts up a fence, calls the function
+and writes plain arrays to what was its standard output. It knows no right answer, so there is nothing here to forge:
+the parent judges. The fence (an audit hook, which Python cannot take down again) stops mistakes and mischief; what it
+does not stop is for the sandbox around the process (isolate.py).
 """
 
 import builtins
@@ -11,16 +12,37 @@ import io
 import json
 import os
 import sys
-import time
+import threading
+import tokenize
 import traceback
-import zipfile
+import types
 
-REFUSED_MODULES = ("sab_numpy", "torch", "jax", "jaxlib", "autograd", "tensorflow", "cupy", "aesara", "pytensor")
 REFUSED_EVENTS = ("os.", "subprocess.", "socket.", "ctypes.", "shutil.", "tempfile.", "winreg.", "fcntl.", "pty.",
                   "sqlite3.", "resource.", "signal.", "sys.remote_exec", "msvcrt.")
 HARMLESS_EVENTS = ("os.listdir", "os.scandir", "os.walk")      # imports look into folders
-LARGEST = 2**26                                                # bytes in one returned array
+LARGEST = 2**22                                                # bytes in one returned array, and in a head
 SLICED = ("x", "targets")                                      # a case with `calls` holds one of these for each call
+NUMBERS = "?bhilqBHILQefdgFDG"                                 # the types of numbers that travel
+READY = b"ready\n"                                             # from here on what happens is the student's doing
+
+
+def dump(notes, arrays):
+    """Notes (JSON) and arrays of numbers as bytes: the length of a head, the head, the numbers."""
+    described = [[name, value.dtype.str, value.shape] for name, value in arrays.items()]
+    head = json.dumps({"notes": notes, "arrays": described}).encode()
+    return b"%d\n%b" % (len(head), head) + b"".join(value.tobytes() for value in arrays.values())
+
+
+def load(data, np):
+    """(notes, arrays) of what dump wrote; other bytes raise any exception. Nothing is unpickled, no size believed."""
+    types_of_numbers = {np.dtype(code).str: np.dtype(code) for code in NUMBERS}
+    start = data.index(b"\n", 0, 20) + 1
+    at = start + min(int(data[:start]), LARGEST)
+    head, arrays = json.loads(data[start:at]), {}
+    for name, kind, shape in head["arrays"]:
+        view = np.ndarray(tuple(shape), types_of_numbers[kind], data, at)
+        arrays[name], at = view.copy(), at + view.nbytes
+    return head["notes"], arrays
 
 
 def pack(tree, prefix=""):
@@ -49,26 +71,30 @@ def unpack(flat):
     return tree
 
 
-def limit(megabytes, seconds):
-    """Memory and processor time, where the system has such limits."""
+def limit(megabytes, seconds, user):
+    """Memory, processor time and no further process, where the system has such limits; `user`: who to be from here on,
+    as nothing limits root."""
     try:
         import resource
     except ImportError:                                        # Windows
         return
     for kind, most in (("RLIMIT_AS", megabytes * 2**20), ("RLIMIT_CPU", seconds), ("RLIMIT_CORE", 0),
-                       ("RLIMIT_FSIZE", 2**27)):
+                       ("RLIMIT_FSIZE", 2**27), ("RLIMIT_NPROC", 0)):
         try:
             last = most + (kind == "RLIMIT_CPU")               # for time: a signal, a second later the end
             resource.setrlimit(getattr(resource, kind), (most, last))
         except (ValueError, OSError, AttributeError):
             continue                                           # macOS lacks some
+    if user:
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
 
 
-def fence(allowed, readable, unreadable, violations):
+def fence(allowed, readable, violations, own):
     """Import numpy and the earlier parts only; read Python's own files only; write, start and connect to nothing."""
     real_import = builtins.__import__
     roots = [os.path.realpath(path) + os.sep for path in readable]
-    closed = [os.path.realpath(path) + os.sep for path in unreadable]
     writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
     def student_import(name, globals=None, locals=None, fromlist=(), level=0):
@@ -81,14 +107,15 @@ def fence(allowed, readable, unreadable, violations):
         raise PermissionError(f"refused: {what}")
 
     def hook(event, args):
-        if event == "import" and str(args[0]).partition(".")[0] in REFUSED_MODULES:
-            raise ImportError(f"import of {args[0]!r} refused")
-        elif event == "open":
+        if event == "open":
             path, _, flags = args
+            if path == own:                                    # Python looks for the line of a syntax error
+                raise FileNotFoundError(own)
             if isinstance(path, int) or (flags or 0) & writing:
                 refuse(f"open {path!r} for writing")
             real = os.path.realpath(os.fsdecode(path)) + os.sep
-            if any(real.startswith(root) for root in closed) or not any(real.startswith(root) for root in roots):
+            root = max((root for root in roots if real.startswith(root)), key=len, default=None)
+            if root is None or "-packages" in real[len(root):]:         # installed beside Python
                 refuse(f"read {path!r}")
         elif event.startswith(REFUSED_EVENTS) and event not in HARMLESS_EVENTS:
             refuse(event)
@@ -172,6 +199,21 @@ def answer_case(function, inputs, job, np):
     return {**arrays, **({} if chained else pack(inputs, "in|")[0])}, wrong
 
 
+def compiled(data, file_name):
+    """The code of a student's file; ValueError, in one line, where there is none."""
+    try:
+        data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
+    except (SyntaxError, UnicodeError, LookupError) as error:
+        raise ValueError("expected a file in UTF-8, or with its encoding in the first line "
+                         f"(# -*- coding: latin-1 -*-), found neither ({error}): save it as UTF-8") from None
+    try:
+        return compile(data, file_name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise ValueError(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"Python cannot read the file ({type(error).__name__})") from None
+
+
 def answer(source, job, cases, student_import=None, np=None):
     """Run every case; returns (arrays, notes) where notes has error, and wrong[case][name]."""
     np = np or sys.modules["numpy"]
@@ -180,7 +222,11 @@ def answer(source, job, cases, student_import=None, np=None):
     if student_import:
         names["__builtins__"]["__import__"] = student_import
     try:
-        exec(compile(source, job["file"], "exec", dont_inherit=True), names)
+        code = compiled(source, job["file"])
+    except ValueError as error:
+        return arrays, {**notes, "error": str(error)}
+    try:
+        exec(code, names)
         function = find(names, job)
         if isinstance(function, str):
             return arrays, {**notes, "error": function}
@@ -192,38 +238,37 @@ def answer(source, job, cases, student_import=None, np=None):
     return arrays, notes
 
 
-def main(folder):
-    with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
-        job = json.load(file)
-    limit(job["megabytes"], job["seconds"])
+def end_with_the_grader():
+    """Standard input is open as long as the grader lives."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+def main(numpy_folder):
+    results = open(os.dup(1), "wb")
+    os.dup2(2, 1)                                              # what a student prints
     standard = list(sys.path)                                  # Python's own modules
-    sys.path.append(job["numpy_folder"])
+    sys.path.append(numpy_folder)
     import numpy as np
-    with np.load(os.path.join(folder, "cases.npz"), allow_pickle=False) as file:
-        flat = {name: file[name] for name in file.files}
-    by_number = unpack({**flat, **job["others"]})
+    sys.path.remove(numpy_folder)                              # what else is installed there cannot be imported
+    job, arrays = load(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())), np)
+    source = arrays.pop("source").tobytes()
+    by_number = unpack({**arrays, **job["others"]})
     cases = [by_number[number] for number in sorted(by_number, key=int)]
-    with open(os.path.join(folder, "student.py"), encoding="utf-8-sig") as file:
-        source = file.read()
-    allowed = ["__future__", "numpy"]
+    allowed, violations = ["__future__", "numpy"], []
     if job["earlier"]:
-        sys.path.insert(0, folder)
-        allowed.append(job["earlier"])
-    violations = []
-    with open(os.path.join(folder, "results.npz"), "wb") as results:
-        readable = [*standard, job["numpy_folder"], folder]
-        student_import = fence(allowed, readable, job["unreadable"], violations)
-        started = time.perf_counter()
-        arrays, notes = answer(source, job, cases, student_import, np)
-        notes.update(violations=violations, seconds=time.perf_counter() - started)
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as file:
-            for name, value in arrays.items():
-                part = io.BytesIO()
-                np.lib.format.write_array(part, value, allow_pickle=False)
-                file.writestr(f"{name}.npy", part.getvalue())
-            file.writestr("notes.json", json.dumps(notes))
-        results.write(buffer.getvalue())
+        name, text = job["earlier"]
+        allowed.append(name)
+        sys.modules[name] = types.ModuleType(name)
+        exec(compile(text, name, "exec"), vars(sys.modules[name]))
+    threading.Thread(target=end_with_the_grader, daemon=True).start()
+    limit(job["megabytes"], job["seconds"], job["user"])
+    student_import = fence(allowed, [*standard, os.path.dirname(np.__file__)], violations, job["file"])
+    results.write(READY)
+    results.flush()
+    arrays, notes = answer(source, job, cases, student_import, np)
+    results.write(dump({**notes, "violations": violations}, arrays))
+    results.flush()
     os._exit(0)                                                # nothing that a student left behind runs now
 
 

@@ -1,10 +1,11 @@
 """Grades exercises: one file, or a folder of them."""
 
-import ast
+import errno
 import inspect
-import io
+import os
+import re
+import stat
 import time
-import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from sab_numpy.coursework.diagnose import diagnose
 from sab_numpy.coursework.judge import judge
 
 LARGEST_FILE = 1_000_000                                       # bytes
+LONGEST_LINE = 300                                             # characters
+READ_PLAINLY = os.O_RDONLY | sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "CLOEXEC", "BINARY"))
 
 
 @dataclass
 class Result:
-    """The grade of one exercise. status: right, wrong, failed (nothing was checked), missing (no file)."""
+    """The grade of one exercise. status: right, wrong, failed (nothing was checked), missing (no file), not graded (the
+    grader failed, not the student)."""
 
     number: int
     file: str
@@ -36,37 +40,50 @@ class Result:
         return round(self.possible * self.passed / self.ran, 1) if self.ran else 0.0
 
 
-def read_source(path):
-    """(text, the file's EXERCISE and EXERCISE_SET or None). ValueError for what cannot be a student's file."""
-    if not path.is_file():
-        raise ValueError("it is not a plain file")
-    if path.stat().st_size > LARGEST_FILE:
+def read_file(path):
+    """The bytes of a plain file, opened once. ValueError for a link, a pipe, a device, for what is too large."""
+    try:
+        if os.path.islink(path):
+            raise OSError(errno.ELOOP, "")
+        handle = os.open(path, READ_PLAINLY)                   # a pipe does not wait for its other end
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError("it is a link: hand in the file itself") from None
+        if error.errno == errno.ENXIO:                         # a socket
+            raise ValueError("it is not a plain file") from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a plain file")
+        with open(handle, "rb", closefd=False) as file:
+            data = file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(handle)
+    if len(data) > LARGEST_FILE:
         raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes")
-    data = path.read_bytes()
-    try:
-        source = data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
-    except (SyntaxError, UnicodeError, LookupError) as error:
-        raise ValueError("expected a file in UTF-8, or with its encoding in the first line "
-                         f"(# -*- coding: latin-1 -*-), found neither ({error}): save it as UTF-8") from None
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise ValueError(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"Python cannot read the file ({type(error).__name__})") from None
-    if not tree.body:
-        raise ValueError("the file is empty")
-    found = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            found.update({target.id: node.value.value for target in node.targets if isinstance(target, ast.Name)})
-    return source, found.get("EXERCISE"), found.get("EXERCISE_SET")
+    return data
+
+
+def marked(data, name):
+    """The number that a student's file gives as EXERCISE or EXERCISE_SET; None where it gives none."""
+    found = re.search(rb"^%s *= *(\d{1,9})\s*(#|$)" % name, data, re.M)
+    return found and int(found[1])
 
 
 def number_in_name(path):
     """The N of exercise_NN..., or None."""
     word = path.stem.removeprefix("exercise_")[:2]
     return int(word) if path.stem.startswith("exercise_") and word.isdecimal() else None
+
+
+def printable(text):
+    """Text that shows itself: no control characters, no new lines, nothing that turns letters round."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def line(text):
+    """One short line of it."""
+    return printable(str(text)[:LONGEST_LINE])[:LONGEST_LINE]
 
 
 def find(path, number=None):
@@ -77,10 +94,12 @@ def find(path, number=None):
     inside = sorted(path.glob("exercise_*.py")) or sorted(path.glob("*/exercise_*.py"))       # as archives unpack
     files, found = [path] if path.is_file() else inside, {}
     for file in files:
+        if file.parent != path and file.parent.is_symlink() and not path.is_file():
+            raise ValueError(f"{file.parent.name} is a link: hand in the folder itself")
         of_file = number_in_name(file)
         if path.is_file():
-            of_file = number or of_file or number_in_file(file)
-        if of_file in found and found[of_file].read_bytes() == file.read_bytes():
+            of_file = number or of_file or marked(read_file(file), b"EXERCISE")
+        if of_file in found and same_bytes(found[of_file], file):
             continue                                           # downloaded twice
         if of_file in found:
             raise ValueError(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
@@ -93,11 +112,11 @@ def find(path, number=None):
     return found
 
 
-def number_in_file(file):
+def same_bytes(one, other):
     try:
-        return read_source(file)[1]
+        return read_file(one) == read_file(other)
     except ValueError:
-        return None
+        return False
 
 
 def grade(path, number=None, seed=0, limits=isolate.Limits()):
@@ -111,24 +130,34 @@ def grade(path, number=None, seed=0, limits=isolate.Limits()):
 def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.run):
     """One exercise in a process of its own; every way to fail is a Result with 0 points, never an exception."""
     module, started = catalogue.exercise(number), time.perf_counter()
-    result = Result(number, str(file), "failed", module.POINTS)
+    result = Result(number, line(file), "failed", module.POINTS)
     try:
-        source, of_file, of_set = read_source(Path(file))
-        if of_file is not None and of_file != number:
-            raise ValueError(f"the file says EXERCISE = {of_file}, graded as exercise {number}")
-        catalogue.check_set(of_set)
+        source = read_file(file)
+        check_source(source, number)
         cases = make_cases(number, seed)
         job = dict(function=catalogue.function_name(number), outputs=module.OUTPUTS, file=Path(file).name,
                    arguments=list(inspect.signature(module.reference).parameters))
         outcome = run(source, job, cases, catalogue.earlier(number), limits)
         result.printed = outcome.printed
         check_outcome(outcome)
-    except (ValueError, OSError) as error:
+        conclude(result, module, judged(module, cases, outcome), cases)
+    except ValueError as error:
         result.feedback = [f"exercise {number}: {error}"]
-    else:
-        conclude(result, module, judge(module, cases, outcome), cases)
+    except (isolate.NotGraded, OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or error or type(error).__name__
+        result.status, result.feedback = "not graded", [f"not graded: exercise {number}: {why}"]
+    result.feedback = [line(text) for text in result.feedback]
     result.seconds = time.perf_counter() - started
     return result
+
+
+def check_source(data, number):
+    """ValueError for what cannot be a student's file of this exercise. Only the child process tries to read it."""
+    if not data.strip():
+        raise ValueError("the file is empty")
+    if marked(data, b"EXERCISE") not in (None, number):
+        raise ValueError(f"the file says EXERCISE = {marked(data, b'EXERCISE')}, graded as exercise {number}")
+    catalogue.check_set(marked(data, b"EXERCISE_SET"))
 
 
 def make_cases(number, seed):
@@ -148,6 +177,17 @@ def check_outcome(outcome):
         raise ValueError("not written yet")
     if error:
         raise ValueError(error)
+
+
+def judged(module, cases, outcome):
+    """The checks; whatever stands in the way of them came from the student's process."""
+    try:
+        with np.errstate(all="ignore"):
+            return judge(module, cases, outcome)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"what it handed back cannot be judged ({type(error).__name__})") from error
 
 
 def conclude(result, module, checks, cases):

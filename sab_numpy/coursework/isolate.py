@@ -1,15 +1,15 @@
 """One exercise of one student in a process of its own, with limits; what comes back is read with suspicion."""
 
-import io
-import json
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import sysconfig
 import threading
-import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +18,31 @@ from sab_numpy.coursework import child
 from sab_numpy.support.threads import VARIABLES
 
 CHILD = Path(child.__file__).read_text(encoding="utf-8")       # as it was when the grader started
-OURS = str(Path(child.__file__).resolve().parents[1])
+NUMPY = os.path.dirname(np.__file__)
 MOST_PRINTED = 1_000_000                                       # bytes; more is a flood
-MOST_RETURNED = 2**27                                          # bytes of all arrays together
+MOST_RETURNED = 2**26                                          # bytes of all arrays together
 KEPT = 2_000                                                   # bytes of what the student printed that are shown
+NOBODY = 65534                                                 # a user that nothing belongs to
+FENCES = {"bwrap": "in a sandbox (bubblewrap)", "none": "without a sandbox"}
+TRIAL = b"""import numpy as np, numpy.testing
+def f(): return np.linalg.inv(np.random.default_rng().normal(size=(9, 9))),
+"""
+running, stopped = set(), threading.Event()                    # processes of students; is the grader to end?
+
+
+class NotGraded(Exception):
+    """The grader failed, not the student."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """Processor seconds, where the system can count them; on the clock `patience` times as many, so that a busy machine
-    costs nobody a grade."""
+    costs nobody a grade. sandbox: bwrap or none."""
 
     seconds: int = 10
     megabytes: int = 1024
     patience: float = 6
+    sandbox: str = "none"
 
     @property
     def clock(self):
@@ -39,104 +50,186 @@ class Limits:
 
     def __str__(self):
         memory = f"{self.megabytes} MB of memory" if sys.platform == "linux" else "no memory limit on this system"
-        clock = f"{self.clock:g} s on the clock"
-        return f"{self.seconds} s of processor time, {clock}, {memory}" if os.name == "posix" else f"{clock}, {memory}"
+        processor = f"{self.seconds} s of processor time, " if os.name == "posix" else ""
+        return f"{processor}{self.clock:g} s on the clock, {memory}, {FENCES[self.sandbox]}"
 
 
 @dataclass
 class Outcome:
-    """What a process gave back: why it failed (None: it did not), notes, arrays that are read one by one."""
+    """What a process gave back: why it failed (None: it did not), notes, arrays, the beginning of what it printed."""
 
     failure: str | None = None
     notes: dict = field(default_factory=dict)
-    members: dict = field(default_factory=dict)                # name: bytes of an .npy file
+    arrays: dict = field(default_factory=dict)
     printed: str = ""
 
     def array(self, name, kinds, shape):
         """The array, if it is of this kind and shape; else a string that says what was found."""
-        if name not in self.members:
+        if name not in self.arrays:
             return "is missing"
-        try:
-            return read_npy(self.members[name], kinds, shape)
-        except (ValueError, EOFError, KeyError, OSError, MemoryError, SyntaxError, TypeError) as error:
-            return f"cannot be read ({type(error).__name__})"
+        found = self.arrays[name]
+        if found.dtype.kind not in kinds or (found.dtype.kind == "f" and found.dtype.itemsize != 8):
+            return f"has dtype {found.dtype}, expected {'float64' if 'f' in kinds else 'integers'}"
+        return found if found.shape == shape else f"has shape {found.shape}, expected {shape}"
 
 
-def read_npy(data, kinds, shape):
-    """Look at the header before the numbers: a forged size allocates nothing."""
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found_shape, _, dtype = header(stream)
-    if dtype.kind not in kinds or (dtype.kind == "f" and dtype.itemsize != 8):
-        return f"has dtype {dtype}, expected {'float64' if 'f' in kinds else 'integers'}"
-    if found_shape != shape:
-        return f"has shape {found_shape}, expected {shape}"
-    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+def sandbox(wanted):
+    """bwrap or none; for auto, bwrap where it works. ValueError where bwrap is asked for and does not work."""
+    if wanted == "none":
+        return "none"
+    try:
+        job = dict(function="f", arguments=[], outputs=["a"], file="")
+        trial = run(TRIAL, job, [{}], None, Limits(sandbox="bwrap"))
+        problem = trial.failure or trial.notes["error"]
+    except (NotGraded, ValueError) as error:
+        problem = str(error)
+    if problem and wanted == "bwrap":
+        raise ValueError(f"--sandbox bwrap: {problem}")
+    return "none" if problem else "bwrap"
+
+
+def command(kind):
+    """How Python is started: with nothing of the teacher's, and with bwrap in a world of its own."""
+    return [*(bubblewrap() if kind == "bwrap" else ()), os.path.realpath(sys.executable), "-I", "-S", "-B", "-u"]
+
+
+@cache
+def bubblewrap():
+    """Python's, NumPy's and the system's libraries, to be read; no other file, no network, no process but its own."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise ValueError("there is no bwrap on this machine: install bubblewrap, or take --sandbox none")
+    words = [bwrap, "--die-with-parent", "--new-session", "--dir", "/tmp", "--cap-drop", "ALL", "--unshare-ipc",
+             "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if we_are_root() else ["--unshare-user"]
+    libraries = {os.path.dirname(path) for path in mapped() if "-packages" not in path}
+    roots = sorted({os.path.dirname(os.__file__), sysconfig.get_config_var("DESTSHARED"), *libraries} - {None})
+    files = [NUMPY, f"{NUMPY}.libs", os.path.realpath(sys.executable), "/etc/ld.so.cache", "/etc/alternatives"]
+    passed = {os.path.dirname(path) for path in (*roots, *files)}
+    for folder in sorted(passed | {str(parent) for path in passed for parent in Path(path).parents}):
+        words += ["--dir", folder]                             # anybody may pass through
+    for folder in roots:
+        words += ["--ro-bind", folder, folder]
+    installed = sorted({str(path) for root in roots for path in Path(root).glob("*-packages")}
+                       | {str(path) for root in roots for path in Path(root).glob("python*/*-packages")})
+    for folder in installed:
+        words += ["--tmpfs", folder]
+    for path in files:
+        words += ["--ro-bind-try", path, path]
+    for path in ("/lib", "/lib64", "/usr/lib64"):              # where the linker looks
+        words += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind-try", path, path]
+    for folder in (*installed, "/"):
+        words += ["--remount-ro", folder]
+    return [*words, "--chdir", "/tmp", "--"]
+
+
+def we_are_root():
+    return os.name == "posix" and os.geteuid() == 0
+
+
+def mapped():
+    """The libraries that this process has loaded."""
+    with open("/proc/self/maps") as file:
+        return {line.split(maxsplit=5)[5].strip() for line in file if ".so" in line}
 
 
 def run(source, job, cases, earlier, limits):
-    """Run `source` (a string) on `cases` (dicts of inputs); returns an Outcome. Never raises for what a student did."""
-    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
-        prepare(Path(folder), source, job, cases, earlier, limits)
-        failure, printed = watch(folder, limits)
-        outcome = Outcome(failure) if failure else read_results(Path(folder, "results.npz"))
-        outcome.printed = printed
-        return outcome
-
-
-def prepare(folder, source, job, cases, earlier, limits):
+    """Call the function of `source` (bytes) for every case: an Outcome. Raises NotGraded where that cannot be done."""
     arrays, others = child.pack({str(number): case for number, case in enumerate(cases)})
-    np.savez(folder / "cases.npz", **arrays)
-    (folder / "child.py").write_text(CHILD, encoding="utf-8")
-    (folder / "student.py").write_bytes(source.encode())       # its line ends as they are
-    if earlier:
-        (folder / f"{earlier[0]}.py").write_text(earlier[1], encoding="utf-8")
-    job = {**job, "others": others, "earlier": earlier and earlier[0], "seconds": limits.seconds, "unreadable": [OURS],
-           "megabytes": limits.megabytes, "numpy_folder": os.path.dirname(os.path.dirname(np.__file__))}
-    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    job = {**job, "others": others, "earlier": earlier, "seconds": limits.seconds, "megabytes": limits.megabytes,
+           "user": NOBODY if limits.sandbox == "bwrap" and we_are_root() else 0}
+    message = child.dump(job, {**arrays, "source": np.frombuffer(source, np.uint8)})
+    words = [*command(limits.sandbox), "-c", CHILD, os.path.dirname(NUMPY)]
+    outcome = watch(words, b"%d\n%b" % (len(message), message), limits)
+    if outcome.failure is None:
+        try:
+            read_results(outcome)
+        except Exception:                                      # whatever a student's process may have sent
+            outcome.failure = "its process ended before it handed back any array"
+    return outcome
 
 
-def environment():
-    """Nothing of the grader's surroundings but what Python needs to start."""
-    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
-    return {name: os.environ[name] for name in kept if name in os.environ} | dict.fromkeys(VARIABLES, "1")
+def read_results(outcome):
+    """What dump made, in place of the bytes; any exception: it is something else."""
+    notes, outcome.arrays = child.load(outcome.arrays, np)
+    wrong = {int(number): {str(k): str(v) for k, v in parts.items()} for number, parts in notes["wrong"].items()}
+    outcome.notes = {"error": notes["error"] and str(notes["error"]), "wrong": wrong,
+                     "violations": [str(violation) for violation in notes["violations"]]}
 
 
-def watch(folder, limits):
-    """Start the process and wait; returns (why it failed or None, the beginning of what it printed)."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", "-B", os.path.join(folder, "child.py"), folder], cwd=folder,
-                               env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, start_new_session=os.name == "posix")
-    printed, count = bytearray(), 0
+class Listener(threading.Thread):
+    """Reads a pipe to its end and keeps the first bytes; more than `most` end the process."""
 
-    def listen():
-        nonlocal count
-        while chunk := os.read(process.stdout.fileno(), 65536):
-            count += len(chunk)
-            printed.extend(chunk[:KEPT - len(printed)] if len(printed) < KEPT else b"")
-            if count > MOST_PRINTED:
-                return end(process)
+    def __init__(self, process, pipe, most, kept):
+        super().__init__(daemon=True)
+        self.process, self.pipe, self.most, self.kept = process, pipe, most, kept
+        self.count, self.data = 0, bytearray()
+        self.start()
 
-    listener = threading.Thread(target=listen, daemon=True)
-    listener.start()
-    failure = None
+    def run(self):
+        while chunk := os.read(self.pipe.fileno(), 65536):
+            self.count += len(chunk)
+            self.data += chunk[:max(self.kept - len(self.data), 0)]
+            if self.count > self.most:
+                return end(self.process)
+
+
+def feed(process, message):
+    with contextlib.suppress(OSError):                         # it has ended
+        while message:
+            message = message[os.write(process.stdin.fileno(), message):]
+
+
+def watch(words, message, limits):
+    """Start a process, give it `message` and wait: an Outcome, whose arrays are the bytes that came back."""
     try:
-        process.wait(timeout=limits.clock)
+        process = subprocess.Popen(words, cwd=os.path.abspath(os.sep), env=environment(), bufsize=0,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   start_new_session=os.name == "posix")
+    except OSError as error:
+        raise NotGraded(f"no process could be started ({error.strerror})") from None
+    running.add(process)
+    failure, listeners = None, []
+    try:
+        if not stopped.is_set():
+            listeners.append(Listener(process, process.stdout, MOST_RETURNED, MOST_RETURNED))
+            listeners.append(Listener(process, process.stderr, MOST_PRINTED, KEPT))
+            threading.Thread(target=feed, args=(process, memoryview(message)), daemon=True).start()
+            process.wait(timeout=limits.clock)
     except subprocess.TimeoutExpired:
         failure = f"time limit: not done after {limits.clock:g} s on the clock (an endless loop?)"
+    except RuntimeError as error:                              # no thread
+        raise NotGraded(str(error)) from None
     finally:
         end(process)
-        listener.join(timeout=2)
-    if not listener.is_alive():
-        process.stdout.close()
-    if count > MOST_PRINTED:
+        running.discard(process)
+        process.stdin.close()
+        for listener in listeners:
+            listener.join(timeout=10)
+        if not any(listener.is_alive() for listener in listeners):     # else what outlives its parent has the pipes
+            process.stdout.close()
+            process.stderr.close()
+    if stopped.is_set():
+        raise KeyboardInterrupt
+    results, printed = listeners
+    return concluded(process.returncode, failure, results, printed, limits)
+
+
+def concluded(status, failure, results, printed, limits):
+    """The Outcome of a process that has ended. What came before its first word was none of the student's doing."""
+    said = printed.data.decode("utf-8", "replace")
+    if not results.data.startswith(child.READY):
+        last = (said.strip().splitlines() or [failure or f"status {status}"])[-1]
+        raise NotGraded(f"its process could not start ({last[:200]})")
+    if results.count > MOST_RETURNED:
+        failure = "it handed back far more than was asked for"
+    elif printed.count > MOST_PRINTED:
         failure = f"it printed more than {MOST_PRINTED:,} bytes and was stopped"
-    elif os.name == "posix" and process.returncode == -signal.SIGXCPU:
+    elif os.name == "posix" and status in (-signal.SIGXCPU, 128 + signal.SIGXCPU):       # by itself, within bwrap
         failure = f"time limit: not done after {limits.seconds} s of processor time (an endless loop?)"
-    elif failure is None and process.returncode != 0:
-        failure = f"its process died (status {process.returncode}) before it handed back any array"
-    return failure, printed.decode("utf-8", "replace")
+    elif failure is None and status != 0:
+        failure = f"its process died (status {status}) before it handed back any array"
+    return Outcome(failure, arrays=bytes(results.data[len(child.READY):]), printed=said)
 
 
 def end(process):
@@ -151,18 +244,14 @@ def end(process):
     process.wait()
 
 
-def read_results(path):
-    """The notes and the raw members of results.npz; sizes are looked at before anything is unpacked."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            if sum(entry.file_size for entry in file.infolist()) > MOST_RETURNED:
-                return Outcome("it handed back far more than was asked for")
-            members = {entry.filename: file.read(entry) for entry in file.infolist()}
-        notes = json.loads(members.pop("notes.json"))
-        wrong = {int(number): {str(k): str(v) for k, v in parts.items()} for number, parts in notes["wrong"].items()}
-        notes = {"error": notes["error"] and str(notes["error"]), "violations": [str(v) for v in notes["violations"]],
-                 "wrong": wrong}
-    except (zipfile.BadZipFile, OSError, KeyError, ValueError, AttributeError, TypeError, NotImplementedError,
-            RecursionError, MemoryError, EOFError):
-        return Outcome("its process ended before it handed back any array")
-    return Outcome(None, notes, {name.removesuffix(".npy"): data for name, data in members.items()})
+def stop():
+    """End all processes of students, and start no other: the grader is to end."""
+    stopped.set()
+    for process in list(running):
+        end(process)
+
+
+def environment():
+    """Nothing of the grader's surroundings but what Python needs to start."""
+    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG")
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict.fromkeys(VARIABLES, "1")

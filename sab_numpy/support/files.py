@@ -5,16 +5,19 @@ import csv
 import io
 import json
 import os
+import stat
 import tempfile
 import zipfile
 
 import numpy as np
 
 
-def write_atomic(path, content):
+def write_atomic(path, content, mode=0o644):
     """Write text or bytes to a temporary name beside `path`, flush it to the disk, rename it.
 
-    A device or a pipe is written as it is. Raises OSError, which names `path`, where nothing can be written.
+    A device or a pipe is written as it is.
+    mode    of a new file; one that is there keeps its own
+    Raises OSError, which names `path`, where nothing can be written.
     """
     path = os.fspath(path)
     data = content.encode() if isinstance(content, str) else content
@@ -23,21 +26,21 @@ def write_atomic(path, content):
             with open(path, "wb") as file:
                 file.write(data)
         else:
-            _write_and_rename(os.path.realpath(path), data)
+            _write_and_rename(os.path.realpath(path), data, mode)
     except OSError as error:
         folder = os.path.dirname(path) or "."
         why = error.strerror if os.path.isdir(folder) else f"there is no folder {folder}: make it first"
         raise OSError(error.errno, f"cannot be written ({why})", path) from None
 
 
-def _write_and_rename(path, data):
+def _write_and_rename(path, data, mode):
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".tmp-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else mode)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -102,7 +105,7 @@ def lock(path, wait=True):
         os.close(handle)
 
 
-def write_rows(path, rows, columns=None, head=""):
+def write_rows(path, rows, columns=None, head="", mode=0o644):
     """Write dicts as a CSV under the comment lines `head`; columns: by default every name, as they first appear."""
     text = io.StringIO()
     text.write(head)
@@ -111,7 +114,7 @@ def write_rows(path, rows, columns=None, head=""):
     )
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(path, text.getvalue())
+    write_atomic(path, text.getvalue(), mode)
 
 
 def append_row(path, row):

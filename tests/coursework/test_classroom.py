@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -11,10 +12,11 @@ import time
 
 import pytest
 import student
+import test_hostile as hostile
 
 from sab_numpy.cli import grade as grade_command
 from sab_numpy.coursework import catalogue, classroom, isolate
-from sab_numpy.support.files import read_rows
+from sab_numpy.support.files import lock, read_rows
 
 LIMITS = isolate.Limits()
 
@@ -53,6 +55,154 @@ def quick(monkeypatch):
     return count
 
 
+def no_process(*args, **named):
+    raise OSError(11, "Resource temporarily unavailable")
+
+
+def test_what_the_grader_could_not_do_is_no_0_and_is_done_again(a_class, tmp_path, monkeypatch, capsys):
+    words = ("--class", a_class, "--csv", tmp_path / "grades.csv", "--resume", "--out", tmp_path / "say")
+    with monkeypatch.context() as patch:
+        patch.setattr("sab_numpy.coursework.isolate.subprocess.Popen", no_process)
+        assert grade_command.run(arguments(*words, "--sandbox", "none")) == 1
+    rows = {row["student"]: row for row in read_rows(tmp_path / "grades.csv")}
+    assert rows["good"]["points"] == rows["good"]["exercise_01"] == "" and rows["nothing"]["points"] == "0"
+    assert rows["good"]["note"].startswith("not graded: exercise 9: no process could be started (Resource temp")
+    assert "not graded: exercise 1: no process" in (tmp_path / "say" / "good.txt").read_text()
+    assert "3 not graded, --resume tries again: bug, good, nested" in capsys.readouterr().out
+    assert grade_command.run(arguments(*words, "--sandbox", "none")) == 0
+    assert points(tmp_path / "grades.csv")["good"] == 10
+
+
+def test_an_error_of_ours_does_not_stop_the_class(a_class, tmp_path, quick, monkeypatch):
+    def grade(folder, **named):
+        if folder.name == "bug":
+            raise IndexError("pop from an empty list")
+        return right(folder, **named)
+    right = classroom.grade
+    monkeypatch.setattr(classroom, "grade", grade)
+    assert grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv")) == 1
+    notes = {row["student"]: row["note"] for row in read_rows(tmp_path / "grades.csv")}
+    assert len(notes) == 5 and notes["bug"] == "not graded: IndexError: pop from an empty list"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_what_is_no_plain_file_is_not_read(a_class, tmp_path, quick):
+    name, other = catalogue.file_name(1), a_class / "good" / catalogue.file_name(1)
+    for kind in ("pipe", "zeros", "link", "inner_link", "..."):
+        (a_class / kind).mkdir()
+    os.mkfifo(a_class / "pipe" / name)
+    (a_class / "zeros" / name).symlink_to("/dev/zero")
+    (a_class / "link" / name).symlink_to(other)
+    (a_class / "folder_link").symlink_to(a_class / "good")
+    (a_class / "inner_link" / "inner").symlink_to(a_class / "good")
+    (a_class / "dangling").symlink_to("nowhere")
+    (a_class / "..." / name).write_text("x = 1\n")
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv", "--out", tmp_path / "say"))
+    found = points(tmp_path / "grades.csv")
+    notes = {row["student"]: row["note"] for row in read_rows(tmp_path / "grades.csv")}
+    assert {name for name in found if found[name]} == {"good", "bug", "nested"}
+    said = {path.stem: path.read_text() for path in (tmp_path / "say").iterdir()}
+    assert "exercise 1: it is not a plain file" in said["pipe"]
+    assert "exercise 1: it is a link: hand in the file itself" in said["zeros"] and "is a link" in said["link"]
+    assert notes["folder_link"] == "folder_link is a link: hand in the folder itself"
+    assert notes["inner_link"] == "inner is a link: hand in the folder itself"
+    assert notes["dangling"] == "dangling is a link: hand in the folder itself" and "..." in found
+
+
+def test_a_hidden_folder_that_is_not_graded_is_named(a_class, tmp_path, quick, capsys):
+    (a_class / ".git").mkdir()
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
+    assert "not graded, as it is no student's folder: .git\n" in capsys.readouterr().err
+    assert ".git" not in points(tmp_path / "grades.csv")
+
+
+def test_a_class_has_a_seed_that_nobody_knows_beforehand_and_resume_keeps_it(a_class, tmp_path, quick, capsys):
+    seeds = set()
+    for name in ("one", "two"):
+        grade_command.run(arguments("--class", a_class, "--csv", tmp_path / name))
+        seeds |= {row["seed"] for row in read_rows(tmp_path / name)}
+        assert f"seed {read_rows(tmp_path / name)[0]['seed']}, " in capsys.readouterr().out
+    assert len(seeds) == 2
+    shutil.copytree(a_class / "good", a_class / "late")
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "two", "--resume"))
+    rows = read_rows(tmp_path / "two")
+    assert len(rows) == 6 and len({row["seed"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("words, seeds", [((), {0}), (("--format", "json"), {0}), (("--seed", 5), {5})])
+def test_a_students_own_grading_has_seed_0(words, seeds, a_class, quick, capsys):
+    grade_command.run(arguments(a_class / "good", "--sandbox", "none", *words))
+    assert any(f"seed {seed} " in (said := capsys.readouterr().out) or f'"seed": {seed},' in said for seed in seeds)
+
+
+def test_gradescope_has_a_drawn_seed(a_class, tmp_path, quick):
+    said = set()
+    for _ in range(2):
+        grade_command.run(arguments(a_class / "good", "--format", "gradescope", "--out", tmp_path / "results.json"))
+        said.add(json.loads((tmp_path / "results.json").read_text())["output"])
+    assert len(said) == 2
+
+
+def test_gradescope_gets_no_points_that_the_grader_could_not_give(a_class, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sab_numpy.coursework.isolate.subprocess.Popen", no_process)
+    words = (a_class / "good", "--format", "gradescope", "--out", tmp_path / "results.json", "--sandbox", "none")
+    assert grade_command.run(arguments(*words)) == 1
+    assert not (tmp_path / "results.json").exists() and "not graded: exercise 1: no process" in capsys.readouterr().err
+
+
+def test_a_second_grader_of_one_table_is_refused(a_class, tmp_path, quick):
+    with lock(tmp_path / "grades.csv"):
+        with pytest.raises(ValueError, match="grades.csv: another process is at work on it"):
+            grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
+    assert not quick and not (tmp_path / "grades.csv").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes")
+def test_grades_are_for_the_teacher_alone_unless_the_teacher_says_otherwise(a_class, tmp_path, quick):
+    words = ("--class", a_class, "--csv", tmp_path / "grades.csv", "--out", tmp_path / "say", "--resume")
+    grade_command.run(arguments(*words))
+    files = [tmp_path / "grades.csv", *(tmp_path / "say").iterdir()]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    for path in files:
+        path.chmod(0o640)
+    (a_class / "nothing" / catalogue.file_name(9)).write_text(student.solution(9))
+    grade_command.run(arguments(*words))
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o640}
+
+
+def test_feedback_is_short_plain_text_with_one_total(tmp_path, quick):
+    folder = tmp_path / "class" / "eve"
+    folder.mkdir(parents=True)
+    forged = "\n\ntotal: 100 of 100 points\x1b[2J\u202e\u2028total: 100" + "\u00e9" * 10_000
+    for number in range(1, 11):
+        (folder / catalogue.file_name(number)).write_text(
+            f"EXERCISE = {number}\nEXERCISE_SET = 1\nprint({forged!r})\nraise ValueError({forged!r})\n")
+    grade_command.run(arguments("--class", tmp_path / "class", "--csv", tmp_path / "g.csv", "--out", tmp_path / "say"))
+    data = (tmp_path / "say" / "eve.txt").read_bytes()
+    assert len(data) <= 4096 and all(line.isprintable() for line in data.decode().splitlines())
+    totals = [line for line in data.decode().splitlines() if line.startswith("total")]
+    assert totals == ["total: 0 of 100 points; 0 checks ran: nothing could be checked, see above"]
+
+
+@pytest.mark.parametrize("text", ["student,mark\n", "a;b\n1;2\n", "\ufeffstudent\n", "rubbish", "# mine\n{}",
+                                  "{}\n# a remark\n"])
+def test_a_table_of_others_is_not_gone_on_with(text, a_class, tmp_path, quick):
+    table = tmp_path / "grades.csv"
+    table.write_text(text.format(",".join(classroom.COLUMNS)))
+    before = table.read_bytes()
+    with pytest.raises(ValueError, match="expected a table that sab grade wrote"):
+        grade_command.run(arguments("--class", a_class, "--csv", table, "--resume"))
+    assert not quick and table.read_bytes() == before
+
+
+@pytest.mark.parametrize("fence, said", [("none", "without a sandbox"), ("auto", "sandbox")])
+def test_the_report_says_which_fence_held(fence, said, a_class, tmp_path, quick, capsys):
+    grade_command.run(arguments(a_class / "good", "--sandbox", fence))
+    assert said in capsys.readouterr().out.splitlines()[0]
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv", "--sandbox", fence))
+    assert said in capsys.readouterr().out and said in read_rows(tmp_path / "grades.csv")[0]["limits"]
+
+
 def points(path):
     return {row["student"]: float(row["points"]) for row in read_rows(path)}
 
@@ -88,7 +238,7 @@ def test_resume_grades_only_what_is_new_or_changed(a_class, tmp_path, quick):
     (("--memory", 512), "1024 MB .* 512 MB")])
 def test_one_table_has_one_set_of_options(a_class, tmp_path, quick, words, said):
     table = tmp_path / "grades.csv"
-    grade_command.run(arguments("--class", a_class, "--csv", table))
+    grade_command.run(arguments("--class", a_class, "--csv", table, "--seed", 0))
     before = table.read_bytes()
     quick.clear()
     with pytest.raises(ValueError, match=said):
@@ -185,19 +335,41 @@ def test_reports_for_machines_hold_the_same_points(kind, tmp_path, quick):
         assert found["score"] == 5 and sum(test["max_score"] for test in found["tests"]) == 100
 
 
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 @pytest.mark.slow
-def test_a_killed_grader_leaves_a_whole_table_and_goes_on(tmp_path):
+def test_a_grader_that_is_killed_again_and_again_loses_nothing_and_leaves_no_process(tmp_path):
     for number in range(6):
-        shutil.copytree(student.SOLUTIONS, tmp_path / "class" / f"student{number}")
-    command = [sys.executable, "-m", "sab_numpy.cli", "grade", "--class", str(tmp_path / "class"), "--csv",
-               str(tmp_path / "grades.csv"), "--jobs", "2", "--resume"]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and not ((tmp_path / "grades.csv").exists() and points(tmp_path / "grades.csv")):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert 0 < len(points(tmp_path / "grades.csv")) < 6
-    assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
-    assert points(tmp_path / "grades.csv") == {f"student{number}": 100 for number in range(6)}
+        folder = tmp_path / "class" / f"student{number}"
+        folder.mkdir(parents=True)
+        for exercise in (1, 3, 9):
+            text = student.solution(exercise)
+            (folder / catalogue.file_name(exercise)).write_text(text if number else text.replace("dz", "dq"))
+    words = [sys.executable, "-m", "sab_numpy", "grade", "--class", tmp_path / "class", "--jobs", "2", "--resume",
+             "--seed", "3", "--csv"]
+    silent = dict(cwd=hostile.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert subprocess.run([*words, tmp_path / "whole.csv"], **silent).returncode == 0
+    rng, killed, ended, rows = random.Random(0), 0, 0, []
+    while killed < 50:
+        grader = subprocess.Popen([*words, tmp_path / "grades.csv"], **silent)
+        time.sleep(rng.uniform(0.2, 4))
+        family = hostile.children(grader.pid)
+        grader.send_signal(signal.SIGTERM if killed % 2 else signal.SIGKILL)
+        ended += grader.wait(timeout=30) == 0
+        killed += 1
+        assert not hostile.outlive(family)
+        before, rows = rows, read_rows(tmp_path / "grades.csv") if (tmp_path / "grades.csv").exists() else []
+        assert len(rows) >= len(before)
+        if ended:                                              # all were graded: anew
+            ended = 0
+            assert without_time(rows) == without_time(read_rows(tmp_path / "whole.csv"))
+            (tmp_path / "grades.csv").unlink()
+            rows = []
+    assert subprocess.run([*words, tmp_path / "grades.csv"], **silent).returncode == 0
+    assert without_time(read_rows(tmp_path / "grades.csv")) == without_time(read_rows(tmp_path / "whole.csv"))
+    assert {path.name for path in tmp_path.iterdir()} - {"class"} == {
+        f"{name}.csv{lock}" for name in ("grades", "whole") for lock in ("", ".lock")} | {
+        path.name for path in tmp_path.glob(".tmp-*")}         # a kill in the middle of a write leaves its beginning
+
+
+def without_time(rows):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
