@@ -6,10 +6,12 @@ import os
 import sys
 
 from sab_numpy.bench.contestants import MODELS
+from sab_numpy.bench.cost_table import COST as COST_COLUMNS
 from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.processes import measure, sizes, title
 from sab_numpy.cli import options
 from sab_numpy.core import backend
+from sab_numpy.support.files import check_table
 from sab_numpy.support.machine import machine
 
 COST = "figures/data/cost.csv"
@@ -89,8 +91,8 @@ def plan(args):
         raise ValueError("visits and --trained FILE belong together: the first asks what the second does")
     if args.models and args.what in ("sparse", "visits"):
         raise ValueError(f"--models: {args.what} measures SAB alone")
-    if args.csv and not os.path.isdir(os.path.dirname(args.csv) or "."):
-        raise ValueError(f"--csv {args.csv}: no such folder")
+    if args.csv:
+        check_table(args.csv, COST_COLUMNS)
     if args.peers and (args.what not in ("speed", "growth") or not importlib.util.find_spec("torch")):
         raise ValueError(
             "--peers compares speed with PyTorch: expected `sab bench` or `sab bench growth`, and PyTorch "

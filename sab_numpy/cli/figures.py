@@ -34,7 +34,7 @@ def draw(names, data, out):
                 FIGURES[name].draw(data, os.path.join(out, f"{name}.png"))
         except style.Missing as error:
             yield name, f"not run: {error}"
-        except (ValueError, KeyError, IndexError) as error:  # a CSV that was cut short, or has other columns
+        except Exception as error:  # a CSV that was cut short, or has other columns
             yield name, f"not drawn: {type(error).__name__} {error}; is {' or '.join(FIGURES[name].needs)} damaged?"
         else:
             yield name, None

@@ -5,7 +5,6 @@ import sys
 
 from sab_numpy.cli import options
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
-from sab_numpy.support.files import read_rows
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.checkpoints import load_run
 
@@ -111,7 +110,6 @@ def add(run, folder, args):
 
 def test(args):
     names, lengths = wanted(args, [name for name in recipes.COPYING if "tbptt" not in name])
-    path = os.path.join(args.data, "transfer.csv")
     found = results.read(os.path.join(args.data, "copying.csv"))
     tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER)
     for T in lengths:
@@ -128,10 +126,9 @@ def test(args):
         )
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
-        rows = read_rows(path) if os.path.exists(path) else []
         print(
             "right answers (%): mean of all seeds (worst – best)\n",
-            *tables.transfer(tables.cells(found, names, (T,), args.quick), rows, tested),
+            *tables.transfer(tables.cells(found, names, (T,), args.quick), transfer.read(args.data), tested),
             sep="\n",
         )
     return 0

@@ -59,8 +59,9 @@ def add_arguments(parser):
             add_option(groups[title], about[name])
     files = groups["validation and files"]
     files.add_argument("--out", required=True, metavar="DIR", help="folder for last.npz, best.npz and history.csv")
-    files.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")
-    files.add_argument("--force", action="store_true", help="replace the run in DIR")
+    begin = files.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")
+    begin.add_argument("--force", action="store_true", help="replace the run in DIR")
     files.add_argument("--quiet", action="store_true", help="no progress")
     options.add_backend(groups["optimisation"])
     parser.epilog = (
@@ -77,8 +78,10 @@ def wanted(args):
     if given["task"] is None:
         del given["task"]
     given |= decided_by(args.algorithm, given)
-    if args.resume and os.path.exists(os.path.join(args.out, "last.npz")):
-        saved, _ = checkpoints.load_run(args.out)
+    if args.resume and checkpoints.present(args.out):
+        saved, state, damage = checkpoints.latest(args.out)
+        if damage:
+            print(f"sab train: {damage}; going on from update {state.update}, saved before it", file=sys.stderr)
         return Run(**{**vars(saved), **given})
     if args.resume and not os.path.isdir(args.out):
         raise ValueError(f"--resume: {args.out} is not the folder of a run")

@@ -6,6 +6,8 @@ from statistics import median
 import numpy as np
 
 from sab_numpy.paper import recipes, results, tables
+from sab_numpy.paper.recalls_while_learning import COLUMNS as MOMENTS
+from sab_numpy.paper.transfer import read as transfer_rows
 from sab_numpy.plots import save
 from sab_numpy.plots.style import AMBER, BLUE, GREEN, GREY, ORANGE, PINK, SKY, Missing, panels
 from sab_numpy.support import files
@@ -73,9 +75,11 @@ def curve(data, row):
 
 def columns_of(path):
     """A CSV as columns of numbers, or None."""
-    history = files.read_rows(path) if os.path.exists(path) else []
+    known = {"update": files.whole, "accuracy": files.share}
+    history = files.read_rows(path, known) if os.path.exists(path) else []
     columns = history[0] if history else ()
-    return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
+    with files.judged(path, "not a learning curve"):
+        return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
 
 
 def reproduction_table(data, path):
@@ -148,7 +152,7 @@ def all_learning_curves(data, path):
 
 def transfer(data, path):
     """Accuracy over the length of the test, trained at 100, a line a seed, beside the paper's points."""
-    tested, found = files.read_rows(os.path.join(data, "transfer.csv")), cells(data)
+    tested, found = transfer_rows(data), cells(data)
     fig, ((axes,),) = panels(1, 1, 11, 6.2)
     printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
     for k_top, colour, marker in (("0", GREEN, "s"), ("none", PINK, "D"), ("", BLUE, "o")):
@@ -244,7 +248,7 @@ def works_or_not(data, path):
 
 def attention_while_learning(data, path):
     """What one test sequence recalls at several moments of a training."""
-    rows = files.read_rows(os.path.join(data, "moments.csv"))
+    rows = files.read_rows(os.path.join(data, "moments.csv"), MOMENTS)
     moments = sorted({int(row["update"]) for row in rows})
     T = int(rows[0]["T"])
     fig, axes = panels(-(-len(moments) // 3), min(3, len(moments)), 14, 1 + 4.9 * -(-len(moments) // 3))

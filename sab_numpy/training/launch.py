@@ -9,6 +9,7 @@ import time
 from sab_numpy.support import files
 from sab_numpy.support.progress import left
 from sab_numpy.support.threads import environment
+from sab_numpy.training.checkpoints import COLUMNS, HISTORY
 
 PATIENCE = 20.0  # seconds to save in, after Ctrl-C
 
@@ -37,8 +38,8 @@ class Training:
     def __str__(self):
         """How far it is, in a few words."""
         try:
-            row = files.read_rows(os.path.join(self.folder, "history.csv"))[-1]
-        except (OSError, IndexError):
+            row = files.read_rows(os.path.join(self.folder, HISTORY), COLUMNS)[-1]
+        except (ValueError, IndexError):
             return f"{self.name}: begun"
         done, total = int(row["update"]), self.run.updates
         rest = left(done, total, float(row["seconds"]))

@@ -36,10 +36,12 @@ def advance(run, cfg, problem, state, tape=None):
         clip=run.clip,
     )
     loss, norm = float(loss), float(norm)
-    if not np.isfinite(loss) or not np.isfinite(norm):
+    arrays = [value for name, value in (params | adam).items() if name != "step"]
+    finite = bool(xp.stack([xp.isfinite(value).all() for value in arrays]).all())
+    if not (np.isfinite(loss) and np.isfinite(norm) and finite):
         raise Diverged(
-            f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers; "
-            "the state before it is saved; try a smaller --lr, or --warmup"
+            f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers, and finite "
+            "parameters after it; the state before it is saved; try a smaller --lr, or --warmup"
         )
     window = {
         "updates": state.window["updates"] + 1,
@@ -84,18 +86,18 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
     """
     run = run if isinstance(run, Run) else Run(**run)
     require(backend)
+    first = checkpoints.first_state(run)  # what is too large for the memory makes no folder
     os.makedirs(out_dir, exist_ok=True)
     with files.lock(os.path.join(out_dir, "last.npz"), wait=False):
-        return _train(run, out_dir, resume, force, backend, progress or (lambda state, row: None))
+        state = checkpoints.prepare(out_dir, run, first, resume, force)
+        state = state._replace(params=to_backend(state.params, backend), adam=to_backend(state.adam, backend))
+        return _train(run, out_dir, state, progress or (lambda state, row: None))
 
 
-def _train(run, out_dir, resume, force, backend, progress):
-    state, rows = checkpoints.prepare(out_dir, run, resume, force)
-    state = state._replace(params=to_backend(state.params, backend), adam=to_backend(state.adam, backend))
-    last = os.path.join(out_dir, "last.npz")
+def _train(run, out_dir, state, progress):
     cfg, problem, tape = run.config(), task(run.task), None
     clock = Clock(state)
-    checkpoints.save(last, run, state)
+    save_last(run, out_dir, state)
     try:
         while due(run, state) or not run.finished(state):
             if not due(run, state):
@@ -104,28 +106,34 @@ def _train(run, out_dir, resume, force, backend, progress):
             state, row = clock.read(state), None
             if due(run, state):
                 row = validate(run, cfg, problem, state)
-                state = keep_row(run, out_dir, state, row, rows)
+                state = keep_row(run, out_dir, state, row)
             if run.finished(state) or state.update % run.checkpoint_every == 0:
-                checkpoints.save(last, run, state)
+                save_last(run, out_dir, state)
             progress(state, row)
     except (KeyboardInterrupt, Diverged):
-        checkpoints.save(last, run, clock.read(state))
+        save_last(run, out_dir, clock.read(state))
         raise
     return state
 
 
-def keep_row(run, out_dir, state, row, rows):
+def save_last(run, out_dir, state):
+    """Write last.npz; the one that is there becomes last.previous.npz."""
+    last, before = (os.path.join(out_dir, name) for name in (checkpoints.LAST, checkpoints.BEFORE))
+    checkpoints.save(last, run, state, before)
+
+
+def keep_row(run, out_dir, state, row):
     """Write history.csv, and best.npz if this is the best; the state that has seen the row."""
-    files.write_rows(os.path.join(out_dir, "history.csv"), [*rows, row])
     seen = state._replace(
         validated=state.update,
         window=WINDOW,
         best=max(state.best, row["accuracy"]),
         streak=state.streak + 1 if run.stop_at and row["accuracy"] >= run.stop_at else 0,
+        history=[*state.history, row],
     )
+    files.write_rows(os.path.join(out_dir, checkpoints.HISTORY), seen.history)
     if row["accuracy"] > state.best:
         checkpoints.save(os.path.join(out_dir, "best.npz"), run, seen)
-    rows.append(row)
     return seen
 
 
