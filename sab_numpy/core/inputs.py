@@ -21,8 +21,14 @@ def check_input(xp, x, cfg, dtype):
         raise ValueError(f"x: expected at least one step and one sequence, found shape {x.shape}")
     if xp is np and symbols and (x.min() < 0 or x.max() >= cfg.n_in):
         raise ValueError(f"x: expected symbols 0..{cfg.n_in - 1}, found {x.min()}..{x.max()}")
-    if xp is np and not symbols and not np.isfinite(x.astype(dtype, copy=False)).all():
+    if xp is np and not symbols and not finite(x, dtype):
         raise ValueError("x: expected finite numbers, found NaN or infinity")
+
+
+def finite(x, dtype):
+    """Whether every number of x is finite as a `dtype`."""
+    with np.errstate(over="ignore"):
+        return np.isfinite(x.astype(dtype, copy=False)).all()
 
 
 def rows(xp, x, n_in):
@@ -53,6 +59,8 @@ def first_state(xp, state, cfg, B, dtype):
             raise ValueError(f"state.{name}: expected {xp.__name__} of shape {shape}, found {value.shape}")
         if value.dtype.kind == "c" and dtype.kind != "c":
             raise ValueError(f"state.{name}: expected real numbers for real params, found {value.dtype}")
+        if xp is np and state is not None and not finite(value, dtype):
+            raise ValueError(f"state.{name}: expected finite numbers, found NaN or infinity")
     if cfg.k_top != 0 and not len(memory):
         raise ValueError("state.memory: expected at least one slot, found none")
     return State(h, c, memory)
