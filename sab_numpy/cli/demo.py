@@ -48,10 +48,6 @@ def train(args, settings, seed, out):
                 raise ValueError(f"the training of {training.name} failed: {said}")
             training.close()
             active.remove(training)
-    except ValueError:
-        for training in active:
-            training.process.terminate()
-        raise
     finally:
         for training in active:
             training.close()
@@ -113,8 +109,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--seeds", type=options.positive, default=1, metavar="N", help="so many seeds in turn (default: 1)"
     )
-    parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
-    parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
+    parser.add_argument(
+        "--out",
+        type=options.path,
+        metavar="DIR",
+        help="where runs and pictures go (default: runs/demo, runs/demo-tiny)",
+    )
+    parser.add_argument("--csv", type=options.path, metavar="FILE", help="append one row a seed to this file")
     parser.add_argument("--force", action="store_true", help="train again although it was done")
     options.add_backend(parser)
     parser.add_argument("--quiet", action="store_true", help="no live line")

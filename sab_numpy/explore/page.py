@@ -11,6 +11,7 @@ from sab_numpy.explore.walk import KINDS, walk
 from sab_numpy.tasks import task
 
 LARGEST = 3_000_000  # bytes of a page
+LEAST = 200  # bytes of a step
 
 
 def lanes(cfg):
@@ -67,6 +68,8 @@ def lane(name, params, cfg, x, targets, losses, problem):
 
 def explore(model, T=None, number=0):
     """All that the page shows, ready for JSON."""
+    if (T or model.T) > LARGEST // LEAST:
+        raise ValueError(f"a page of T={T or model.T} would be too large: expected at most {LARGEST // LEAST}")
     x, targets = sequence(model, T, number)
     problem, steps = task(model.task), len(x)
     losses = {

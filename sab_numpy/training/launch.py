@@ -11,7 +11,13 @@ from sab_numpy.support.progress import left
 from sab_numpy.support.threads import environment
 from sab_numpy.training.checkpoints import COLUMNS, HISTORY
 
+PARENT = "SAB_PARENT"  # a variable: the process that waits for this one
 PATIENCE = 20.0  # seconds to save in, after Ctrl-C
+
+
+def orphaned():
+    """Whether a Training started this process and is no more (a kill: nobody else ends its children)."""
+    return os.environ.get(PARENT, str(os.getppid())) != str(os.getppid())
 
 
 class Training:
@@ -28,7 +34,7 @@ class Training:
         os.makedirs(folder, exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sab_numpy", *run.command(folder, backend)[1:], "--quiet", begin],
-            env=environment(),
+            env=environment(**{PARENT: str(os.getpid())}),
             text=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -46,10 +52,12 @@ class Training:
         return f"{self.name}: {done}/{total}  {100 * float(row['accuracy']):.1f} %  left {rest}"
 
     def close(self):
-        """Stop it (Ctrl-C reaches it too: first it may save) and give up the claim."""
+        """Stop it, but let it save first, and give up the claim."""
+        if os.name == "posix":  # elsewhere Ctrl-C reaches it, and this would be a kill
+            self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=PATIENCE)
-        self.process.terminate()
+        self.process.kill()
         self.process.wait()
         self.process.stderr.close()
         self.claim.__exit__(None, None, None)

@@ -35,13 +35,13 @@ def advance(run, cfg, problem, state, tape=None):
         run.learning_rate(state.update, state),
         clip=run.clip,
     )
-    loss, norm = float(loss), float(norm)
     arrays = [value for name, value in (params | adam).items() if name != "step"]
-    finite = bool(xp.stack([xp.isfinite(value).all() for value in arrays]).all())
-    if not (np.isfinite(loss) and np.isfinite(norm) and finite):
+    finite = xp.stack([xp.isfinite(value).all() for value in arrays]).all()
+    loss, norm = float(loss), float(xp.where(finite, norm, np.nan))
+    if not np.isfinite(loss) or not np.isfinite(norm):
         raise Diverged(
-            f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers, and finite "
-            "parameters after it; the state before it is saved; try a smaller --lr, or --warmup"
+            f"update {state.update + 1} has loss {loss} and gradient norm {norm} (nan: of parameters too): expected "
+            "finite numbers; the state before it is saved; try a smaller --lr, or --warmup"
         )
     window = {
         "updates": state.window["updates"] + 1,
@@ -86,7 +86,8 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
     """
     run = run if isinstance(run, Run) else Run(**run)
     require(backend)
-    first = checkpoints.first_state(run)  # what is too large for the memory makes no folder
+    first = checkpoints.first_state(run)
+    task(run.task).sequences(run.T, run.batch, stream(run.seed, "training", 0))  # too large for the memory: no folder
     os.makedirs(out_dir, exist_ok=True)
     with files.lock(os.path.join(out_dir, "last.npz"), wait=False):
         state = checkpoints.prepare(out_dir, run, first, resume, force)
