@@ -131,8 +131,8 @@ def trained(source, best=False):
     if source in pretrained.names():
         if best:
             raise ValueError(f"{source}: a pretrained model has its last parameters alone, found --best")
-        params, cfg = pretrained.load_pretrained(source)
-        return Trained(source, params, cfg, *(pretrained.about(source)[name] for name in ("updates", "T", "seed")))
+        (params, cfg), about = pretrained.load_pretrained(source), pretrained.about(source)
+        return Trained(source, params, cfg, *(about[name] for name in ("updates", "T", "seed")))
     if not os.path.isdir(source):
         raise ValueError(
             f"{source}: expected the folder of a run (sab train --out), or a pretrained model: "
