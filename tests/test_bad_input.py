@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 import sab_numpy as sab
+from sab_numpy.core.optim import clip_gradients
 
 RNG = np.random.default_rng(0)
 CFG = sab.Config.sab(2, 3, 4, k_trunc=3, k_top=2, k_att=2, score="mlp")
 PARAMS = sab.init_params(CFG, RNG)
 X = RNG.standard_normal((7, 2, 2))
+H = np.ones((2, 3))
 SYMBOLS = RNG.integers(0, 2, (7, 2))
 
 
@@ -141,3 +143,20 @@ def test_a_refused_call_leaves_nothing_behind():
             sab.forward(PARAMS, wrong, CFG, frozen=tape)
     assert np.array_equal(sab.forward(PARAMS, X, CFG)[0], expected)
     assert np.array_equal(sab.forward(PARAMS, X, CFG, frozen=tape)[0], expected)
+
+
+FLOAT32 = {name: value.astype(np.float32) for name, value in PARAMS.items()}
+
+
+@pytest.mark.parametrize(
+    "words, call",
+    [
+        ("x: expected finite numbers", lambda: sab.forward(FLOAT32, np.full((7, 2, 2), 1e300), CFG)),
+        ("state.h: expected finite numbers", lambda: sab.forward(FLOAT32, X, CFG, state=sab.State(H * 1e300, H))),
+        ("state.c: expected finite numbers", lambda: sab.forward(PARAMS, X, CFG, state=sab.State(H, H * np.nan))),
+        ("clip must be above 0 and finite", lambda: clip_gradients({"a": H}, np.inf)),
+        ("clip must be above 0 and finite", lambda: clip_gradients({"a": H}, np.nan)),
+    ],
+)
+def test_what_would_become_nan_is_refused(words, call):
+    refused(words, call)

@@ -170,7 +170,7 @@ def test_the_other_measurements_print_a_table(what, capsys):
         (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
         (["long", "--peers"], "--peers compares speed"),
         (["sparse", "--models", "LSTM"], "measures SAB alone"),
-        (["--csv", os.path.join("no", "such", "folder.csv")], "no such folder"),
+        (["--csv", os.path.join("no", "such", "folder.csv")], "there is no folder"),
     ],
 )
 def test_mistakes_end_in_one_line(arguments, message, capsys):

@@ -1,5 +1,9 @@
 """Parts of the batch in processes give what the whole batch gives."""
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -73,3 +77,55 @@ def test_a_team_that_lost_a_process_says_so():
         team.others[0][1].kill()
         with pytest.raises(RuntimeError, match="a process of the Team has ended; make another Team"):
             team.loss_and_gradients(params, x, targets)
+
+
+class Awkward(Exception):
+    """It is pickled, and cannot be unpickled."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+def hard_to_please(y, targets, mask=None):
+    if (targets == 1).all():
+        raise Awkward("this", "that")
+    return sab.softmax_cross_entropy(y, targets, mask)
+
+
+def test_an_exception_that_cannot_travel_is_told_in_words_and_the_next_answer_is_right():
+    rng = np.random.default_rng(11)
+    cfg = sab.Config.full_bptt(2, 3, 2)
+    params, x = sab.init_params(cfg, rng), rng.standard_normal((4, 6, 2))
+    with Team(cfg, 3, hard_to_please) as team:
+        for column in (0, 2, 4):
+            targets = np.tile([[0, 1] * 3], (4, 1))
+            targets[:, column : column + 2] = 1
+            with pytest.raises(Exception, match="this and that"):
+                team.loss_and_gradients(params, x, targets)
+            targets = rng.integers(0, 2, (4, 6))
+            targets[0] = 0
+            assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
+
+
+def interrupted_at(moment):
+    threading.Timer(moment, os.kill, [os.getpid(), signal.SIGINT]).start()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill of one's own")
+def test_after_a_ctrl_c_that_was_caught_every_answer_is_that_of_its_question():
+    rng = np.random.default_rng(12)
+    cfg = sab.Config(3, 24, 4, k_trunc=3, k_top=2, k_att=2)
+    with Team(cfg, 2) as team:
+        caught = 0
+        for moment in np.linspace(0.002, 0.03, 6):
+            try:
+                interrupted_at(moment)
+                for _ in range(10_000):
+                    params, x = sab.init_params(cfg, rng), rng.standard_normal((20, 4, 3))
+                    targets = rng.integers(0, 4, (20, 4))
+                    team.loss_and_gradients(params, x, targets)
+            except KeyboardInterrupt:
+                caught += 1
+            params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((20, 4, 3)), rng.integers(0, 4, (20, 4))
+            assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
+        assert caught == 6

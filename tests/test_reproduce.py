@@ -99,8 +99,8 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, capsys):
 
 def test_two_processes_may_append_at_the_same_time(tmp_path):
     writer = (
-        "import sys\nfrom sab_numpy.support.files import append_row\n"
-        "for i in range(10): append_row(sys.argv[1], {'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i})"
+        "import sys\nfrom sab_numpy.support.files import append_rows\n"
+        "for i in range(10): append_rows(sys.argv[1], [{'writer': sys.argv[2], 'i': i, f'only-{sys.argv[2]}': i}])"
     )
     path = tmp_path / "rows.csv"
     writers = [subprocess.Popen([sys.executable, "-c", writer, str(path), name]) for name in "ab"]
@@ -187,7 +187,7 @@ def test_a_row_with_an_option_that_is_no_more_is_read_where_it_was_at_its_defaul
 def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
     run = recipes.cell(name, T, 4)
     row = results.spelled(vars(run)) | {"name": "x"}
-    files.append_row(tmp_path / "a.csv", row)
+    files.append_rows(tmp_path / "a.csv", [row])
     assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
     assert results.row_name(run) == name
     assert results.run_of({"name": "x", "T": "100", "young": ""}) == Run(T=100)

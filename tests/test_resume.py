@@ -1,5 +1,6 @@
 """A run that is stopped or killed, and goes on, ends with the bits of a run that never was."""
 
+import json
 import os
 import random
 import signal
@@ -7,10 +8,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sab_numpy import cli
 from sab_numpy.support import files
 from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import Run
@@ -61,7 +64,7 @@ def contents(folder):
     for name in ("last", "best"):
         run, state = checkpoints.load_run(folder, name)
         rest = state._asdict()
-        kept[name] = (run, {key: rest[key] for key in rest if key not in ("params", "adam", *TIMES)})
+        kept[name] = (run, {key: rest[key] for key in rest if key not in ("params", "adam", "history", *TIMES)})
         kept |= {
             f"{name}.{group}.{key}": np.asarray(value).tobytes()
             for group in ("params", "adam")
@@ -123,6 +126,7 @@ def test_a_stop_at_any_write_loses_and_doubles_nothing(tmp_path, whole, monkeypa
         "history.csv",
         "last.npz",
         "last.npz.lock",
+        "last.previous.npz",
     ]
 
 
@@ -144,7 +148,113 @@ def test_more_updates_at_a_constant_rate_go_on_and_other_changes_are_refused(tmp
     straight = loop.train(replace(constant, updates=24), tmp_path / "straight")
     assert longer.update == 24 and all((longer.params[name] == straight.params[name]).all() for name in straight.params)
     with pytest.raises(ValueError, match="seed is 0 in the saved run, found 1"):
-        loop.train(replace(constant, seed=1), tmp_path / "run", resume=True)
+        loop.train(replace(constant, updates=24, seed=1), tmp_path / "run", resume=True)
+
+
+def test_fewer_updates_than_the_saved_run_has_are_refused_and_its_record_stays(tmp_path, capsys):
+    loop.train(replace(SMALL, schedule="constant"), tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert cli.main(["train", "--resume", "--updates", "1", "--out", str(tmp_path / "run")]) == 2
+    assert "updates is 30 in the saved run, found 1" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("stop", [4, 16, 27])
+@pytest.mark.parametrize("harm", [Path.unlink, cut, flip])
+def test_a_damaged_last_checkpoint_is_recovered_from_the_one_before_it(tmp_path, whole, stop, harm, capsys):
+    folder = tmp_path / "parts"
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(SMALL, folder, progress=Stop(stop))
+    harm(folder / "last.npz")
+    if harm is not Path.unlink:
+        assert cli.main(["evaluate", str(folder)]) == 2
+        assert "sab train --resume" in capsys.readouterr().err
+    assert cli.main(["train", "--resume", "--quiet", "--out", str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "last.npz" in said and "going on from update" in said
+    assert contents(folder) == whole
+    assert (folder / "last.damaged.npz").exists() == (harm is not Path.unlink)
+
+
+def test_two_damaged_checkpoints_are_refused_and_nothing_is_removed(tmp_path, capsys):
+    loop.train(SMALL, tmp_path)
+    for name in ("last.npz", "last.previous.npz"):
+        cut(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for gone in ("last.npz", "last.previous.npz"):
+        assert cli.main(["train", "copying", "--resume", "--out", str(tmp_path)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+        assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+        before.pop(tmp_path / gone)
+        (tmp_path / gone).unlink()
+    assert cli.main(["train", "copying", "--resume", "--out", str(tmp_path)]) == 2  # best.npz and history.csv alone
+    assert "nothing is removed unless --force" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+SPOILT = {
+    "cut": lambda text: text[:-9],
+    "without its second row": lambda text: "".join(line for n, line in enumerate(text.splitlines(True)) if n != 2),
+    "of a spreadsheet": lambda text: "\ufeff" + text.replace(",", ";").replace("\n", "\r\n"),
+    "foreign": lambda text: "student,points\nana,3\n",
+    "empty": lambda text: "",
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_a_history_that_was_spoilt_is_written_again_from_the_checkpoint(tmp_path, whole, spoilt):
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(SMALL, tmp_path / "parts", progress=Stop(20))
+    path = tmp_path / "parts" / "history.csv"
+    path.write_text(SPOILT[spoilt](path.read_text()), encoding="utf-8", newline="")
+    loop.train(SMALL, tmp_path / "parts", resume=True)
+    assert contents(tmp_path / "parts") == whole
+
+
+def of_an_earlier_version(folder):
+    """Checkpoints as they were before: no rows in them, no checksum."""
+    for path in folder.glob("*.npz"):
+        arrays, meta = files.load_arrays(path)
+        del meta["state"]["history"]
+        np.savez(path, __meta__=np.array(json.dumps(meta)), **arrays)
+
+
+def test_an_earlier_checkpoint_goes_on_to_the_same_bits(tmp_path, whole):
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(SMALL, tmp_path / "parts", progress=Stop(20))
+    of_an_earlier_version(tmp_path / "parts")
+    loop.train(SMALL, tmp_path / "parts", resume=True)
+    assert contents(tmp_path / "parts") == whole
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_with_an_earlier_checkpoint_a_spoilt_history_is_refused(tmp_path, spoilt):
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(SMALL, tmp_path, progress=Stop(20))
+    of_an_earlier_version(tmp_path)
+    path = tmp_path / "history.csv"
+    path.write_text(SPOILT[spoilt](path.read_text()), encoding="utf-8", newline="")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="history.csv") as caught:
+        loop.train(SMALL, tmp_path, resume=True)
+    assert "\n" not in str(caught.value) and ("line" in str(caught.value) or "update" in str(caught.value))
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+
+def test_what_a_killed_writer_left_is_removed_at_the_next_start(tmp_path):
+    (tmp_path / ".tmp-last.npz-abc").write_bytes(b"half")
+    loop.train(SMALL, tmp_path, resume=True)
+    assert not list(tmp_path.glob(".tmp-*"))
 
 
 def command(folder, *more):

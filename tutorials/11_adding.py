@@ -149,8 +149,9 @@ print("picture: tutorials/out/11_adding.png")
 # %% [markdown]
 # ## Try it
 #
-# 1. `T = 50`: now truncated BPTT learns it as well, a little later. One sequence in five shows it a flagged number within
-#    reach, and a rule that is learned there holds over any distance. A task that looks as if it needed long credit need
-#    not need it; what [tutorial 07](07_learning_to_copy.py) asks has no such shortcut.
+# 1. `T = 50`: now truncated BPTT learns it as well, a little later. One sequence in five shows it a
+#    flagged number within reach, and a rule that is learned there holds over any distance. A task that
+#    looks as if it needed long credit need not need it; what [tutorial 07](07_learning_to_copy.py) asks
+#    has no such shortcut.
 # 2. `T = 50`, `K_TOP = 1`: two numbers, one recall. SAB still learns it. How can it?
 # 3. Test the trained network at T = 200: `print(error(trained["SAB"], configs["SAB"], 200))`. It saw one length alone.

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import os
 import sys
 
 from sab_numpy.support import files
@@ -10,6 +9,7 @@ from sab_numpy.support.machine import machine
 from sab_numpy.support.text import table
 
 KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")  # a new row replaces one of equal key
+COST = dict.fromkeys(KEY, str) | {"T": files.whole, "B": files.whole, "step_ms": files.maybe}  # that cost.csv has
 COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
     ("step ms", "step_ms", ".1f"),
     ("backward", "backward_ms", ".1f"),
@@ -72,16 +72,13 @@ def update_csv(path, rows):
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
     }
-    with files.lock(path):
-        old = files.read_rows(path) if os.path.exists(path) else []
-        kept = {tuple(str(row.get(name)) for name in KEY): row for row in [*old, *(row | made for row in rows)]}
-        head = (
-            "# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
-            "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
-            "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n"
-        )
-        rounded = [
-            {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-            for row in kept.values()
-        ]
-        files.write_rows(path, rounded, head=head)
+    rounded = [
+        {name: round(value, 3) if isinstance(value, float) else value for name, value in (row | made).items()}
+        for row in rows
+    ]
+    head = (
+        "# Measured by `sab bench`; every row says with which command, when and on which machine.\n"
+        "# Times are medians in ms, of a train step (forward, loss, backward) and of its backward pass.\n"
+        "# SAB: k_trunc 5, k_top 5, k_att 2. TBPTT: k_trunc 5. Self-attention: k_att 2.\n"
+    )
+    files.append_rows(path, rounded, COST, lambda row: tuple(str(row.get(name)) for name in KEY), head)

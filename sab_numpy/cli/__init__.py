@@ -11,6 +11,7 @@ import os
 import sys
 
 from sab_numpy.support import __version__
+from sab_numpy.support.signals import one_stop
 
 COMMANDS = {  # name: one line of help
     "demo": "watch SAB learn what truncated BPTT cannot (3 minutes)",
@@ -41,23 +42,45 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else list(argv)
     name = next(iter(argv), "")
     said_by = f"sab {name}" if name in COMMANDS else "sab"
+    speak()
     try:
-        args = parse(argv, name)
-        status = module(name).run(args) or 0
-        sys.stdout.flush()
+        with one_stop():
+            args = parse(argv, name)
+            status = module(name).run(args) or 0
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # `sab ... | head`: the reader has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fall_silent()
         return 1
     except KeyboardInterrupt:
         print(f"{said_by}: stopped", file=sys.stderr)
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OverflowError, MemoryError) as error:
         if os.environ.get("SAB_DEBUG"):
             raise
         said = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
+        said = f"not enough memory: {said}" if isinstance(error, MemoryError) else said
         print(f"{said_by}: {' '.join(str(said).split())}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # a full disk
+            fall_silent()
         return 2
+
+
+def speak():
+    """Let no letter that the terminal does not have end a command, and no stream that is closed (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def fall_silent():
+    """What was printed and cannot be written is forgotten; else Python says so at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def module(name):

@@ -6,10 +6,12 @@ import os
 import sys
 
 from sab_numpy.bench.contestants import MODELS
+from sab_numpy.bench.cost_table import COST as COST_COLUMNS
 from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.processes import measure, sizes, title
 from sab_numpy.cli import options
 from sab_numpy.core import backend
+from sab_numpy.support.files import check_table
 from sab_numpy.support.machine import machine
 
 COST = "figures/data/cost.csv"
@@ -46,16 +48,20 @@ a process of its own, pinned to its cores; what is compared is timed in turns.""
     parser.add_argument("--B", nargs="+", type=options.positive, default=[64], help="batch sizes (64)")
     parser.add_argument("--H", nargs="+", type=options.whole(2), default=[128], help="hidden sizes (128)")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
-    parser.add_argument("--trained", metavar="FILE", help="a checkpoint of sab train (visits)")
+    parser.add_argument("--trained", type=options.path, metavar="FILE", help="a checkpoint of sab train (visits)")
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
-    parser.add_argument("--threads", type=int, default=1, help="cores: threads of PyTorch, processes of ours (1)")
+    parser.add_argument(
+        "--threads", type=options.integer, default=1, help="cores: threads of PyTorch, processes of ours (1)"
+    )
     options.add_backend(parser, "what is measured")
     parser.add_argument("--peers", action="store_true", help="PyTorch beside ours, in the same run")
     parser.add_argument("--rounds", type=options.positive, default=15, help="timed rounds, fewer after --seconds (15)")
-    parser.add_argument("--seconds", type=float, default=120, help="stop a measurement after this time (120)")
+    parser.add_argument("--seconds", type=options.real, default=120, help="stop a measurement after this time (120)")
     parser.add_argument("--quick", action="store_true", help="small and short: a trial, not a measurement")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--csv", nargs="?", const=COST, metavar="FILE", help=f"also update a CSV file ({COST})")
+    parser.add_argument(
+        "--csv", nargs="?", type=options.path, const=COST, metavar="FILE", help=f"also update a CSV file ({COST})"
+    )
 
 
 def run(args):
@@ -89,8 +95,8 @@ def plan(args):
         raise ValueError("visits and --trained FILE belong together: the first asks what the second does")
     if args.models and args.what in ("sparse", "visits"):
         raise ValueError(f"--models: {args.what} measures SAB alone")
-    if args.csv and not os.path.isdir(os.path.dirname(args.csv) or "."):
-        raise ValueError(f"--csv {args.csv}: no such folder")
+    if args.csv:
+        check_table(args.csv, COST_COLUMNS)
     if args.peers and (args.what not in ("speed", "growth") or not importlib.util.find_spec("torch")):
         raise ValueError(
             "--peers compares speed with PyTorch: expected `sab bench` or `sab bench growth`, and PyTorch "

@@ -18,12 +18,13 @@ GOAL = {False: 0.99, True: 0.9}  # of --tiny, which is too short for more
 FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
 TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
 BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
+SAME = dict.fromkeys(("seed", "T", "hidden", "updates", "version"), str)  # a row of the CSV for each
 SIDES = {"sab": ("SAB", {"k_top": 5}), "tbptt": ("truncated BPTT", {"k_top": 0})}
 
 
 def history(out, side):
     """Updates and accuracies of a side."""
-    rows = files.read_rows(os.path.join(out, side, "history.csv"))
+    rows = files.read_rows(os.path.join(out, side, checkpoints.HISTORY), checkpoints.COLUMNS)
     return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
 
 
@@ -47,10 +48,6 @@ def train(args, settings, seed, out):
                 raise ValueError(f"the training of {training.name} failed: {said}")
             training.close()
             active.remove(training)
-    except ValueError:
-        for training in active:
-            training.process.terminate()
-        raise
     finally:
         for training in active:
             training.close()
@@ -102,9 +99,8 @@ def one_seed(args, settings, seed, out):
 
 def recorded(path, row):
     """Whether the CSV has a row of this seed and these settings already."""
-    same = ("seed", "T", "hidden", "updates", "version")
-    rows = files.read_rows(path) if os.path.exists(path) else []
-    return any(all(old[name] == str(row[name]) for name in same) for old in rows)
+    rows = files.read_rows(path, SAME) if os.path.exists(path) else []
+    return any(all(old[name] == str(row[name]) for name in SAME) for old in rows)
 
 
 def add_arguments(parser):
@@ -113,8 +109,13 @@ def add_arguments(parser):
     parser.add_argument(
         "--seeds", type=options.positive, default=1, metavar="N", help="so many seeds in turn (default: 1)"
     )
-    parser.add_argument("--out", metavar="DIR", help="where runs and pictures go (default: runs/demo, runs/demo-tiny)")
-    parser.add_argument("--csv", metavar="FILE", help="append one row a seed to this file")
+    parser.add_argument(
+        "--out",
+        type=options.path,
+        metavar="DIR",
+        help="where runs and pictures go (default: runs/demo, runs/demo-tiny)",
+    )
+    parser.add_argument("--csv", type=options.path, metavar="FILE", help="append one row a seed to this file")
     parser.add_argument("--force", action="store_true", help="train again although it was done")
     options.add_backend(parser)
     parser.add_argument("--quiet", action="store_true", help="no live line")
@@ -131,6 +132,8 @@ NEXT = r"""Next (first, once a terminal: source .venv/bin/activate; Windows: .ve
 
 
 def run(args):
+    if args.csv:
+        files.check_table(args.csv, SAME)
     goal, settings = GOAL[args.tiny], BOTH | (TINY if args.tiny else FULL)
     out = args.out or os.path.join("runs", "demo-tiny" if args.tiny else "demo")
     minutes = "under half a minute" if args.tiny else "1 to 3 minutes"
@@ -149,7 +152,7 @@ def run(args):
         if row["sab_accuracy"] < goal:
             print(f"  This seed failed: SAB stayed below {100 * goal:.0f} %. Try another --seed.")
         if args.csv and not recorded(args.csv, row):
-            files.append_row(args.csv, row)
+            files.append_rows(args.csv, [row], SAME)
         curves, maps = draw(folder, settings, seed)
         print(
             f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sab_numpy.cli import options
 from sab_numpy.coursework import catalogue
 from sab_numpy.support.files import write_atomic
 
@@ -10,8 +11,12 @@ def add_arguments(parser):
     parser.epilog = (
         "examples: sab exercises --out exercises\n          sab exercises --out exercises --exercise 3 --exercise 4"
     )
-    parser.add_argument("--out", metavar="DIR", help="folder for the copies (without it: list the exercises)")
-    parser.add_argument("--exercise", type=int, action="append", metavar="N", help="only this one (can be repeated)")
+    parser.add_argument(
+        "--out", type=options.path, metavar="DIR", help="folder for the copies (without it: list the exercises)"
+    )
+    parser.add_argument(
+        "--exercise", type=options.integer, action="append", metavar="N", help="only this one (can be repeated)"
+    )
 
 
 def copies(numbers):

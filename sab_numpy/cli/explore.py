@@ -11,7 +11,9 @@ from sab_numpy.training.checkpoints import trained
 
 def add_arguments(parser):
     options.add_model(parser)
-    parser.add_argument("--out", default="page.html", metavar="FILE", help="the page to write (default: page.html)")
+    parser.add_argument(
+        "--out", default="page.html", type=options.path, metavar="FILE", help="the page to write (default: page.html)"
+    )
     options.add_sequence(parser, "100, or that of the training if shorter")
     parser.epilog = (
         "example: sab explore runs/copy --out page.html\n"

@@ -5,6 +5,7 @@ import sys
 
 import matplotlib
 
+from sab_numpy.cli import options
 from sab_numpy.plots import style
 from sab_numpy.plots.figures import FIGURES
 from sab_numpy.support import files
@@ -34,7 +35,7 @@ def draw(names, data, out):
                 FIGURES[name].draw(data, os.path.join(out, f"{name}.png"))
         except style.Missing as error:
             yield name, f"not run: {error}"
-        except (ValueError, KeyError, IndexError) as error:  # a CSV that was cut short, or has other columns
+        except Exception as error:  # a CSV that was cut short, or has other columns
             yield name, f"not drawn: {type(error).__name__} {error}; is {' or '.join(FIGURES[name].needs)} damaged?"
         else:
             yield name, None
@@ -67,9 +68,19 @@ def readme(out):
 def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all): " + ", ".join(FIGURES))
     parser.add_argument(
-        "--data", default=os.path.join("figures", "data"), metavar="DIR", help="the CSV files (figures/data)"
+        "--data",
+        type=options.path,
+        default=os.path.join("figures", "data"),
+        metavar="DIR",
+        help="the CSV files (figures/data)",
     )
-    parser.add_argument("--out", default="figures", metavar="DIR", help="where the pictures and README.md go (figures)")
+    parser.add_argument(
+        "--out",
+        type=options.path,
+        default="figures",
+        metavar="DIR",
+        help="where the pictures and README.md go (figures)",
+    )
     parser.epilog = "example: sab figures\n         sab figures kink_of_selection --out lecture"
 
 

@@ -8,6 +8,7 @@ import traceback
 
 import numpy as np
 
+from sab_numpy.cli import options
 from sab_numpy.core.backend import require, to_backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.config import NORMALISERS, SCORES, Config
@@ -58,24 +59,21 @@ def add_arguments(parser):
     parser.add_argument("--score", choices=SCORES, default="dot")
     parser.add_argument("--normalise", choices=NORMALISERS, default="softmax")
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
-    parser.add_argument("--module", metavar="FILE", help="check params, f and grads of this Python file instead")
-    parser.add_argument("--edges", action="store_true", help="say which family of credit is wrong, not which entry")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--backend",
-        default="numpy",
-        help="numpy, cupy or auto: where the gradient under test is "
-        "made; the numbers beside it are NumPy's (default: numpy)",
+        "--module", type=options.path, metavar="FILE", help="check params, f and grads of this Python file instead"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--csv", metavar="FILE", help="write the report as CSV")
-    parser.add_argument("--picture", metavar="FILE", help="draw the error over the step size (png, svg or pdf)")
+    parser.add_argument("--edges", action="store_true", help="say which family of credit is wrong, not which entry")
+    options.add_seed(parser)
+    options.add_backend(parser, "where the gradient under test is made (the numbers beside it are NumPy's)")
+    parser.add_argument("--json", type=options.path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--csv", type=options.path, metavar="FILE", help="write the report as CSV")
+    parser.add_argument(
+        "--picture", type=options.path, metavar="FILE", help="draw the error over the step size (png, svg or pdf)"
+    )
 
 
 def run(args):
     """Print the table; 0 when all is right, 1 when not."""
-    if args.seed < 0:
-        raise ValueError(f"--seed must be at least 0, found {args.seed}")
     on_gpu = args.backend != "numpy" and require(args.backend) is not np
     if on_gpu and args.module:
         raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")
@@ -163,10 +161,10 @@ def _check_file(args):
     module = load(args.module)
     if not callable(module.f):
         raise ValueError(f"{args.module}: expected f to be a function")
-    options = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
+    more = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
     with _in_one_line(args.module):
-        report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **options)
-    return report, (module.f, module.params, module.grads, options["tape"])
+        report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **more)
+    return report, (module.f, module.params, module.grads, more["tape"])
 
 
 @contextlib.contextmanager
@@ -174,7 +172,7 @@ def _in_one_line(path):
     """Turn whatever the file raises into a ValueError with its line number."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         lines += [error.lineno] if isinstance(error, SyntaxError) else []
         where = f", line {lines[-1]}" if lines else ""

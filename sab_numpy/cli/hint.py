@@ -2,13 +2,14 @@
 
 import textwrap
 
+from sab_numpy.cli import options
 from sab_numpy.coursework import catalogue
 
 
 def add_arguments(parser):
     parser.epilog = "example: sab hint 4 --level 2"
-    parser.add_argument("exercise", type=int, metavar="N", help="1 to 10")
-    parser.add_argument("--level", type=int, default=1, help="1 (where to start) to 3 (nearly the answer)")
+    parser.add_argument("exercise", type=options.integer, metavar="N", help="1 to 10")
+    parser.add_argument("--level", type=options.integer, default=1, help="1 (where to start) to 3 (nearly the answer)")
 
 
 def run(args):

@@ -4,6 +4,9 @@ import argparse
 import os
 
 from sab_numpy.core.backend import require
+from sab_numpy.support import files
+
+MOST_SEEDS = 10_000
 
 
 def whole(least):
@@ -15,7 +18,7 @@ def whole(least):
         except ValueError:
             number = least - 1
         if number < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text}")
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text:.40}")
         return number
 
     return convert
@@ -24,24 +27,44 @@ def whole(least):
 natural, positive = whole(0), whole(1)
 
 
-def whole_or_none(text):
-    """A whole number, or the word none: no bound, all of them."""
-    if text == "none":
-        return None
+def integer(text):
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text}") from None
+        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r:.40}") from None
+
+
+def real(text):
+    """A finite number."""
+    try:
+        return files.number(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a finite number, found {text!r:.40}") from None
+
+
+def path(text):
+    """The name of a file or a folder."""
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a name, found {text!r}")
+    return text
+
+
+def whole_or_none(text):
+    """A whole number, or the word none: no bound, all of them."""
+    try:
+        return None if text == "none" else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text!r:.40}") from None
 
 
 def seeds(text):
     """N: the seeds 0..N-1; A-B: the seeds A..B."""
     first, _, last = text.partition("-")
-    if not (first.isdecimal() and (last.isdecimal() or "-" not in text)):
+    if len(text) > 20 or not (first.isdecimal() and (last.isdecimal() or "-" not in text)):
         raise argparse.ArgumentTypeError(f"expected N or A-B, found {text}")
     found = range(int(first), int(last) + 1) if last else range(int(first))
-    if not found:
-        raise argparse.ArgumentTypeError(f"expected at least one seed, found {text}")
+    if not 1 <= len(found) <= MOST_SEEDS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_SEEDS} seeds, found {text}")
     return found
 
 

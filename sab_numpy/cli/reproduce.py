@@ -5,7 +5,6 @@ import sys
 
 from sab_numpy.cli import options
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
-from sab_numpy.support.files import read_rows
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.checkpoints import load_run
 
@@ -33,14 +32,24 @@ def add_arguments(parser):
     parser.add_argument(
         "--write",
         nargs="+",
+        type=options.path,
         metavar="FILE",
         help="run nothing, put the tables of copying and transfer between the marks of these Markdown files",
     )
-    parser.add_argument("--add", nargs="+", metavar="DIR", help="take in finished runs of sab train, print the table")
+    parser.add_argument(
+        "--add", nargs="+", type=options.path, metavar="DIR", help="take in finished runs of sab train, print the table"
+    )
     parser.add_argument("--tested", type=options.positive, nargs="+", metavar="N", help="transfer: lengths to test at")
     options.add_sequences(parser, 256)
-    parser.add_argument("--data", metavar="DIR", help="the CSV files (default: figures/data; --quick: runs/quick/data)")
-    parser.add_argument("--runs", metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)")
+    parser.add_argument(
+        "--data",
+        type=options.path,
+        metavar="DIR",
+        help="the CSV files (default: figures/data; --quick: runs/quick/data)",
+    )
+    parser.add_argument(
+        "--runs", type=options.path, metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)"
+    )
     parser.epilog = (
         "example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
         "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce publish\n"
@@ -52,7 +61,6 @@ def add_arguments(parser):
 def run(args):
     args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
     args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
-    os.makedirs(args.data, exist_ok=True)
     if args.write:
         for path in args.write:
             tables.write(path, args.data)
@@ -111,7 +119,6 @@ def add(run, folder, args):
 
 def test(args):
     names, lengths = wanted(args, [name for name in recipes.COPYING if "tbptt" not in name])
-    path = os.path.join(args.data, "transfer.csv")
     found = results.read(os.path.join(args.data, "copying.csv"))
     tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER)
     for T in lengths:
@@ -128,10 +135,9 @@ def test(args):
         )
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
-        rows = read_rows(path) if os.path.exists(path) else []
         print(
             "right answers (%): mean of all seeds (worst – best)\n",
-            *tables.transfer(tables.cells(found, names, (T,), args.quick), rows, tested),
+            *tables.transfer(tables.cells(found, names, (T,), args.quick), transfer.read(args.data), tested),
             sep="\n",
         )
     return 0

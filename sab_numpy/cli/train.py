@@ -10,6 +10,7 @@ from sab_numpy.support.progress import Progress
 from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import TASKS, task
 from sab_numpy.training import checkpoints
+from sab_numpy.training.launch import orphaned
 from sab_numpy.training.loop import Diverged, train
 from sab_numpy.training.run import MODEL, Run, decided_by
 
@@ -29,7 +30,13 @@ GROUPS = {
     ),
     "validation and files": ("validate_every", "validation_sequences", "checkpoint_every", "stop_at", "fall"),
 }
-TYPES = {int: int, float: float, str: str, float | None: float, int | None: options.whole_or_none}
+TYPES = {
+    int: options.integer,
+    float: options.real,
+    str: str,
+    float | None: options.real,
+    int | None: options.whole_or_none,
+}
 
 
 def add_option(group, item):
@@ -59,9 +66,12 @@ def add_arguments(parser):
         for name in names:
             add_option(groups[title], about[name])
     files = groups["validation and files"]
-    files.add_argument("--out", required=True, metavar="DIR", help="folder for last.npz, best.npz and history.csv")
-    files.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")
-    files.add_argument("--force", action="store_true", help="replace the run in DIR")
+    files.add_argument(
+        "--out", required=True, type=options.path, metavar="DIR", help="folder for last.npz, best.npz and history.csv"
+    )
+    begin = files.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")
+    begin.add_argument("--force", action="store_true", help="replace the run in DIR")
     files.add_argument("--quiet", action="store_true", help="no progress")
     options.add_backend(groups["optimisation"])
     options.add_data_dir(groups["task and data"])
@@ -79,8 +89,10 @@ def wanted(args):
     if given["task"] is None:
         del given["task"]
     given |= decided_by(args.algorithm, given)
-    if args.resume and os.path.exists(os.path.join(args.out, "last.npz")):
-        saved, _ = checkpoints.load_run(args.out)
+    if args.resume and checkpoints.present(args.out):
+        saved, state, damage = checkpoints.latest(args.out)
+        if damage:
+            print(f"sab train: {damage}; going on from update {state.update}, saved before it", file=sys.stderr)
         return Run(**{**vars(saved), **given})
     if args.resume and not os.path.isdir(args.out):
         raise ValueError(f"--resume: {args.out} is not the folder of a run")
@@ -89,13 +101,27 @@ def wanted(args):
     return Run(**{"T": getattr(task(given["task"]), "LENGTH", Run.T)} | given)
 
 
+def watched(progress):
+    """The same, and a stop where the process that waited for this one is gone."""
+
+    def look(state, row):
+        if orphaned():
+            raise KeyboardInterrupt
+        if progress:
+            progress(state, row)
+
+    return look
+
+
 def run(args):
     asked = wanted(args)
     one_thread()
     if hasattr(task(asked.task), "about") and not args.quiet:
         print(task(asked.task).about(), file=sys.stderr)
     try:
-        state = train(asked, args.out, args.resume, args.force, args.backend, None if args.quiet else Progress(asked))
+        state = train(
+            asked, args.out, args.resume, args.force, args.backend, watched(None if args.quiet else Progress(asked))
+        )
     except KeyboardInterrupt:
         print(f"\nstopped; saved in {args.out}: the same command with --resume goes on", file=sys.stderr)
         return 130

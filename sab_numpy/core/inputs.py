@@ -21,13 +21,19 @@ def check_input(xp, x, cfg, dtype):
         raise ValueError(f"x: expected at least one step and one sequence, found shape {x.shape}")
     if xp is np and symbols and (x.min() < 0 or x.max() >= cfg.n_in):
         raise ValueError(f"x: expected symbols 0..{cfg.n_in - 1}, found {x.min()}..{x.max()}")
-    if xp is np and not symbols and not np.isfinite(x.astype(dtype, copy=False)).all():
+    if xp is np and not symbols and not finite(x, dtype):
         raise ValueError("x: expected finite numbers, found NaN or infinity")
 
 
 def one_hot(xp, x, n_in, dtype):
     """x as numbers (S, B, n_in): symbols become one-hot."""
     return (x if x.ndim == 3 else x[..., None] == xp.arange(n_in)).astype(dtype, copy=False)
+
+
+def finite(x, dtype):
+    """Whether every number of x is finite as a `dtype`."""
+    with np.errstate(over="ignore"):
+        return np.isfinite(x.astype(dtype, copy=False)).all()
 
 
 def project_inputs(x, W_x, b):
@@ -57,6 +63,8 @@ def first_state(xp, state, cfg, B, dtype):
         if value.dtype.kind == "c" and dtype.kind != "c":
             raise ValueError(f"state.{name}: expected real numbers for real params, "
                              f"found {value.dtype}")
+        if xp is np and state is not None and not finite(value, dtype):
+            raise ValueError(f"state.{name}: expected finite numbers, found NaN or infinity")
     if cfg.k_top != 0 and not len(memory):
         raise ValueError("state.memory: expected at least one slot, found none")
     return State(h, c, memory)

@@ -18,8 +18,8 @@ def global_norm(grads):
 
 def clip_gradients(grads, clip):
     """Scaled so that the global norm is at most `clip`, above 0; returns (grads, norm before)."""
-    if not clip > 0:
-        raise ValueError(f"clip must be above 0, found {clip}")
+    if not 0 < clip < float("inf"):
+        raise ValueError(f"clip must be above 0 and finite (None: no clipping), found {clip}")
     norm = global_norm(grads)
     scale = clip / namespace(*grads.values()).maximum(norm, clip)
     return {name: g * scale for name, g in grads.items()}, norm

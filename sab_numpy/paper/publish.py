@@ -45,7 +45,7 @@ def publish(name, data, runs, quick=False):
         "seeds": len(rows),
         "accuracy": float(row["accuracy"]),
         "ce10": float(row["ce10"]),
-        "updates": int(row["updates_done"]),
+        "updates": state.update,
         "version": __version__,
         "command": row["command"],
     }

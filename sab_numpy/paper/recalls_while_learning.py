@@ -15,6 +15,10 @@ from sab_numpy.tasks import stream, task
 from sab_numpy.training import loop
 
 MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
+COLUMNS = dict.fromkeys(("T", "update", "t", "recalled"), files.whole) | {
+    "accuracy": files.share,
+    "weight": files.share,
+}
 LEAST = 0.005  # smaller weights are not written
 
 
@@ -44,7 +48,7 @@ def write(path, rows, run):
 
 def record(run, out, path):
     """Train `run` in the folder `out`, or go on with it, and write what it recalls at the MOMENTS to `path`."""
-    rows = files.read_rows(path) if os.path.exists(path) else []
+    rows = files.read_rows(path, COLUMNS) if os.path.exists(path) else []
 
     def progress(state, row):
         if row and state.update in MOMENTS and str(state.update) not in {str(old["update"]) for old in rows}:

@@ -16,6 +16,14 @@ from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import DROPPED, MODEL, Run
 
+COLUMNS = {  # that every row of copying.csv has; run_of reads those of Run
+    "name": str,
+    "status": str,
+    "accuracy": files.share,
+    "ce10": files.number,
+    "updates_to_999": files.maybe,
+    "cpu_minutes_to_999": files.maybe,
+}
 BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")  # they change no result of a recipe
 LEARNED = 0.999
 
@@ -97,7 +105,7 @@ def result(folder, sequences=1024, backend="numpy"):
             f"--out {folder})"
         )
     path = os.path.join(folder, "history.csv")
-    history = files.read_rows(path) if os.path.exists(path) else []
+    history = files.read_rows(path, checkpoints.COLUMNS) if os.path.exists(path) else []
     made = shlex.join(run.command(f"runs/copying/{name_of(run)}", backend))
     return (
         {"name": name_of(run)}
@@ -129,16 +137,19 @@ def run_of(row):
         except (ValueError, SyntaxError):
             return None if text == "none" else text
 
-    try:
-        names = [*Run.__dataclass_fields__, *DROPPED]
-        return Run.of({name: value(row[name]) for name in names if row.get(name, "")})
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the row of {row.get('name')} is not one of a run: {error}") from None
+    names = [*Run.__dataclass_fields__, *DROPPED]
+    return Run.of({name: value(row[name]) for name in names if row.get(name, "")})
 
 
 def read(path):
     """[(Run, row), ...] of a CSV of runs; none when there is no file yet."""
-    return [(run_of(row), row) for row in files.read_rows(path)] if os.path.exists(path) else []
+    found = []
+    for row in files.read_rows(path, COLUMNS) if os.path.exists(path) else ():
+        with files.judged(path, f"the row of {row['name']:.60} is damaged"):
+            found.append((run_of(row), row))
+            if name_of(found[-1][0]) != row["name"]:
+                raise ValueError(f"its fields are those of {name_of(found[-1][0])}")
+    return found
 
 
 def keep(folder, data, runs, backend="numpy"):
@@ -164,5 +175,5 @@ def keep(folder, data, runs, backend="numpy"):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(source, "rb") as file:
                 files.write_atomic(target, file.read())
-    files.append_row(path, row)
+    files.append_rows(path, [row], COLUMNS)
     return row

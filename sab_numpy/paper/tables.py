@@ -4,6 +4,7 @@ import os
 from statistics import mean, median
 
 from sab_numpy.paper import recipes, results
+from sab_numpy.paper.transfer import read as transfer_rows
 from sab_numpy.support import files
 from sab_numpy.support.text import table
 
@@ -126,8 +127,9 @@ def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
 def document(data):
     """Both tables of the CSVs in the folder `data`: what was run."""
     found = results.read(os.path.join(data, "copying.csv"))
-    path = os.path.join(data, "transfer.csv")
-    tested = files.read_rows(path) if os.path.exists(path) else []
+    if not found:
+        raise ValueError(f"{data}: expected the folder of copying.csv, found no run there")
+    tested = transfer_rows(data)
     return [
         *copying(cells(found), all_cells=False),
         "",

@@ -11,6 +11,8 @@ from sab_numpy.support.machine import machine
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 
+COLUMNS = {"name": str, "T": files.whole, "accuracy": files.share}  # that every row of transfer.csv has
+COLUMNS = {"name": str, "T": files.whole, "accuracy": files.share}  # that every row of transfer.csv has
 DENSE_ENTRIES = 50_000_000  # weights of one forward that reads every microstate: bounds the memory
 
 
@@ -22,6 +24,12 @@ def test(run, params, T, sequences):
     return evaluation.measure(params, run.config(), task(run.task), T, sequences, stream(run.seed, "test", T), chunk)
 
 
+def read(data):
+    """The rows of transfer.csv in the folder `data`; none when there is no file yet."""
+    path = os.path.join(data, "transfer.csv")
+    return files.read_rows(path, COLUMNS) if os.path.exists(path) else []
+
+
 def fill(found, data, runs, lengths, sequences, backend="numpy"):
     """Test each (Run, row) of `found` at the lengths that transfer.csv does not have, and append a row each.
 
@@ -29,7 +37,7 @@ def fill(found, data, runs, lengths, sequences, backend="numpy"):
     """
     path, missing = os.path.join(data, "transfer.csv"), 0
     with claim(os.path.join(data, "transfer")):
-        have = {(row["name"], row["T"]) for row in files.read_rows(path)} if os.path.exists(path) else set()
+        have = {(row["name"], row["T"]) for row in read(data)}
         for run, row in found:
             wanted = [T for T in lengths if (row["name"], str(T)) not in have]
             folder = os.path.join(runs, row["name"])
@@ -38,7 +46,7 @@ def fill(found, data, runs, lengths, sequences, backend="numpy"):
                 _, state = checkpoints.load_run(folder)
                 params = to_backend(state.params, backend)
                 for T in wanted:
-                    files.append_row(path, one(run, row, params, T, sequences, backend))
+                    files.append_rows(path, [one(run, row, params, T, sequences, backend)], COLUMNS)
     return missing
 
 

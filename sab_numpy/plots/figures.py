@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sab_numpy.bench.cost_table import COST
 from sab_numpy.core.forward import forward
 from sab_numpy.explore.sequence import loss_at, sequence
 from sab_numpy.explore.walk import walk
@@ -111,7 +112,7 @@ def attention_longer(data, path):
 
 
 def cost_over_length(data, path):
-    cost.cost_over_length(files.read_rows(os.path.join(data, "cost.csv")), path)
+    cost.cost_over_length(files.read_rows(os.path.join(data, "cost.csv"), COST), path)
 
 
 def alone(draw, data, path):

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sab_numpy.paper import recipes, results, tables
+from sab_numpy.paper.recalls_while_learning import COLUMNS as MOMENTS
+from sab_numpy.paper.transfer import read as transfer_rows
 from sab_numpy.plots import COLOURS, save
 from sab_numpy.plots.recalls import draw_recalls, recalled
 from sab_numpy.plots.style import BLUE, GREY, INK, PALE, Missing, panels
@@ -42,9 +44,11 @@ def curve(data, row):
 
 def columns_of(path):
     """A CSV as columns of numbers, or None."""
-    history = files.read_rows(path) if os.path.exists(path) else []
+    known = {"update": files.whole, "accuracy": files.share}
+    history = files.read_rows(path, known) if os.path.exists(path) else []
     columns = history[0] if history else ()
-    return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
+    with files.judged(path, "not a learning curve"):
+        return {name: np.array([float(line[name] or "nan") for line in history]) for name in columns} or None
 
 
 def six(found):
@@ -132,7 +136,7 @@ def all_learning_curves(data, path):
 def transfer(data, path):
     """Accuracy over the length of the test, trained at 100: a panel a method, a line a seed, the paper's points."""
     tested = {}
-    for row in files.read_rows(os.path.join(data, "transfer.csv")):
+    for row in transfer_rows(data):
         tested.setdefault(row["name"], {})[int(row["T"])] = 100 * float(row["accuracy"])
     found = {
         (name, T): [tested[row["name"]] for row in rows if row["name"] in tested]
@@ -228,7 +232,7 @@ def works_or_not(data, path):
 
 def attention_while_learning(data, path, answers=10):
     """What the answers of one test sequence recall at several moments of a training."""
-    rows = files.read_rows(os.path.join(data, "moments.csv"))
+    rows = files.read_rows(os.path.join(data, "moments.csv"), MOMENTS)
     moments = sorted({int(row["update"]) for row in rows})
     T, found, right = int(rows[0]["T"]), {}, {}
     for moment in moments:

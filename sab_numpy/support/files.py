@@ -2,21 +2,28 @@
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
+import math
 import os
 import stat
 import tempfile
+import time
 import zipfile
+from glob import escape, glob
 
 import numpy as np
 
+LONGEST_WRITE = 60.0  # seconds: a temporary name that is older belongs to a process that was killed
 
-def write_atomic(path, content, mode=0o644):
+
+def write_atomic(path, content, mode=0o644, before=None):
     """Write text or bytes to a temporary name beside `path`, flush it to the disk, rename it.
 
     A device or a pipe is written as it is.
     mode    of a new file; one that is there keeps its own
+    before  the name that the file which is there now will have
     Raises OSError, which names `path`, where nothing can be written.
     """
     path = os.fspath(path)
@@ -26,21 +33,26 @@ def write_atomic(path, content, mode=0o644):
             with open(path, "wb") as file:
                 file.write(data)
         else:
-            _write_and_rename(os.path.realpath(path), data, mode)
+            _write_and_rename(os.path.realpath(path), data, mode, before)
     except OSError as error:
         folder = os.path.dirname(path) or "."
         why = error.strerror if os.path.isdir(folder) else f"there is no folder {folder}: make it first"
         raise OSError(error.errno, f"cannot be written ({why})", path) from None
 
 
-def _write_and_rename(path, data, mode):
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".tmp-")
+def _write_and_rename(path, data, mode, before):
+    folder, name = os.path.split(path)
+    sweep(folder, name, LONGEST_WRITE)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".tmp-{name}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else mode)
+        there = os.path.exists(path)
+        os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) if there else mode)
+        if there and before:
+            _second_name(path, before)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -48,26 +60,76 @@ def _write_and_rename(path, data, mode):
         raise
 
 
-def save_arrays(path, arrays, meta):
-    """Arrays (a dict) and `meta` (JSON) in one .npz."""
+def _second_name(path, before):
+    """Give the file a second name, so that the first is there at any moment; where there are no links, another."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(before)
+    try:
+        os.link(path, before)
+    except OSError:
+        os.replace(path, before)
+
+
+def sweep(folder, name="", age=0.0):
+    """Remove what killed writers of `name` (or of any name) left in the folder, if it is older than `age` seconds."""
+    for path in glob(os.path.join(escape(folder), f".tmp-{escape(name)}*")):
+        with contextlib.suppress(OSError):
+            if time.time() - os.stat(path).st_mtime >= age:
+                os.unlink(path)
+
+
+class Damaged(ValueError):
+    """A file that is not there, or that is not what was written."""
+
+
+@contextlib.contextmanager
+def judged(path, expected, kind=ValueError):
+    """Whatever goes wrong with what `path` holds is one ValueError (of this kind), in one line."""
+    try:
+        yield
+    except Exception as error:
+        why = " ".join(f"{error}".split())[:200] or type(error).__name__
+        raise kind(f"{path}: {expected} ({why})") from None
+
+
+def save_arrays(path, arrays, meta, before=None):
+    """Arrays (a dict) and `meta` (JSON) in one .npz. It ends, as the comment of the zip, in the SHA-256 of the rest."""
     buffer = io.BytesIO()
     np.savez(buffer, __meta__=np.array(json.dumps(meta)), **arrays)
-    write_atomic(path, buffer.getvalue())
+    data = buffer.getvalue()[:-2] + b"\x40\0"  # a comment of 64 bytes
+    write_atomic(path, data + hashlib.sha256(data).hexdigest().encode(), before=before)
 
 
 def load_arrays(path):
-    """What save_arrays wrote: (arrays, meta). ValueError for a truncated or foreign file."""
-    try:
-        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+    """What save_arrays wrote: (arrays, meta). Raises Damaged, in one line, for whatever else there may be.
+
+    A file of an earlier version has no checksum: the CRC of its members has to do. All numbers must be finite.
+    """
+    if not os.path.isfile(path):
+        raise Damaged(f"{path}: no such file")
+    with judged(path, "damaged, or not a file that sab_numpy wrote", Damaged):
+        with open(path, "rb") as file:
+            data = file.read()
+        earlier = data[-22:-18] == b"PK\5\6" and data[-2:] == b"\0\0"  # the end of a zip without a comment
+        if not earlier and hashlib.sha256(data[:-64]).hexdigest().encode() != data[-64:]:
+            raise ValueError("its checksum is another")
+        arrays = dict(_members(data))
         return arrays, json.loads(str(arrays.pop("__meta__")))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, AttributeError, TypeError, OSError) as error:
-        raise ValueError(
-            f"{path}: not a file that sab_numpy wrote, or cut short ({str(error)[:80]}); "
-            "delete it and run the command again"
-        ) from None
+
+
+def _members(data):
+    """(name, array) of each member of an .npz."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        for member in file.infolist():
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError("its members are compressed")
+            stream = io.BytesIO(file.read(member))
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            if stream.read(1) or array.dtype.kind not in "fciuU":
+                raise ValueError(f"{member.filename} is no array of numbers")
+            if array.dtype.kind in "fc" and not np.isfinite(array).all():
+                raise ValueError(f"{member.filename} holds NaN or infinity")
+            yield member.filename.removesuffix(".npy"), array
 
 
 class Taken(ValueError):
@@ -117,13 +179,92 @@ def write_rows(path, rows, columns=None, head="", mode=0o644):
     write_atomic(path, text.getvalue(), mode)
 
 
-def append_row(path, row):
-    """Append one row (a dict) to a CSV, under a lock, whole or not at all; a new column widens the file."""
+def append_rows(path, rows, columns=(), key=None, head=""):
+    """Append rows (dicts) to a CSV, under a lock, all or none; a new column widens the file, comments stay.
+
+    columns  what a file that is there must have, see read_rows
+    key      a function of a row: a new row replaces one that has the same
+    head     comment lines of a new file
+    """
     with lock(path):
-        write_rows(path, [*(read_rows(path) if os.path.exists(path) else []), row])
+        old, head = _read(path, columns) if os.path.isfile(path) else ([], head)
+        kept = {key(row) if key else number: row for number, row in enumerate([*old, *rows])}
+        write_rows(path, list(kept.values()), head=head)
 
 
-def read_rows(path):
-    """The rows of a CSV as dicts of strings; lines that begin with # are comments."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+def check_table(path, columns):
+    """Before any work: ValueError where no rows with these columns could be put into a CSV at `path`."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise ValueError(f"{path}: cannot be written (there is no folder {folder}: make it first)")
+    if os.path.isdir(path):
+        raise ValueError(f"{path}: is a folder, expected the name of a file")
+    if os.path.isfile(path):
+        read_rows(path, columns)
+
+
+def read_rows(path, columns=()):
+    """The rows of a CSV as dicts of strings; lines above the head that begin with #, and "# " below, are comments.
+
+    columns  {name: what makes a value of the text of a cell}, the columns that must be there (but for those of maybe)
+    Raises ValueError, with the line, for a file that is cut short, a row that is not as long as the head, a column
+    that is not there, and a cell of which no value can be made.
+    """
+    return _read(path, columns)[0]
+
+
+def _read(path, columns):
+    """(rows, comment lines)."""
+    with judged(path, "not a table"), open(path, newline="", encoding="utf-8") as file:
+        lines = list(file)
+        if not lines or not lines[-1].endswith("\n"):
+            raise ValueError(f"line {len(lines)} is cut short")
+    head, rows, comments = None, [], ""
+    for number, line in enumerate(lines, 1):
+        if line.startswith("# " if head else "#"):
+            comments += line
+            continue
+        with judged(f"{path}, line {number}", "not a row of this table" if head else "not the head of this table"):
+            cells = next(csv.reader([line], strict=True))
+            if '"' in "".join(cells) and '""' not in line:
+                raise ValueError("a quote stands alone in a cell")
+            if head is None:
+                head = cells
+                if lacking := [name for name in columns if name not in head and columns[name] is not maybe]:
+                    raise ValueError(f"expected a column {lacking[0]}, found {','.join(head)}")
+                if len(set(head)) < len(head):
+                    raise ValueError("two columns have one name")
+                continue
+            if len(cells) != len(head):
+                raise ValueError(f"expected {len(head)} cells, found {len(cells)}")
+            rows.append(dict(zip(head, cells)))
+            for name in rows[-1].keys() & columns:
+                with judged(name, f"{rows[-1][name]!r:.40}"):
+                    columns[name](rows[-1][name])
+    if head is None:
+        raise ValueError(f"{path}: not a table (it has no head)")
+    return rows, comments
+
+
+def whole(text):
+    """A whole number of at least 0."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def number(text, least=-math.inf, most=math.inf):
+    """A finite number."""
+    value = float(text)
+    if not (least <= value <= most and math.isfinite(value)):
+        raise ValueError(f"expected a number of {least:g} to {most:g}")
+    return value
+
+
+def share(text):
+    return number(text, 0, 1)
+
+
+def maybe(text):
+    """A number, or None for nothing."""
+    return number(text) if text else None

@@ -1,6 +1,7 @@
 """How good a trained model is, at lengths that it never saw."""
 
 import math
+from functools import partial
 
 from sab_numpy.core import backend
 from sab_numpy.core.forward import forward
@@ -10,11 +11,11 @@ from sab_numpy.training.checkpoints import trained
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
-def measure(params, cfg, problem, length, n, rng, chunk=None, split="test"):
+def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
     """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time.
 
     Returns the task's metrics and what it recalls, and `max_abs_h`. The result does not depend on the chunk beyond
-    rounding.
+    rounding. progress: called with the number of sequences done.
     """
     chunk = chunk or max(1, min(n or 512, 512, STEPS_AT_ONCE // length))
     done, sums, largest, xp, tape, start = 0, {}, 0.0, backend.namespace(*params.values()), None, None
@@ -29,6 +30,8 @@ def measure(params, cfg, problem, length, n, rng, chunk=None, split="test"):
             sums[name] = sums.get(name, 0.0) + value * weight
         done += weight
         largest = max(largest, float(abs(tape.cache.h).max()))
+        if progress:
+            progress(done)
     return {name: total / done for name, total in sums.items()} | {"max_abs_h": largest}
 
 
@@ -50,14 +53,17 @@ def interval(accuracy, n):
     return float(low), float(binomtest(math.ceil(right), n).proportion_ci(method="wilson").high)
 
 
-def evaluate(source, lengths=None, n=512, best=False, backend_name="numpy"):
+def evaluate(source, lengths=None, n=512, best=False, backend_name="numpy", progress=None):
     """One row of metrics for each length, on test sequences that no training ever used.
 
-    source: the folder of a run, or the name of a pretrained model; best: its best parameters, not the last.
+    source: the folder of a run, or the name of a pretrained model; best: its best parameters, not the last; progress:
+    called with the length and the number of sequences done.
     """
     model = trained(source, best)
     params = backend.to_backend(model.params, backend_name)
     for length in lengths or [model.T]:
-        found = measure(params, model.cfg, task(model.task), length, n, stream(model.seed, "test", length))
+        told = progress and partial(progress, length)
+        rng = stream(model.seed, "test", length)
+        found = measure(params, model.cfg, task(model.task), length, n, rng, progress=told)
         low, high = interval(found["accuracy"], n)
         yield {"T": length, "sequences": n, "low": low, "high": high} | found

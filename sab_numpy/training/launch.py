@@ -9,8 +9,15 @@ import time
 from sab_numpy.support import files
 from sab_numpy.support.progress import left
 from sab_numpy.support.threads import environment
+from sab_numpy.training.checkpoints import COLUMNS, HISTORY
 
+PARENT = "SAB_PARENT"  # a variable: the process that waits for this one
 PATIENCE = 20.0  # seconds to save in, after Ctrl-C
+
+
+def orphaned():
+    """Whether a Training started this process and is no more (a kill: nobody else ends its children)."""
+    return os.environ.get(PARENT, str(os.getppid())) != str(os.getppid())
 
 
 class Training:
@@ -27,7 +34,7 @@ class Training:
         os.makedirs(folder, exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sab_numpy", *run.command(folder, backend)[1:], "--quiet", begin],
-            env=environment(),
+            env=environment(**{PARENT: str(os.getpid())}),
             text=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -37,18 +44,20 @@ class Training:
     def __str__(self):
         """How far it is, in a few words."""
         try:
-            row = files.read_rows(os.path.join(self.folder, "history.csv"))[-1]
-        except (OSError, IndexError):
+            row = files.read_rows(os.path.join(self.folder, HISTORY), COLUMNS)[-1]
+        except (ValueError, IndexError):
             return f"{self.name}: begun"
         done, total = int(row["update"]), self.run.updates
         rest = left(done, total, float(row["seconds"]))
         return f"{self.name}: {done}/{total}  {100 * float(row['accuracy']):.1f} %  left {rest}"
 
     def close(self):
-        """Stop it (Ctrl-C reaches it too: first it may save) and give up the claim."""
+        """Stop it, but let it save first, and give up the claim."""
+        if os.name == "posix":  # elsewhere Ctrl-C reaches it, and this would be a kill
+            self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(timeout=PATIENCE)
-        self.process.terminate()
+        self.process.kill()
         self.process.wait()
         self.process.stderr.close()
         self.claim.__exit__(None, None, None)

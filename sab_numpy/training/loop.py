@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from sab_numpy.core import optim
 from sab_numpy.core.backend import namespace, require, to_backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
-from sab_numpy.core.tape import State
+from sab_numpy.core.tape import State as Start
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
@@ -21,15 +22,19 @@ class Diverged(ArithmeticError):
     """The loss or the gradient is no longer a number."""
 
 
-def advance(run, cfg, problem, state, tape=None):
-    """One update: (the next state, the tape, whose buffers the next call may reuse). Raises Diverged."""
-    xp, start = namespace(*state.params.values()), None
+def batch(run, problem, state):
+    """What the next update reads: x, targets, and the core's State that it begins from (None: zeros)."""
     if hasattr(problem, "segment"):
         x, targets, begins = problem.segment(state.update, run.T, run.batch)
-        start = None if begins else State(**state.carried)
-    else:
-        rng = stream(run.seed, "training", state.update)
-        x, targets = problem.sequences(run.length(rng), run.batch, rng)
+        return x, targets, None if begins else Start(**state.carried)
+    rng = stream(run.seed, "training", state.update)
+    return *problem.sequences(run.length(rng), run.batch, rng), None
+
+
+def advance(run, cfg, problem, state, tape=None):
+    """One update: (the next state, the tape, whose buffers the next call may reuse). Raises Diverged."""
+    xp = namespace(*state.params.values())
+    x, targets, start = batch(run, problem, state)
     y, tape = forward(state.params, xp.asarray(x), cfg, state=start, reuse=tape)
     loss, dy = problem.loss(y, xp.asarray(targets))
     grads = backward(dy, tape)
@@ -40,11 +45,13 @@ def advance(run, cfg, problem, state, tape=None):
         run.learning_rate(state.update, state),
         clip=run.clip,
     )
-    loss, norm = float(loss), float(norm)
+    arrays = [value for name, value in (params | adam).items() if name != "step"]
+    finite = xp.stack([xp.isfinite(value).all() for value in arrays]).all()
+    loss, norm = float(loss), float(xp.where(finite, norm, np.nan))
     if not np.isfinite(loss) or not np.isfinite(norm):
         raise Diverged(
-            f"update {state.update + 1} has loss {loss} and gradient norm {norm}: expected finite numbers; "
-            "the state before it is saved; try a smaller --lr, or --warmup"
+            f"update {state.update + 1} has loss {loss} and gradient norm {norm} (nan: of parameters too): expected "
+            "finite numbers; the state before it is saved; try a smaller --lr, or --warmup"
         )
     window = {
         "updates": state.window["updates"] + 1,
@@ -97,18 +104,19 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
     """
     run = run if isinstance(run, Run) else Run(**run)
     require(backend)
+    first = checkpoints.first_state(run)
+    batch(replace(run, min_length=run.T), task(run.task), first)  # too large for the memory: no folder
     os.makedirs(out_dir, exist_ok=True)
     with files.lock(os.path.join(out_dir, "last.npz"), wait=False):
-        return _train(run, out_dir, resume, force, backend, progress or (lambda state, row: None))
+        state = checkpoints.prepare(out_dir, run, first, resume, force)
+        state = state._replace(**{name: to_backend(getattr(state, name), backend) for name in checkpoints.ARRAYS})
+        return _train(run, out_dir, state, progress or (lambda state, row: None))
 
 
-def _train(run, out_dir, resume, force, backend, progress):
-    state, rows = checkpoints.prepare(out_dir, run, resume, force)
-    state = state._replace(**{name: to_backend(getattr(state, name), backend) for name in checkpoints.ARRAYS})
-    last = os.path.join(out_dir, "last.npz")
+def _train(run, out_dir, state, progress):
     cfg, problem, tape = run.config(), task(run.task), None
     clock = Clock(state)
-    checkpoints.save(last, run, state)
+    save_last(run, out_dir, state)
     try:
         while due(run, state) or not run.finished(state):
             if not due(run, state):
@@ -117,28 +125,34 @@ def _train(run, out_dir, resume, force, backend, progress):
             state, row = clock.read(state), None
             if due(run, state):
                 row = validate(run, cfg, problem, state)
-                state = keep_row(run, out_dir, state, row, rows)
+                state = keep_row(run, out_dir, state, row)
             if run.finished(state) or state.update % run.checkpoint_every == 0:
-                checkpoints.save(last, run, state)
+                save_last(run, out_dir, state)
             progress(state, row)
     except (KeyboardInterrupt, Diverged):
-        checkpoints.save(last, run, clock.read(state))
+        save_last(run, out_dir, clock.read(state))
         raise
     return state
 
 
-def keep_row(run, out_dir, state, row, rows):
+def save_last(run, out_dir, state):
+    """Write last.npz; the one that is there becomes last.previous.npz."""
+    last, before = (os.path.join(out_dir, name) for name in (checkpoints.LAST, checkpoints.BEFORE))
+    checkpoints.save(last, run, state, before)
+
+
+def keep_row(run, out_dir, state, row):
     """Write history.csv, and best.npz if this is the best; the state that has seen the row."""
-    files.write_rows(os.path.join(out_dir, "history.csv"), [*rows, row])
     seen = state._replace(
         validated=state.update,
         window=WINDOW,
         best=max(state.best, row["accuracy"]),
         streak=state.streak + 1 if run.stop_at and row["accuracy"] >= run.stop_at else 0,
+        history=[*state.history, row],
     )
+    files.write_rows(os.path.join(out_dir, checkpoints.HISTORY), seen.history)
     if row["accuracy"] > state.best:
         checkpoints.save(os.path.join(out_dir, "best.npz"), run, seen)
-    rows.append(row)
     return seen
 
 

@@ -4,6 +4,7 @@ Threads would be shorter, but they wait for Python's lock at each of the many sm
 """
 
 import os
+import pickle
 import signal
 from contextlib import suppress
 from multiprocessing import get_context
@@ -32,26 +33,30 @@ class Team:
     def __init__(self, cfg, size, loss=softmax_cross_entropy, pin=False):
         if size < 1:
             raise ValueError(f"size: expected at least one process, found {size}")
-        self.cfg, self.loss, self.tape, self.others = cfg, loss, None, []
+        self.cfg, self.loss, self.size, self.tape, self.question = cfg, loss, size, None, 0
         one_thread()
         self.cores = sorted(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_getaffinity") else []
-        context = get_context("spawn")
-        for number in range(1, size):
+        self._start()
+
+    def _start(self):
+        self.others, context = [], get_context("spawn")
+        for number in range(1, self.size):
             pipe, end = context.Pipe()
-            process = context.Process(target=_work, args=(end, cfg, loss), daemon=True)
+            process = context.Process(target=_work, args=(end, self.cfg, self.loss), daemon=True)
+            self.others.append((pipe, process))
             process.start()
             end.close()
             if self.cores:
                 os.sched_setaffinity(process.pid, {self.cores[number % len(self.cores)]})
-            self.others.append((pipe, process))
 
     def loss_and_gradients(self, params, x, targets, mask=None):
         """What forward, `loss` and backward give for the whole batch, to rounding: (loss, grads).
 
         x (T, B, n_in) or (T, B); targets and mask as `loss` wants them, (T, B, ...): all are split along B.
-        Raises ValueError for fewer sequences than processes, and what the parts raise.
+        Raises ValueError for fewer sequences than processes, and what the parts raise. After a Ctrl-C the other
+        processes are started anew.
         """
-        size, B = 1 + len(self.others), x.shape[1]
+        size, B = self.size, x.shape[1]
         if namespace(x) is not np:
             raise ValueError("x: a Team is for NumPy: a GPU takes the whole batch at once")
         if size > B:
@@ -62,29 +67,44 @@ class Team:
             its_mask = None if mask is None else mask[:, part]
             share = (part.stop - part.start) / B if mask is None else float((its_mask != 0).sum() / (mask != 0).sum())
             jobs.append((params, x[:, part], targets[:, part], its_mask, share))
-        if self.cores:
-            os.sched_setaffinity(0, self.cores[:1])
-        for (pipe, _), job in zip(self.others, jobs[1:]):
-            with suppress(OSError):  # of a process that is lost: see _answer
-                pipe.send(job)
         try:
-            loss, grads, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
-        finally:
-            answers = [_answer(pipe) for pipe, _ in self.others]
-            if self.cores:
-                os.sched_setaffinity(0, self.cores)
+            answers = self._ask(jobs)
+        except KeyboardInterrupt:  # a pipe may hold an answer, or half of one
+            self.close(kill=True)
+            self.tape = None
+            self._start()
+            raise
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-            loss += answer[0]
-            for name, value in answer[1].items():
-                grads[name] += value
+        loss, grads = answers[0]
+        for value, more in answers[1:]:
+            loss += value
+            for name in grads:
+                grads[name] += more[name]
         return loss, grads
 
-    def close(self):
+    def _ask(self, jobs):
+        """The answer to each of the jobs, or the exception that it ended in; the first is done here."""
+        self.question += 1
+        if self.cores:
+            os.sched_setaffinity(0, self.cores[:1])
+        try:
+            for (pipe, _), job in zip(self.others, jobs[1:]):
+                with suppress(OSError):  # of a process that is lost: see _answer
+                    pipe.send((self.question, job))
+            own, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
+            return [own, *(_answer(pipe, self.question) for pipe, _ in self.others)]
+        finally:
+            if self.cores:
+                os.sched_setaffinity(0, self.cores)
+
+    def close(self, kill=False):
         """Let the other processes end."""
         for pipe, process in self.others:
             pipe.close()
+            if kill:
+                process.kill()
             process.join()
         self.others = []
 
@@ -96,34 +116,43 @@ class Team:
 
 
 def _part(cfg, loss, tape, params, x, targets, mask, share):
-    """(share * loss, share * gradients, tape) of one part of the batch; nothing where no step of it counts."""
-    if not share:
-        return 0.0, {name: np.zeros_like(value) for name, value in params.items()}, tape
-    y, tape = forward(params, x, cfg, reuse=tape)
-    value, dy = loss(y, targets, mask)
-    return share * value, backward(share * dy, tape), tape
+    """((share * loss, share * gradients), tape) of a part of the batch, or (what it raised, None).
 
-
-def _answer(pipe):
+    No loss and no gradients where no step of it counts.
+    """
     try:
-        return pipe.recv()
+        if not share:
+            return (0.0, {name: np.zeros_like(value) for name, value in params.items()}), tape
+        y, tape = forward(params, x, cfg, reuse=tape)
+        value, dy = loss(y, targets, mask)
+        return (share * value, backward(share * dy, tape)), tape
+    except Exception as error:
+        return error, None
+
+
+def _answer(pipe, question):
+    try:
+        while True:
+            number, answer = pipe.recv()
+            if number == question:
+                return answer
     except (EOFError, OSError):
         return RuntimeError("a process of the Team has ended; make another Team")
 
 
 def _work(pipe, cfg, loss):
-    """What another process does: its parts, until the pipe is closed."""
+    """What another process does: its parts, until the pipe is closed. Every answer has the number of its question."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that made the team
     one_thread()
     tape = None
     while True:
         try:
-            job = pipe.recv()
+            number, job = pipe.recv()
         except EOFError:
             return
+        answer, tape = _part(cfg, loss, tape, *job)
         try:
-            value, grads, tape = _part(cfg, loss, tape, *job)
-            pipe.send((value, grads))
-        except Exception as error:
-            tape = None
-            pipe.send(error)
+            pickle.loads(pickle.dumps(answer if isinstance(answer, Exception) else None))
+        except Exception:  # one of the user's that cannot travel
+            answer = RuntimeError(f"{type(answer).__name__}: {answer}")
+        pipe.send((number, answer))

@@ -2,8 +2,9 @@
 
 import os
 
-from sab_numpy.core.config import Config
-from sab_numpy.support.files import load_arrays
+from sab_numpy.core.config import Config, check_count
+from sab_numpy.core.params import check_params
+from sab_numpy.support.files import judged, load_arrays
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pretrained")
 
@@ -33,4 +34,11 @@ def _load(name):
     if name not in names():
         there = ", ".join(names()) or "none (none is there)"
         raise ValueError(f"no pretrained model {name!r}: expected one of {there}")
-    return load_arrays(os.path.join(FOLDER, f"{name}.npz"))
+    path = os.path.join(FOLDER, f"{name}.npz")
+    params, meta = load_arrays(path)
+    with judged(path, "not a pretrained model"):
+        check_params(params, Config(**meta["config"]))
+        check_count("T", meta["T"], 1)
+        check_count("seed", meta["seed"], 0)
+        check_count("updates", meta["updates"], 0)
+    return params, meta

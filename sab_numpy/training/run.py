@@ -91,7 +91,7 @@ class Run:
             raise ValueError(f"{self.task} has one length: expected no min_length, found {self.min_length}")
         for name in ("lr", "clip"):
             if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
+                raise ValueError(f"{name} must be above 0 and finite, found {getattr(self, name)}")
         for name in ("decay_from", "first_lr_ratio", "final_lr_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie in 0..1, found {getattr(self, name)}")
@@ -174,7 +174,7 @@ class Run:
         """Raises ValueError unless `saved` may go on as this run: all the same, but more updates at a constant rate."""
         for item in fields(self):
             mine, theirs = getattr(self, item.name), getattr(saved, item.name)
-            if mine != theirs and not (item.name == "updates" and self.schedule == "constant"):
+            if mine != theirs and not (item.name == "updates" and mine > theirs and self.schedule == "constant"):
                 raise ValueError(
                     f"{item.name} is {theirs} in the saved run, found {mine}: a run goes on as it began "
                     "(another --out, or --force, begins a new one)"

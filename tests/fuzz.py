@@ -1,0 +1,440 @@
+"""Attacks on files and processes, with counts: flips and cuts, kills and stops, wrong invocations.
+
+python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 400 --seed 0
+
+Prints what was counted; exit status 1 where anything was lost, a traceback was met or damage was taken for data.
+tests/test_fuzz.py runs a little of each (make test-slow).
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from sab_numpy import cli
+from sab_numpy.bench.cost_table import COST
+from sab_numpy.cli import demo, options
+from sab_numpy.paper import recalls_while_learning, results, transfer
+from sab_numpy.support import files, threads
+from sab_numpy.training import checkpoints, loop, pretrained
+from sab_numpy.training.run import Run
+
+DATA = Path(__file__).parents[1] / "figures" / "data"
+SMALL = Run(T=3, updates=6, batch=2, hidden=3, validate_every=2, validation_sequences=4, checkpoint_every=3)
+OFTEN = 40  # one attack in so many goes through a whole command too
+
+
+def said(arguments):
+    """(exit status, lines of stderr) of a command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main(arguments)
+        except SystemExit as end:
+            status = f"SystemExit {end.code}"
+    return status, err.getvalue().splitlines()
+
+
+# flips and cuts
+
+
+def held(path):
+    """All that a checkpoint holds, as text and bytes."""
+    run, state = checkpoints.load(path)
+    arrays = {key: np.asarray(value).tobytes() for tree in (state.params, state.adam) for key, value in tree.items()}
+    return run, arrays, state._replace(params=0, adam=0)
+
+
+def published(path):
+    params, cfg = pretrained.load_pretrained(path.stem)
+    return cfg, {name: value.tobytes() for name, value in params.items()}, pretrained.about(path.stem)
+
+
+def first_lines(path, source, lines):
+    path.write_text("".join(source.read_text().splitlines(keepends=True)[:lines]))
+    return path
+
+
+def targets(folder):
+    """[(path, a function that reads it, a command that does, whether it has a checksum or record of its own)]."""
+    run = folder / "run"
+    loop.train(SMALL, run)
+    earlier = folder / "earlier"
+    earlier.mkdir()
+    arrays, meta = files.load_arrays(run / "last.npz")
+    del meta["state"]["history"]
+    np.savez(earlier / "last.npz", __meta__=np.array(json.dumps(meta)), **arrays)
+    (earlier / "history.csv").write_bytes((run / "history.csv").read_bytes())
+    pretrained.FOLDER = str(folder)
+    source = Path(threads.HOME) / "sab_numpy" / "training" / "pretrained" / "copying-T100-sab.npz"
+    arrays, meta = files.load_arrays(source)
+    small = replace(SMALL, k_trunc=5, k_top=5).config()
+    meta["config"] = vars(small)
+    shrunk = {name: value.astype(np.float32) for name, value in checkpoints.first_parameters(SMALL).items()}
+    np.savez(folder / "mine.npz", __meta__=np.array(json.dumps(meta)), **shrunk)
+    files.save_arrays(folder / "ours.npz", shrunk, meta)
+    (folder / "data").mkdir()
+    curve = next(path for path in sorted((DATA / "curves").iterdir()))
+    tables = [
+        (first_lines(folder / "data" / "copying.csv", DATA / "copying.csv", 7), results.read),
+        (first_lines(folder / "data" / "transfer.csv", DATA / "transfer.csv", 12), lambda p: transfer.read(p.parent)),
+        (first_lines(folder / "data" / "cost.csv", DATA / "cost.csv", 12), lambda p: files.read_rows(p, COST)),
+        (
+            first_lines(folder / "data" / "moments.csv", DATA / "moments.csv", 20),
+            lambda p: files.read_rows(p, recalls_while_learning.COLUMNS),
+        ),
+        (first_lines(folder / "data" / "demo.csv", DATA / "demo.csv", 5), lambda p: files.read_rows(p, demo.SAME)),
+        (
+            first_lines(folder / "data" / "curve.csv", curve, 9),
+            lambda p: files.read_rows(p, checkpoints.COLUMNS),
+        ),
+        (
+            earlier / "history.csv",
+            lambda p: checkpoints.rows_seen(str(p.parent), *checkpoints.load(p.parent / "last.npz")),
+        ),
+    ]
+    table = ["reproduce", "copying", "--table", "--data", str(folder / "data")]
+    tested = ["reproduce", "transfer", "--table", "--data", str(folder / "data"), "--rows", "sab-5-5"]
+    commands = {"copying.csv": table, "transfer.csv": tested}
+    return [
+        (run / "last.npz", held, ["evaluate", str(run), "--sequences", "2"], True),
+        (run / "best.npz", held, ["sample", str(run), "--best"], True),
+        (earlier / "last.npz", held, ["evaluate", str(earlier), "--sequences", "2"], True),
+        (folder / "ours.npz", published, ["evaluate", "ours", "--T", "3", "--sequences", "2"], True),
+        (folder / "mine.npz", published, ["walk", "mine", "--T", "3"], True),
+        *((path, read, commands.get(path.name), False) for path, read in tables),
+    ]
+
+
+def spoilt(data, rng):
+    """The bytes with a bit flipped, a byte replaced, or cut."""
+    place, kind = rng.randrange(len(data)), rng.random()
+    if kind < 0.3:
+        return data[:place]
+    byte = (
+        data[place] ^ 1 << rng.randrange(8) if kind < 0.7 else rng.choice([b for b in range(256) if b != data[place]])
+    )
+    return data[:place] + bytes([byte]) + data[place + 1 :]
+
+
+def verdict(before, after, exact):
+    """What it means that damage was read: exact files must be as they were; a table may differ in one cell."""
+    if after == before:
+        return "read as it was"
+    if exact:
+        return "WRONGLY ACCEPTED"
+    rows, others = ([row[1] if isinstance(row, tuple) else row for row in table] for table in (before, after))
+    if others == rows[: len(others)]:
+        return "a table without its last rows, cut at the end of a line"
+    heads = [list(table[0]) for table in (rows, others)]
+    differ = sum(a != b for row, other in zip(rows, others) for a, b in zip(row.values(), other.values()))
+    differ = differ if heads[0] == heads[1] else differ + sum(a != b for a, b in zip(*heads))
+    return "a table with one other cell of its kind" if len(rows) == len(others) and differ == 1 else "WRONGLY ACCEPTED"
+
+
+def flips(n, seed=0):
+    """Counter of what came of `n` flips and cuts over every file that a command reads."""
+    rng, counts, folder = random.Random(seed), Counter(), pretrained.FOLDER
+    with tempfile.TemporaryDirectory() as name:
+        all_targets = targets(Path(name))
+        clean = {path: (path.read_bytes(), read(path)) for path, read, _, _ in all_targets}
+        for attack in range(n):
+            path, read, command, exact = all_targets[attack % len(all_targets)]
+            data, before = clean[path]
+            path.write_bytes(spoilt(data, rng))
+            try:
+                counts[verdict(before, read(path), exact)] += 1
+            except (ValueError, OSError) as error:
+                counts["refused" if "\n" not in str(error) else "MORE THAN ONE LINE"] += 1
+            except BaseException as error:
+                counts[f"TRACEBACK {path.name}: {type(error).__name__}: {error}"] += 1
+            if command and rng.random() < 1 / OFTEN:
+                try:
+                    status, lines = said(command)
+                    good = (status == 2 and len(lines) == 1) or (status == 0 and not lines)
+                    counts["by a command: " + ("good" if good else f"BAD {command[0]} {status} {lines}")] += 1
+                except BaseException as error:
+                    counts[f"TRACEBACK {command}: {type(error).__name__}: {error}"] += 1
+            path.write_bytes(data)
+    pretrained.FOLDER = folder
+    return counts
+
+
+# kills and stops
+
+
+def family(mark):
+    """The processes that have the mark in their environment (Linux)."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark.encode() in place.read_bytes() and "(" in (place.parent / "stat").read_text():
+                if (place.parent / "stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    found.append(int(place.parent.name))
+    return found
+
+
+def alone(mark, patience=30.0):
+    """Whether all of the family is gone, after some patience."""
+    end = time.monotonic() + patience
+    while family(mark):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def bits(folder):
+    """What the runs below a folder have learned, to the last bit."""
+    found = {}
+    for path in sorted(Path(folder).rglob("last.npz")):
+        run, state = checkpoints.load(path)
+        arrays = {f"{tree}{key}": np.asarray(value).tobytes() for tree in (0, 1) for key, value in state[tree].items()}
+        rows = files.read_rows(path.parent / "history.csv")
+        times = ("seconds", "cpu_seconds")
+        kept = [{name: row[name] for name in row if name not in times} for row in rows]
+        found[str(path.relative_to(folder))] = run, state.update, arrays, kept
+    return found
+
+
+def progress_of(folder):
+    """{run: updates saved}; ValueError where a checkpoint can not be read, whenever it is looked at."""
+    found = {}
+    for path in Path(folder).rglob("*.npz"):
+        _, state = checkpoints.load(path)
+        if path.name == "last.npz":
+            found[path] = state.update
+    return found
+
+
+TRAIN = "--T 20 --min-length 5 --updates 400 --batch 8 --hidden 16 --k-att 5 --validate-every 20 --checkpoint-every 7"
+COMMANDS = {  # the command in the folder {}
+    "train": f"train copying {TRAIN} --validation-sequences 16 --quiet --resume --out {{}}",
+    "reproduce": "reproduce copying --quick --rows sab-5-5 tbptt-5 --seeds 2 --data {0}/data --runs {0}/runs",
+    "demo": "demo --tiny --quiet --out {}",
+}
+
+
+def start(words, mark):
+    env = threads.environment(SAB_FUZZ=mark)
+    return subprocess.Popen(
+        [sys.executable, "-m", "sab_numpy", *words.split()],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def met(command, number, n, longest, rng, counts, folder):
+    """Send the signal `number` to a command `n` times, each within `longest` seconds, going on after each to the end.
+
+    Yields the folder of a command that ended.
+    """
+    words = COMMANDS[command]
+    mark = f"fuzz-{os.getpid()}-{command}-{number}-{rng.random()}"
+    saved, name, finished = {}, signal.Signals(number).name, 0
+    for _ in range(n):
+        process = start(words.format(folder), mark)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=rng.uniform(0.0, longest))
+        running = process.poll() is None
+        if running:
+            process.send_signal(number)
+        status, stderr = process.wait(timeout=120), process.stderr.read()
+        counts[f"{command}: {name}" + ("" if running else " came too late: it had ended")] += 1
+        if running and number == signal.SIGTERM and status not in (130, 0, -number):
+            counts[f"{command}: STATUS {status} {stderr[-200:]}"] += 1
+        if "Traceback" in stderr and "KeyboardInterrupt" not in stderr:
+            counts[f"{command}: TRACEBACK {stderr[-300:]}"] += 1
+        if not alone(mark):
+            counts[f"{command}: A PROCESS IS LEFT"] += 1
+        try:
+            now = progress_of(folder)
+        except ValueError as error:
+            counts[f"{command}: LOST {error}"] += 1
+            continue
+        if any(now.get(path, -1) < done for path, done in saved.items()):
+            counts[f"{command}: LOST updates"] += 1
+        saved = now
+        if not running and status == 0:  # all is done: begin again elsewhere
+            finished += 1
+            yield folder
+            folder = Path(f"{folder}-{finished}")
+            folder.mkdir()
+            saved = {}
+    process = start(words.format(folder), mark)
+    if process.wait(timeout=600):
+        counts[f"{command}: DOES NOT GO ON {process.stderr.read()[-300:]}"] += 1
+    yield folder
+
+
+def signals(number, n, seed=0, commands=tuple(COMMANDS)):
+    """Counter of what came of `n` signals over the commands."""
+    rng, counts = random.Random(seed), Counter()
+    shares = {"train": 0.5, "reproduce": 0.35, "demo": 0.15}
+    total = sum(shares[command] for command in commands)
+    with tempfile.TemporaryDirectory() as name:
+        for command in commands:
+            whole, parts = Path(name) / f"{command}-whole", Path(name) / command
+            whole.mkdir()
+            parts.mkdir()
+            began, process = time.monotonic(), start(COMMANDS[command].format(whole), "whole")
+            assert process.wait(timeout=900) == 0, process.stderr.read()
+            expected, longest = bits(whole), min(time.monotonic() - began, 30.0)
+            for folder in met(command, number, round(n * shares[command] / total), longest, rng, counts, parts):
+                same = bits(folder) == expected
+                counts[f"{command}: ended " + ("bit for bit as one never met" if same else "WITH OTHER BITS")] += 1
+                if left := [path for path in folder.rglob(".tmp-*") if (path.parent / "last.npz").exists()]:
+                    counts[f"{command}: TEMPORARY FILES LEFT {left}"] += 1
+    return counts
+
+
+# wrong invocations
+
+FIRST = {  # what a command needs beside the option that is wrong
+    "train": ["copying", "--updates", "1", "--out", "made"],
+    "evaluate": ["copying-T100-sab"],
+    "sample": ["copying-T100-sab"],
+    "walk": ["copying-T100-sab"],
+    "explore": ["copying-T100-sab"],
+    "hint": ["1"],
+    "grade": ["nothing"],
+    "reproduce": ["copying", "--quick"],
+}
+NUMBERS = ["", "x", "1.5", "-7", "nan", "1e3", "0x10", "9" * 5000, "٣x", "1 2"]
+REALS = ["", "x", "nan", "inf", "-inf", "1,5", "0.1.2"]
+PATHS = ["", " ", "a\0b"]
+WHOLE = (options.integer, options.whole_or_none)
+
+
+def wrong_values(action):
+    """Values that an option of any command cannot take."""
+    if action.nargs == 0:
+        return []
+    if action.choices:
+        return ["", "nonsense", "SAB ", "\n"]
+    if action.type in WHOLE or getattr(action.type, "__qualname__", "").startswith("whole."):
+        return NUMBERS
+    if action.type is options.real:
+        return REALS
+    if action.type is options.path:
+        return PATHS
+    if action.type is options.seeds:
+        return ["", "x", "-1", "0", "5-3", "1-", "9" * 30, "0-99999999"]
+    if action.type is options.backend:
+        return ["", "tpu", "NumPy!"]
+    if action.dest in ("score", "normalise", "schedule", "init", "dtype", "algorithm"):
+        return ["", "nonsense"]
+    return []
+
+
+def wrong_invocations():
+    """Command lines that are all wrong: every option of every command with every wrong value, and more."""
+    for command in cli.COMMANDS:
+        parser = cli.Parser()
+        cli.module(command).add_arguments(parser)
+        first = FIRST.get(command, [])
+        yield [command, *first, "--nonsense"]
+        yield [command, *first, "--nonsense=1"]
+        yield (
+            [command, *first, *["too", "many"] * (command not in ("figures",))]
+            if command != "figures"
+            else [
+                command,
+                "no_such_figure",
+            ]
+        )
+        for action in parser._actions:
+            flag = action.option_strings[-1] if action.option_strings else None
+            for value in wrong_values(action):
+                yield [command, *first, f"{flag}={value}"] if flag else [command, value]
+            if flag and action.nargs in (None, "+") and action.nargs != 0 and not isinstance(action.const, bool):
+                if action.option_strings and type(action).__name__ == "_StoreAction":
+                    yield [command, *first, flag]  # its value is missing
+    yield from ([word] for word in ("", "trian", "TRAIN", "-x", "--nonsense", "train ", "\n", "😀"))
+    yield ["train", "--out", "made"]
+    yield ["train", "copying", "--out", "made", "--resume", "--force"]
+    yield ["train", "copying", "--out", "made", "--hidden", "1000000"]
+    yield ["train", "copying", "--out", "made", "--T", "1000000000000"]
+    yield ["train", "copying", "--out", "made", "--batch", "1000000000000"]
+    yield ["explore", "copying-T100-sab", "--T", "100000"]
+    yield ["sample", "copying-T100-sab", "--number", "1000000000000"]
+    yield ["demo", "--csv", os.path.join("nowhere", "demo.csv")]
+    yield ["bench", "--quick", "--csv", os.path.join("nowhere", "cost.csv")]
+    yield ["reproduce", "copying", "--write", "README.md", "--data", "nowhere"]
+
+
+def wrong(n, seed=0):
+    """Counter of what came of up to `n` wrong invocations (all of them where n is larger), each in an empty folder."""
+    every, counts, here = list(wrong_invocations()), Counter(), os.getcwd()
+    random.Random(seed).shuffle(every)
+    for arguments in every[:n]:
+        with tempfile.TemporaryDirectory() as name:
+            os.chdir(name)
+            try:
+                status, lines = said(arguments)
+                shown = [argument[:40] for argument in arguments]
+                if status != 2 or len(lines) != 1 or not lines[0].startswith("sab"):
+                    counts[f"BAD {shown}: status {status}, {lines[:3]}"] += 1
+                elif left := os.listdir():
+                    counts[f"BAD {shown}: made {left}"] += 1
+                elif "invalid " in lines[0] and " value: " in lines[0] or "Errno" in lines[0]:
+                    counts[f"BAD {shown}: {lines}"] += 1
+                else:
+                    counts["one line, status 2, no file"] += 1
+            except BaseException as error:
+                counts[f"TRACEBACK {arguments}: {type(error).__name__}: {error}"] += 1
+            finally:
+                os.chdir(here)
+    return counts
+
+
+def bad(counts):
+    """What must not be: in capitals."""
+    return {
+        what: n
+        for what, n in counts.items()
+        if any(
+            word.isupper() and len(word) > 2 and not word.startswith("SIG") for word in what.replace("-", " ").split()
+        )
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("flips", "kills", "stops", "wrong"):
+        parser.add_argument(f"--{name}", type=int, default=0, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=COMMANDS)
+    args, failed = parser.parse_args(), {}
+    attacks = [
+        ("flips and cuts", args.flips, lambda: flips(args.flips, args.seed)),
+        ("SIGKILL", args.kills, lambda: signals(signal.SIGKILL, args.kills, args.seed, args.commands)),
+        ("SIGTERM", args.stops, lambda: signals(signal.SIGTERM, args.stops, args.seed, args.commands)),
+        ("wrong invocations", args.wrong, lambda: wrong(args.wrong, args.seed)),
+    ]
+    for title, n, attack in attacks:
+        if n:
+            began, counts = time.perf_counter(), attack()
+            print(f"{title}: {n} asked, {time.perf_counter() - began:.0f} s", flush=True)
+            for what, count in sorted(counts.items(), key=lambda pair: -pair[1])[:40]:
+                print(f"{count:8d}  {what[:300]}", flush=True)
+            failed |= bad(counts)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
