@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 
-from sab_numpy.support import __version__
+from sab_numpy.support import __version__, interrupt
 
 COMMANDS = {  # name: one line of help
     "demo": "watch SAB learn what truncated BPTT cannot (3 minutes)",
@@ -43,6 +43,7 @@ def main(argv=None):
     said_by = f"sab {name}" if name in COMMANDS else "sab"
     try:
         args = parse(argv, name)
+        interrupt.loaded()
         status = module(name).run(args) or 0
         sys.stdout.flush()
         return status

@@ -13,6 +13,7 @@ COLOURS = {
     "tbptt": "#D55E00",
     "bptt": "#009E73",
     "attention": "#CC79A7",
+    "constant": "#56B4E9",  # SAB without mental updates
     "paper": "#000000",
     "chance": "#999999",
 }
