@@ -175,6 +175,28 @@ def test_every_published_run_has_the_name_that_its_row_says():
     assert [row["name"] for _, row in found] == [results.name_of(run) for run, _ in found]
 
 
+def test_the_command_of_every_published_run_still_makes_it():
+    """Whatever `sab train` does where it is not told otherwise: the CSV's commands tell it."""
+    for run, row in results.read(f"{DATA}/copying.csv"):
+        args = cli.parse(row["command"].split()[1:], "train")
+        assert train.wanted(args) == replace(run, checkpoint_every=train.wanted(args).checkpoint_every), row["name"]
+
+
+@pytest.mark.parametrize(
+    "given, fall",
+    [([], 2000), (["--schedule", "constant"], 0), (["--updates", "100"], 0), (["--stop-at", "none"], 0)]
+    + [(["--decay-from", "0.5"], 0), (["--fall", "500"], 500)],
+    ids=str,
+)
+def test_sab_train_copying_is_the_recipe_where_it_is_not_told_otherwise(given, fall):
+    run = train.wanted(cli.parse(["train", "copying", "--T", "100", "--out", "x", *given], "train"))
+    assert run.fall == fall and (given or results.row_name(run) == "sab-5-5-one-recipe")
+
+
+def test_the_recipe_of_sab_train_takes_waits_shorter_than_its_shortest():
+    assert train.wanted(cli.parse(["train", "copying", "--T", "3", "--out", "x"], "train")).min_length == 3
+
+
 def test_a_row_with_an_option_that_is_no_more_is_read_where_it_was_at_its_default():
     row = {"name": "x", "T": "100", "beta1": "0.9", "eps": "1e-08", "lengths": "uniform", "phase_in": "0"}
     assert results.run_of(row) == Run(T=100)
