@@ -381,11 +381,25 @@ def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
         assert row["name"] == results.name_of(run)
 
 
-@pytest.mark.parametrize("path", ["README.md", "figures/FINDINGS.md"])
-def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
+@pytest.mark.parametrize("path, block", [("README.md", 1), ("figures/RESULTS.md", 0), ("figures/RESULTS.md", 2)])
+def test_the_tables_of_the_documents_are_those_of_the_csvs(path, block):
+    begin, end, lines = tables.BLOCKS[block]
     with open(f"{threads.HOME}/{path}", encoding="utf-8") as file:
-        here = file.read().partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
-    assert here == "\n".join(tables.document(DATA)).strip()
+        here = file.read().partition(begin)[2].partition(end)[0].strip()
+    assert here == "\n".join(lines(DATA)).strip()
+
+
+def test_the_six_rows_are_the_medians_of_their_seeds_and_say_what_was_not_run(tmp_path):
+    runs = [(recipes.cell("sab-5-5", 100, seed), accuracy) for seed, accuracy in enumerate((1.0, 0.5, 0.25))]
+    runs += [(recipes.cell("bptt", 200, 0), 0.75), (recipes.cell("bptt-recipe", 100, 0), 0.125)]
+    done = [{"name": results.name_of(run)} | results.spelled(vars(run)) | {"accuracy": share} for run, share in runs]
+    common = {"status": "finished", "ce10": 0.1, "updates_to_999": "", "cpu_minutes_to_999": ""}
+    files.write_rows(tmp_path / "copying.csv", [row | common for row in done])
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.six(tmp_path)]
+    found = {line[0]: line[1:] for line in lines[2:]}
+    assert found["SAB 5/5"][:3] == ["50.00 (25.00 – 100.00), 3 seeds", "100.0", "not run"]
+    assert found["LSTM, full BPTT, the recipe, chrono biases"][::2] == ["12.50, 1 seed", "not run", "not run"]
+    assert len(found) == 6 and "LSTM, full BPTT" not in found and found["SAB 5/5, no mental updates"][1::2] == ["–"] * 3
 
 
 def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp_path):

@@ -22,11 +22,11 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. The simplest recurrent network, by hand
 #
-#     h_t = tanh(h_{t-1} W + x_t)
+# $$h_t = \tanh(h_{t-1} W + x_t)$$
 #
 # and backwards, with dh the credit of h_t:
 #
-#     dh_{t-1} = (dh * (1 - h_t^2)) W^T
+# $$dh_{t-1} = \big(dh_t \cdot (1 - h_t^2)\big)\,W^T$$
 #
 # We give the last state a credit of length 1, walk back and write down its length at every step. For W we take a
 # *rotation* times a number: a rotation alone changes no length, so the number says by how much W stretches.
@@ -85,8 +85,8 @@ assert lengths(1.0)[99] < 0.2                                                   
 #
 # ## 3. What helps, what does not
 #
-# *Clipping* makes a gradient that is too long shorter. It cures explosions; it cannot bring back what has vanished:
-# scaling up a sum does not help when the far terms are a millionth of the near ones.
+# [Clipping](../GLOSSARY.md#clipping) makes a gradient that is too long shorter. It cures explosions; it cannot bring
+# back what has vanished: scaling up a sum does not help when the far terms are a millionth of the near ones.
 #
 # *The [LSTM](../GLOSSARY.md#lstm)* gives the credit a second road, its memory cell, where it is multiplied by the
 # forget [gate](../GLOSSARY.md#gate) f alone (tutorial 02). We measure with the package how much the last state owes to

@@ -48,7 +48,7 @@ def main(arguments):
         print(f"build_notebooks: expected --execute or nothing, found {' '.join(arguments)}", file=sys.stderr)
         return 2
     folder = Path(sys.argv[0]).resolve().parent
-    scripts = sorted(folder.glob("[0-9][0-9]_*.py"))
+    scripts = sorted(folder.glob("[0-9]*.py"))
     if not scripts:
         print(f"build_notebooks: no tutorials in {folder}", file=sys.stderr)
         return 2
