@@ -58,10 +58,13 @@ def test_the_tutorials_are_there_from_00_to_10():
 
 
 @every
-def test_a_tutorial_runs_in_quick_mode_and_leaves_a_picture(path, printed):
+def test_a_tutorial_prints_its_headings_and_says_where_its_picture_is(path, printed):
     output, pictures = printed(path)
-    assert len(output.splitlines()) >= 3
+    headings = re.findall(r"^# ## (\d\. .*)$", path.read_text(encoding="utf-8"), re.M)
+    plain = [re.sub("[`*]", "", heading).replace('"', "'") for heading in headings if "picture" not in heading]
+    assert len(plain) >= 2 and re.findall(r"^\d\. .*$", output, re.M) == plain
     assert [number(picture) for picture in pictures] == [number(path)] and pictures[0].stat().st_size > 5000
+    assert f"The picture: tutorials/out/{pictures[0].name}\n" in output
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ import sab_numpy as sab
 # The answer is what the unit holds at the end, L = h_3.
 
 # %%
+print("\n1. A chain of four steps")
 w = 0.5
 x = [2.0, 3.0, -4.0, 5.0]                       # set off, pop, drive on, flat tyre
 
@@ -83,6 +84,7 @@ assert w ** 20 < 1e-6
 # Backwards, h_1 is now asked twice: by its neighbour h_2, and by h_3 directly. **Credits that meet are added.**
 
 # %%
+print("\n2. One shortcut")
 h3 = drive(x, reminded=1)[3]
 dh3 = 1.0
 dh2 = w * dh3
@@ -105,6 +107,7 @@ assert max(skip) == skip[1] and skip[0] / chain[0] == 5
 # [blocks](../GLOSSARY.md#block). The forward is the same as before; only the credit is cut.
 
 # %%
+print("\n3. A cut")
 cut_alone = [0.0, 0.0, w * 1.0, 1.0]            # truncated BPTT: the first half hears nothing
 dh1 = 0 + 1 * dh3                               # cut, and the skip
 sparse = [w * dh1, dh1, w * dh3, dh3]           # SAB
@@ -126,6 +129,7 @@ assert sum(cut_alone[:2]) == 0 and sparse[1] / skip[1] == 0.8
 # credit from going further back; the use of w at the cut itself still counts.)
 
 # %%
+print("\n4. What the weight learns")
 h = drive(x, reminded=1)
 dw = sum(sparse[t] * h[t - 1] for t in (1, 2, 3))
 print("dL/dw with cut and skip:", dw)
@@ -144,6 +148,7 @@ assert dw == 2
 # the code [dy](../GLOSSARY.md#dy) is the credit with which the way back begins.
 
 # %%
+print("\n5. The package says the same")
 MILLIONTH = 1e-6
 
 
@@ -202,6 +207,7 @@ for t, event in enumerate(["set off", "pop", "drive on", "flat tyre"]):
     rows[0].text(t, 0.6, event, ha="center", color="grey")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/00_credit_by_hand.png", dpi=100)
+print("\nThe picture: tutorials/out/00_credit_by_hand.png")
 
 # %% [markdown]
 # **Try it.** Let the reminder happen at half strength and work out the four credits (no cut). Test that of x_0 as in

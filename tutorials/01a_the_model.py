@@ -51,6 +51,9 @@ print({name: value.shape for name, value in p.items()})
 # [key and value](../GLOSSARY.md#key-and-value): it is compared with the query, and it is what is summed.
 
 # %%
+print("\n1. Forward: six lines")
+
+
 def forward(k_top):
     """y (T, O), and of every step what the way back needs. k_top 0: a plain LSTM."""
     h, c, memory, y, tape = np.zeros(H), np.zeros(H), [np.zeros(H)], [], []
@@ -90,6 +93,9 @@ assert np.isclose(w.sum(), 1)
 # right answer, divided by the number of steps. dX is always the credit of X.
 
 # %%
+print("\n2. The loss, and where the way back begins")
+
+
 def cross_entropy(y):
     probabilities = np.exp(y) / np.exp(y).sum(1, keepdims=True)                # (T, O)
     right = np.arange(T), targets
@@ -111,6 +117,9 @@ assert np.isclose(loss, their_loss) and np.allclose(dy, their_dy[:, 0]) and np.a
 # [block](../GLOSSARY.md#block) [truncated BPTT](../GLOSSARY.md#truncated-bptt) sets them to zero: one line.
 
 # %%
+print("\n3. Backward: the loop")
+
+
 def backward(dy, tape, k_trunc):
     grads = {name: np.zeros_like(value) for name, value in p.items()}
     dh_local, dc = np.zeros(H), np.zeros(H)                                    # what the step after says
@@ -155,6 +164,7 @@ print(f"length of the gradient: BPTT {lengths[None]:.4f}, cut every {K_TRUNC} st
 # the first step moves every number by the learning rate, lr.
 
 # %%
+print("\n4. A step of learning")
 clipped, norm = optim.clip_gradients(grads, 0.1)
 moved, _, _ = optim.adam_step(p, grads, optim.adam_init(p), lr=0.01, clip=0.1)
 step = abs(moved["W_x"] - p["W_x"]).max()
@@ -174,6 +184,7 @@ ax.set(xlabel="step", ylabel="credit of the step's input", title="The last answe
 ax.legend()
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/01a_the_model.png", dpi=100)
+print("\nThe picture: tutorials/out/01a_the_model.png")
 
 # %% [markdown]
 # **Try it.** Move the cut up, before `dh_local, dc` are set: which assert finds it? Then print the weight of a single

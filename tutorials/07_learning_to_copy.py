@@ -34,6 +34,9 @@ SEED, K_ATT = 0, 5                              # <- change me
 # evening. So we take the package's sequences and leave five symbols out.
 
 # %%
+print("\n1. The task")
+
+
 def sequences(wait, batch, rng):
     """x and targets, (wait + 2 * SYMBOLS, batch)."""
     x, targets = copying.sequences(wait, batch, rng)
@@ -64,6 +67,7 @@ assert abs((guesses == 3).mean() - 1 / 8) < 0.01
 #   constant and gets no credit. (It is SAB without [mental updates](../GLOSSARY.md#mental-update).)
 
 # %%
+print("\n2. Three learners")
 SAB = sab.Config.sab(10, 64, 10, k_trunc=5, k_top=5, k_att=K_ATT, empty_slots=1)
 configs = {"SAB": SAB, "the control": replace(SAB, mental_updates=False), "truncated BPTT": replace(SAB, k_top=0)}
 assert WAIT + SYMBOLS == 20 == 4 * 5
@@ -78,6 +82,9 @@ assert (sab.forward(fresh, x, SAB)[0] == sab.forward(fresh, x, configs["the cont
 # happens.
 
 # %%
+print("\n3. Training")
+
+
 def accuracy(params, cfg, n=200):
     """Share of right answers at the full wait, on sequences that were not trained on."""
     x, targets = sequences(WAIT, n, np.random.default_rng(99))
@@ -124,6 +131,7 @@ assert not AS_GIVEN or final["SAB"] > 0.9 and final["the control"] < 0.4 and fin
 # Let the last answer alone have a say, and count where its credit arrives.
 
 # %%
+print("\n4. Who told SAB?")
 x, targets = sequences(WAIT, 1, np.random.default_rng(5))
 T = len(x)
 arrives = {}
@@ -145,6 +153,7 @@ assert K_ATT != 5 or arrives["SAB"][:SYMBOLS].all()                      # every
 # answers.
 
 # %%
+print("\n5. What does it recall?")
 cfg = configs["SAB"]
 _, tape = sab.forward(trained["SAB"], x, cfg)
 stored = list(range(cfg.k_att - 1, T, cfg.k_att))                        # the steps whose states are stored
@@ -172,6 +181,7 @@ recalled.set(xticks=range(1 + len(stored)), xticklabels=["none", *stored], xlabe
 fig.colorbar(image, ax=recalled, label="weight")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)
+print("\nThe picture: tutorials/out/07_learning_to_copy.png")
 
 # %% [markdown]
 # The five symbols fill the first block, and its last state, that of step 4, has seen them all. It is what the answers
