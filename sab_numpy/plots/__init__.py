@@ -7,14 +7,15 @@ from matplotlib.figure import Figure
 
 from sab_numpy.support.files import write_atomic
 
-# Colours that most kinds of colour blindness keep apart (Okabe and Ito), one for each algorithm.
+# One colour for each method, the same in every picture: Okabe and Ito's, which most kinds of colour blindness keep
+# apart. What belongs to no method is black, grey or amber (style.py).
 COLOURS = {
-    "sab": "#0072B2",
-    "tbptt": "#D55E00",
-    "bptt": "#009E73",
-    "attention": "#CC79A7",
-    "constant": "#56B4E9",  # SAB without mental updates
-    "paper": "#000000",
+    "sab": "#0072B2",  # blue
+    "constant": "#56B4E9",  # sky: SAB's forward without mental updates, nothing for what it recalls
+    "tbptt": "#D55E00",  # vermilion
+    "bptt": "#009E73",  # green
+    "attention": "#CC79A7",  # pink
+    "paper": "#000000",  # SAB with the paper's cell
     "chance": "#999999",
 }
 
