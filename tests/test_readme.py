@@ -1,5 +1,6 @@
-"""What the README shows is true: its Python runs and prints what it says, and its commands exist."""
+"""What README and RESULTS show is true: their Python runs and prints what it says, and their commands exist."""
 
+import csv
 import re
 import shlex
 import subprocess
@@ -9,14 +10,16 @@ from unittest import mock
 import pytest
 
 from sab_numpy import cli
+from sab_numpy.cli import demo
 
 ROOT = Path(__file__).parent.parent
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks(language):
-    """The fenced blocks of the README in one language."""
-    return [text for name, text in FENCED.findall((ROOT / "README.md").read_text(encoding="utf-8")) if name == language]
+    """The fenced blocks of the README in one language, then those of the results."""
+    texts = "".join((ROOT / path).read_text(encoding="utf-8") for path in ("README.md", "figures/RESULTS.md"))
+    return [text for name, text in FENCED.findall(texts) if name == language]
 
 
 def promised(code):
@@ -50,6 +53,23 @@ def test_the_examples_read_in_order_print_what_their_comments_say(capsys):
         assert promised(code) and capsys.readouterr().out.splitlines() == promised(code)
 
 
+def test_what_the_demo_prints_is_in_its_csv():
+    with open(ROOT / "figures" / "data" / "demo.csv", newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["seed"] == "0")
+    shown = {name: f"{100 * float(row[f'{side}_accuracy']):.2f} %" for side, (name, _) in demo.SIDES.items()}
+    *lines, gist = blocks("text")[0].splitlines()
+    assert {line[:24].strip(): line[24:33].strip() for line in lines} == shown
+    assert re.findall(r"[\d.]+ %", gist) == [shown[demo.SIDES[side][0]] for side in ("sab", "constant", "tbptt")]
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.encode()) <= 12_000
+    for path in ("README.md", "figures/RESULTS.md", "figures/FINDINGS.md"):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / path).read_text(encoding="utf-8")):
+            assert (ROOT / path).parent.joinpath(link).exists(), (path, link)
+
+
 @pytest.mark.parametrize("words", [words for text in blocks("sh") for words in commands(text)], ids=" ".join)
 def test_a_command_exists(words, capsys):
     assert accepts(words), capsys.readouterr().err
@@ -66,6 +86,7 @@ def test_the_sab_commands_run_in_order(tmp_path, monkeypatch, capsys):
             (tmp_path / "submissions").mkdir()
             (tmp_path / "my_exercises").rename(tmp_path / "submissions" / "student")
         words += ["--quick"] * (words[1] == "reproduce")
+        words += ["--updates", "2", "--hidden", "4", "--quiet"] * (words[1] == "train")
         assert cli.main(words[1:]) in ((0, 1) if words[1] == "grade" else (0,)), capsys.readouterr().err
     assert (tmp_path / "page.html").stat().st_size > 10_000 and (tmp_path / "grades.csv").is_file()
 

@@ -175,6 +175,28 @@ def test_every_published_run_has_the_name_that_its_row_says():
     assert [row["name"] for _, row in found] == [results.name_of(run) for run, _ in found]
 
 
+def test_the_command_of_every_published_run_still_makes_it():
+    """Whatever `sab train` does where it is not told otherwise: the CSV's commands tell it."""
+    for run, row in results.read(f"{DATA}/copying.csv"):
+        args = cli.parse(row["command"].split()[1:], "train")
+        assert train.wanted(args) == replace(run, checkpoint_every=train.wanted(args).checkpoint_every), row["name"]
+
+
+@pytest.mark.parametrize(
+    "given, fall",
+    [([], 2000), (["--schedule", "constant"], 0), (["--updates", "100"], 0), (["--stop-at", "none"], 0)]
+    + [(["--decay-from", "0.5"], 0), (["--fall", "500"], 500)],
+    ids=str,
+)
+def test_sab_train_copying_is_the_recipe_where_it_is_not_told_otherwise(given, fall):
+    run = train.wanted(cli.parse(["train", "copying", "--T", "100", "--out", "x", *given], "train"))
+    assert run.fall == fall and (given or results.row_name(run) == "sab-5-5-one-recipe")
+
+
+def test_the_recipe_of_sab_train_takes_waits_shorter_than_its_shortest():
+    assert train.wanted(cli.parse(["train", "copying", "--T", "3", "--out", "x"], "train")).min_length == 3
+
+
 def test_a_row_with_an_option_that_is_no_more_is_read_where_it_was_at_its_default():
     row = {"name": "x", "T": "100", "beta1": "0.9", "eps": "1e-08", "lengths": "uniform", "phase_in": "0"}
     assert results.run_of(row) == Run(T=100)
@@ -359,11 +381,25 @@ def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
         assert row["name"] == results.name_of(run)
 
 
-@pytest.mark.parametrize("path", ["README.md", "figures/FINDINGS.md"])
-def test_the_tables_of_the_documents_are_those_of_the_csvs(path):
+@pytest.mark.parametrize("path, block", [("README.md", 1), ("figures/RESULTS.md", 0), ("figures/RESULTS.md", 2)])
+def test_the_tables_of_the_documents_are_those_of_the_csvs(path, block):
+    begin, end, lines = tables.BLOCKS[block]
     with open(f"{threads.HOME}/{path}", encoding="utf-8") as file:
-        here = file.read().partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
-    assert here == "\n".join(tables.document(DATA)).strip()
+        here = file.read().partition(begin)[2].partition(end)[0].strip()
+    assert here == "\n".join(lines(DATA)).strip()
+
+
+def test_the_six_rows_are_the_medians_of_their_seeds_and_say_what_was_not_run(tmp_path):
+    runs = [(recipes.cell("sab-5-5", 100, seed), accuracy) for seed, accuracy in enumerate((1.0, 0.5, 0.25))]
+    runs += [(recipes.cell("bptt", 200, 0), 0.75), (recipes.cell("bptt-recipe", 100, 0), 0.125)]
+    done = [{"name": results.name_of(run)} | results.spelled(vars(run)) | {"accuracy": share} for run, share in runs]
+    common = {"status": "finished", "ce10": 0.1, "updates_to_999": "", "cpu_minutes_to_999": ""}
+    files.write_rows(tmp_path / "copying.csv", [row | common for row in done])
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.six(tmp_path)]
+    found = {line[0]: line[1:] for line in lines[2:]}
+    assert found["SAB 5/5"][:3] == ["50.00 (25.00 – 100.00), 3 seeds", "100.0", "not run"]
+    assert found["LSTM, full BPTT, the recipe, chrono biases"][::2] == ["12.50, 1 seed", "not run", "not run"]
+    assert len(found) == 6 and "LSTM, full BPTT" not in found and found["SAB 5/5, no mental updates"][1::2] == ["–"] * 3
 
 
 def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp_path):

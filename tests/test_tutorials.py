@@ -15,9 +15,14 @@ import pytest
 import sab_numpy as sab
 
 ROOT = Path(__file__).parent.parent
-TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
+TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
 every = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 build = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
+
+
+def number(path):
+    """00, 01a, ..."""
+    return path.name.partition("_")[0]
 
 
 def run(path, folder, quick=True):
@@ -49,14 +54,17 @@ def printed(tmp_path_factory):
 
 
 def test_the_tutorials_are_there_from_00_to_10():
-    assert [path.name[:2] for path in TUTORIALS] == [f"{n:02d}" for n in range(11)]
+    assert [number(path) for path in TUTORIALS] == sorted([f"{n:02d}" for n in range(11)] + ["01a"])
 
 
 @every
-def test_a_tutorial_runs_in_quick_mode_and_leaves_a_picture(path, printed):
+def test_a_tutorial_prints_its_headings_and_says_where_its_picture_is(path, printed):
     output, pictures = printed(path)
-    assert len(output.splitlines()) >= 3
-    assert [picture.name[:2] for picture in pictures] == [path.name[:2]] and pictures[0].stat().st_size > 5000
+    headings = re.findall(r"^# ## (\d\. .*)$", path.read_text(encoding="utf-8"), re.M)
+    plain = [re.sub("[`*]", "", heading).replace('"', "'") for heading in headings if "picture" not in heading]
+    assert len(plain) >= 2 and re.findall(r"^\d\. .*$", output, re.M) == plain
+    assert [number(picture) for picture in pictures] == [number(path)] and pictures[0].stat().st_size > 5000
+    assert f"The picture: tutorials/out/{pictures[0].name}\n" in output
 
 
 @pytest.mark.slow
@@ -73,7 +81,7 @@ def test_a_tutorial_keeps_the_rules(path):
     text = path.read_text(encoding="utf-8")
     code = "\n".join(source for kind, source in build["cells"](text) if kind == "code")
     header = text.split("\n# %%\n")[0]
-    assert 80 <= len(text.splitlines()) <= 200 and max(map(len, text.splitlines())) <= 120
+    assert 80 <= len(text.splitlines()) <= 220 and max(map(len, text.splitlines())) <= 120
     assert text.startswith("# %% [markdown]\n# # ") and re.search(r"\*\d+ minutes", header)
     assert "You need:" in header and "You will see:" in header
     assert not re.search(r"__file__|argparse|sys\.argv|get_ipython|urllib|plt\.show", code)
@@ -101,7 +109,7 @@ def unlinked(text, terms):
         for kind, source in build["cells"](text)
         if kind == "markdown"
     )
-    prose = re.sub(r"`[^`\n]*`", "", prose)
+    prose = re.sub(r"`[^`\n]*`|\$[^$]*\$", "", prose)
     # a link to the glossary, a link elsewhere (skipped), or a bare word; the longest term first
     words = "|".join(sorted(map(re.escape, terms), key=len, reverse=True)).replace(r"\ ", r"\s+")
     found, linked = [], set()
@@ -125,6 +133,43 @@ def test_a_term_without_its_link_is_found():
     assert unlinked(cell.format("An empty\n# slot"), {"slot": "s", "empty slot": "e"}) == ["empty\nslot"]
 
 
+ROUTE = ("00", "01a", "03", "05", "07")
+SAID = {  # what code uses: the term that says what it is
+    r"\bdy\b": "dy",
+    "cross_entropy": "cross-entropy",
+    r"\bclip": "clipping",
+    "adam_": "adam",
+    r"\bquer(y|ies)\b": "query",
+    r"\bkeys?\b(?!\))": "key-and-value",
+    r"\bslots\b": "slot",
+    "empty_slots|n_empty": "empty-slot",
+    r"\bk_trunc\b|K_TRUNC": "cut",
+    r"\bk_top\b|K_TOP": "recall",
+}
+
+
+def unsaid(texts):
+    """(tutorial, term) of what code uses before a link in the prose, of this tutorial or one before it, says it."""
+    linked, found = set(), []
+    for name, text in texts.items():
+        for kind, source in build["cells"](text):
+            linked |= set(re.findall(r"GLOSSARY\.md#([\w-]+)", source)) if kind == "markdown" else set()
+            uses = (term for words, term in SAID.items() if kind == "code" and re.search(words, source))
+            found += [(name, term) for term in uses if term not in linked]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("route", [ROUTE, tuple(map(number, TUTORIALS))], ids=["evening", "all"])
+def test_on_the_route_nothing_is_used_before_it_is_said(route):
+    texts = {number(path): path.read_text(encoding="utf-8") for path in TUTORIALS if number(path) in route}
+    assert unsaid(texts) == []
+
+
+def test_what_is_used_before_it_is_said_is_found():
+    link, code = "# %% [markdown]\n# [dy](../GLOSSARY.md#dy)\n", "# %%\ndy = 0\n"
+    assert unsaid({"00": code + link, "01": code}) == [("00", "dy")] and unsaid({"00": link, "01": code}) == []
+
+
 @every
 def test_links_of_a_tutorial_lead_to_the_glossary(path):
     assert set(re.findall(r"GLOSSARY\.md#([\w-]+)", path.read_text(encoding="utf-8"))) <= set(glossary().values())
@@ -134,7 +179,7 @@ def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(p
     lines = [line for line in (ROOT / "GLOSSARY.md").read_text(encoding="utf-8").splitlines() if line.startswith("- ")]
     assert len(lines) == len(glossary()) >= 20
     for line in lines:
-        path, rest = re.search(r"\[Tutorial \d\d\]\(tutorials/(\w+\.py)\): (.*)\*$", line).groups()
+        path, rest = re.search(r"\[Tutorial \d\da?\]\(tutorials/(\w+\.py)\): (.*)\*$", line).groups()
         numbers = re.findall(r"`(.+?)`", rest)
         assert numbers, line
         for number in numbers:

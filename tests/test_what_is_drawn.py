@@ -497,12 +497,12 @@ def test_every_figure_has_its_test_here():
 # ---- the demo
 
 
-def test_the_demo_draws_both_histories_and_what_sab_recalled(drawn, tmp_path, monkeypatch):
+def test_the_demo_draws_all_histories_and_what_sab_recalled(drawn, tmp_path, monkeypatch):
     small = {"T": 5, "min_length": 2, "updates": 40, "hidden": 16, "validate_every": 10, "batch": 8}
     monkeypatch.setattr(demo, "TINY", small)
     curves, attention = drawn("demo", "--tiny", "--quiet", "--out", tmp_path)
     shown = lines(curves.axes[0])
-    for side, label in (("sab", "SAB"), ("tbptt", "truncated BPTT")):
+    for side, label in (("sab", "SAB"), ("tbptt", "truncated BPTT"), ("constant", "recall without credit")):
         history = files.read_rows(tmp_path / "seed0" / side / "history.csv")
         np.testing.assert_allclose(shown[label][0], [int(row["update"]) for row in history])
         np.testing.assert_allclose(shown[label][1], [100 * float(row["accuracy"]) for row in history])

@@ -192,7 +192,7 @@ def test_stop_at_waits_for_three_validations_in_a_row(tmp_path, monkeypatch, sab
 
 def test_the_demo_counts_the_seeds_that_reached_the_goal(tmp_path, monkeypatch, sab_says):
     small = {"T": 2, "min_length": 2, "updates": 2, "hidden": 4, "validate_every": 1, "batch": 2}
-    shares = iter([0.9, 0.2, 0.8999, 0.95, 1.0, 0.3])  # SAB, truncated BPTT; a pair a seed
+    shares = iter([0.9, 0.2, 0.1, 0.8999, 0.95, 0.99, 1.0, 0.3, 0.25])  # SAB, truncated BPTT, the control of each seed
     measured = {"ce10": 0.1, "low": 0.1, "high": 1.0, "sequences": 9}
     monkeypatch.setattr(demo, "TINY", small)
     monkeypatch.setattr(demo, "evaluate", lambda *_, **__: iter([measured | {"accuracy": next(shares)}]))
@@ -202,6 +202,7 @@ def test_the_demo_counts_the_seeds_that_reached_the_goal(tmp_path, monkeypatch, 
     assert ["This seed failed" in one for one in re.split(r"seed \d:", said)[1:]] == [False, True, False]
     assert re.findall(r"SAB +([\d.]+) % of the answers", said) == ["90.00", "89.99", "100.00"]
     assert re.findall(r"truncated BPTT +([\d.]+) % of the answers", said) == ["20.00", "95.00", "30.00"]
+    assert re.findall(r"without it: ([\d.]+) %; no recall", said) == ["10.00", "99.00", "25.00"]
     rows = files.read_rows(tmp_path / "demo.csv")
     assert [(row["seed"], row["sab_accuracy"], row["tbptt_accuracy"]) for row in rows] == [
         ("0", "0.9", "0.2"),

@@ -23,11 +23,12 @@ import sab_numpy as sab
 # One unit, four steps, five numbers: a weight w, and what happens at each step, x. The unit keeps a part w of what it
 # had and adds what happens:
 #
-#     h_t = w * h_{t-1} + x_t
+# $$h_t = w\,h_{t-1} + x_t$$
 #
 # The answer is what the unit holds at the end, L = h_3.
 
 # %%
+print("\n1. A chain of four steps")
 w = 0.5
 x = [2.0, 3.0, -4.0, 5.0]                       # set off, pop, drive on, flat tyre
 
@@ -78,11 +79,12 @@ assert w ** 20 < 1e-6
 # Now let the last step be reminded of the pop: what the unit held after step 1 is added once more. This is a
 # [recall](../GLOSSARY.md#recall), and the edge that it adds to the picture is a [skip](../GLOSSARY.md#skip).
 #
-#     h_3 = w * h_2 + x_3 + h_1
+# $$h_3 = w\,h_2 + x_3 + h_1$$
 #
 # Backwards, h_1 is now asked twice: by its neighbour h_2, and by h_3 directly. **Credits that meet are added.**
 
 # %%
+print("\n2. One shortcut")
 h3 = drive(x, reminded=1)[3]
 dh3 = 1.0
 dh2 = w * dh3
@@ -105,6 +107,7 @@ assert max(skip) == skip[1] and skip[0] / chain[0] == 5
 # [blocks](../GLOSSARY.md#block). The forward is the same as before; only the credit is cut.
 
 # %%
+print("\n3. A cut")
 cut_alone = [0.0, 0.0, w * 1.0, 1.0]            # truncated BPTT: the first half hears nothing
 dh1 = 0 + 1 * dh3                               # cut, and the skip
 sparse = [w * dh1, dh1, w * dh3, dh3]           # SAB
@@ -126,6 +129,7 @@ assert sum(cut_alone[:2]) == 0 and sparse[1] / skip[1] == 0.8
 # credit from going further back; the use of w at the cut itself still counts.)
 
 # %%
+print("\n4. What the weight learns")
 h = drive(x, reminded=1)
 dw = sum(sparse[t] * h[t - 1] for t in (1, 2, 3))
 print("dL/dw with cut and skip:", dw)
@@ -136,10 +140,15 @@ assert dw == 2
 #
 # The package's unit is an [LSTM](../GLOSSARY.md#lstm), which squashes numbers with tanh. For tiny numbers tanh does
 # nothing (tanh(0.000001) is 0.000001), so we let it do our sum in millionths. Its [gates](../GLOSSARY.md#gate) are set
-# to "write all, forget all, show all", and the weight of its memory cell to w. One recall a step, of the past state
-# that fits best; every second state is remembered.
+# to "write all, forget all, show all", and the weight of its memory cell to w. Every second state is
+# remembered: those of steps 1 and 3. A step recalls the one whose product with its own state is largest.
+#
+# Why does step 2 not recall the pop? It holds -2, the pop 4: a product below zero. From the start there is also an
+# [empty slot](../GLOSSARY.md#empty-slot), a state of 0. Its product is 0, so it fits better, and it adds nothing. In
+# the code [dy](../GLOSSARY.md#dy) is the credit with which the way back begins.
 
 # %%
+print("\n5. The package says the same")
 MILLIONTH = 1e-6
 
 
@@ -167,6 +176,12 @@ for name, (k_trunc, k_top, mine) in by_hand.items():
     assert np.isclose(answer, 8 if k_top else 4, rtol=1e-9)
 assert np.isclose(dw_package, dw, rtol=1e-9)                             # of the last row, SAB
 
+x[2] = -1.0                                       # now step 2 holds +1 and recalls the pop, which drive does not do
+alone, by_package = drive(x, reminded=1)[3], package(None, 1)[0]
+print("with x_2 = -1: by hand", alone, " the package", by_package.round(3))
+assert alone == 9.5 and np.isclose(by_package, 11.5, rtol=1e-9)
+x[2] = -4.0
+
 # %% [markdown]
 # ## The picture
 #
@@ -192,9 +207,10 @@ for t, event in enumerate(["set off", "pop", "drive on", "flat tyre"]):
     rows[0].text(t, 0.6, event, ha="center", color="grey")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/00_credit_by_hand.png", dpi=100)
+print("\nThe picture: tutorials/out/00_credit_by_hand.png")
 
 # %% [markdown]
 # **Try it.** Let the reminder happen at half strength and work out the four credits (no cut). Test that of x_0 as in
 # section 1, with `drive(..., reminded=0.5)`. On paper: with which w does the chain alone credit the pop as SAB does?
 #
-# Next: tutorial 03, the same walk through a real network.
+# Next: tutorial 01a, the network that learns this; then 03.

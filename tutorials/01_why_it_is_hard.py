@@ -22,16 +22,17 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. The simplest recurrent network, by hand
 #
-#     h_t = tanh(h_{t-1} W + x_t)
+# $$h_t = \tanh(h_{t-1} W + x_t)$$
 #
 # and backwards, with dh the credit of h_t:
 #
-#     dh_{t-1} = (dh * (1 - h_t^2)) W^T
+# $$dh_{t-1} = \big(dh_t \cdot (1 - h_t^2)\big)\,W^T$$
 #
 # We give the last state a credit of length 1, walk back and write down its length at every step. For W we take a
 # *rotation* times a number: a rotation alone changes no length, so the number says by how much W stretches.
 
 # %%
+print("\n1. The simplest recurrent network, by hand")
 rotation, _ = np.linalg.qr(rng.standard_normal((H, H)))             # (H, H)
 x = 0.1 * rng.standard_normal((T, H))
 
@@ -72,6 +73,7 @@ assert 0.9 ** 99 < 1 / 30_000 and 1.1 ** 99 > 10_000
 # never more than 1. So it can only take away.
 
 # %%
+print("\n2. With tanh")
 for stretch in (0.9, 1.0, 1.1):
     found = lengths(stretch)
     print(f"tanh, stretch {stretch}:    credit left after 10, 50, 99 steps ",
@@ -85,14 +87,17 @@ assert lengths(1.0)[99] < 0.2                                                   
 #
 # ## 3. What helps, what does not
 #
-# *Clipping* makes a gradient that is too long shorter. It cures explosions; it cannot bring back what has vanished:
-# scaling up a sum does not help when the far terms are a millionth of the near ones.
+# [Clipping](../GLOSSARY.md#clipping) makes a gradient that is too long shorter. It cures explosions; it cannot bring
+# back what has vanished: scaling up a sum does not help when the far terms are a millionth of the near ones.
 #
 # *The [LSTM](../GLOSSARY.md#lstm)* gives the credit a second road, its memory cell, where it is multiplied by the
 # forget [gate](../GLOSSARY.md#gate) f alone (tutorial 02). We measure with the package how much the last state owes to
 # the input of every step, beside the input of the last step.
 
 # %%
+print("\n3. What helps, what does not")
+
+
 def lstm_lengths(forget_bias):
     """Credit of the input of the last step, one step back, ..., as multiples of the last step's: (T,); and the tape."""
     cfg = sab.Config.full_bptt(n_in=H, n_hidden=H, n_out=1)
@@ -126,6 +131,7 @@ assert lstm[0][99] < lstm[1][99] < 1e-6 and lstm[5][99] > 1 and slopes[-1] < 0.1
 # thousand. Its credit is not a power of anything. That is the idea of this package. Compare, for the same distance:
 
 # %%
+print("\n4. And if the chain were not the only road?")
 chain, skip = 0.9 ** 99, 1.0 * 0.9 ** 4
 print(f"99 steps along the chain: {chain:.0e};  one skip, and 4 steps along the chain: {skip:.2f}")
 assert skip > 1e4 * chain
@@ -142,6 +148,7 @@ ax.set(xlabel="steps back", ylabel="credit, that of the last step = 1", ylim=(1e
 ax.legend(ncols=3, fontsize=8, loc="upper left")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/01_why_it_is_hard.png", dpi=100)
+print("\nThe picture: tutorials/out/01_why_it_is_hard.png")
 
 # %% [markdown]
 # **Try it.** At the end, print `lengths(1.1)[99]` and `lengths(1.5)[99]`: tanh holds the states between -1 and 1; why

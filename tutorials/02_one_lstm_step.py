@@ -9,10 +9,12 @@
 # valves. c is the memory. f says how much of it stays, i how much of the new is written, o how much is shown; g is what
 # is new. The valves are called [gates](../GLOSSARY.md#gate).
 #
-#     z = x W_x + h_prev W_h + b            four rows of wishes, one for each gate
-#     i, f, o = sigmoid(z_i), sigmoid(z_f), sigmoid(z_o)        between 0 and 1;      g = tanh(z_g)
-#     c = f * c_prev + i * g
-#     h = o * tanh(c)
+# $$z = x\,W_x + h_{prev}\,W_h + b \qquad \text{(four wishes for each unit)}$$
+# $$i, f, o = \sigma(z_i), \sigma(z_f), \sigma(z_o) \quad \text{(between 0 and 1)}, \qquad g = \tanh(z_g)$$
+# $$c = f \cdot c_{prev} + i \cdot g$$
+# $$h = o \cdot \tanh(c)$$
+#
+# $\sigma$ is the sigmoid, 1 / (1 + exp(-z)).
 
 # %%
 from pathlib import Path
@@ -29,7 +31,21 @@ x, h_prev, c_prev = rng.standard_normal((B, D)), rng.standard_normal((B, H)), rn
 W_x, W_h, b = rng.standard_normal((D, 4 * H)), rng.standard_normal((H, 4 * H)), rng.standard_normal(4 * H)
 
 # %% [markdown]
-# ## 1. Forward
+# ## 1. Forward, plainly
+#
+# The four lines as they stand, with the four parts of z side by side, in the order i f g o.
+
+# %%
+print("\n1. Forward, plainly")
+z = x @ W_x + h_prev @ W_h + b                                  # (B, 4H)
+i, f, o = (1 / (1 + np.exp(-part)) for part in (z[:, :H], z[:, H:2 * H], z[:, 3 * H:]))
+g = np.tanh(z[:, 2 * H:3 * H])
+plain_c = f * c_prev + i * g
+plain_h = o * np.tanh(plain_c)                                  # (B, H)
+print("z", z.shape, " i, f, o, g", i.shape, " c", plain_c.shape, " h", plain_h.shape)
+
+# %% [markdown]
+# ### As the package does it
 #
 # The package keeps the four gates one above the other, (4, B, H): gate, sequence, unit; in the order i f o g, so that
 # the three sigmoids are one array. `stack_gates` turns a weight matrix with the gates side by side, (D, 4H), into
@@ -56,8 +72,7 @@ for name, array in {"x": x, "W_x": W_x, "W_h": W_h, "b": b, "gates": gates, "c":
     print(f"{name:8}{array.shape}")
 assert gates.shape == (4, B, H) and h.shape == c.shape == (B, H)
 assert ((0 < i) & (i < 1) & (0 < f) & (f < 1) & (0 < o) & (o < 1)).all() and (abs(g) < 1).all()
-assert np.allclose(c, f * c_prev + i * g, rtol=1e-14)           # the lines above, literally
-assert np.allclose(h, o * np.tanh(c), rtol=1e-14)
+assert np.allclose(c, plain_c, rtol=1e-13) and np.allclose(h, plain_h, rtol=1e-13)      # the plain lines
 
 # %% [markdown]
 # ## 2. Backward
@@ -76,6 +91,7 @@ assert np.allclose(h, o * np.tanh(c), rtol=1e-14)
 # shapes often leave only one way to write it.
 
 # %%
+print("\n2. Backward")
 dh, dc_later = rng.standard_normal((B, H)), rng.standard_normal((B, H))
 dz = np.empty((4, B, H))                                        # filled
 dc_prev = lstm.lstm_step_backward(np, dh, dc_later, done, dz, np.empty((4, B, H)))
@@ -97,6 +113,7 @@ credit = {"x": (dz @ back_x).sum(0), "h_prev": (dz @ back_h).sum(0), "c_prev": d
 # it, is the slope, and nothing is lost by subtracting two nearly equal numbers.
 
 # %%
+print("\n3. Every number tested")
 tiny = 1e-30
 things = {"x": x, "h_prev": h_prev, "c_prev": c_prev, "W_x": W_x, "W_h": W_h, "b": b}
 worst = {}
@@ -123,6 +140,7 @@ for name, array in things.items():
 # package starts with a forget bias of 1.
 
 # %%
+print("\n4. Why this cell remembers")
 steps = np.arange(51)
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for bias, style in ((0, ":"), (1, "--"), (3, "-"), (5, "-.")):
@@ -133,6 +151,7 @@ ax.set(xlabel="steps back", ylabel="part of the credit that is left",
 ax.legend()
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/02_one_lstm_step.png", dpi=100)
+print("\nThe picture: tutorials/out/02_one_lstm_step.png")
 half_life = np.log(0.5) / np.log(0.5 * (1 + np.tanh(np.array([1, 5]) / 2)))
 print(f"half of the credit is gone after {half_life[0]:.1f} steps (bias 1) or {half_life[1]:.0f} steps (bias 5)")
 assert half_life[0] < 3 and half_life[1] > 100

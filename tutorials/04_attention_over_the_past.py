@@ -24,6 +24,7 @@ rng = np.random.default_rng(0)
 # reader is the best linear one (least squares), tested on sequences that it was not fitted to.
 
 # %%
+print("\n1. The bottleneck")
 T, B, H = 20, 2000, 16
 plain = sab.Config.full_bptt(n_in=8, n_hidden=H, n_out=1)
 params = sab.init_params(plain, rng)
@@ -55,6 +56,7 @@ assert first > 0.95 and last < 0.3
 # answer is the weighted sum of the selected microstates: a [recall](../GLOSSARY.md#recall).
 
 # %%
+print("\n2. Score, select, weigh, sum")
 N, K = 6, 2
 M = rng.standard_normal((1, N, H))                               # (B, N, H): six microstates
 cfg = sab.Config.sab(8, H, 1, k_trunc=5, k_top=K, k_att=1)
@@ -80,6 +82,7 @@ assert slots[0, 0] == 4 and np.isclose(w.sum(), 1)
 # Selection is a decision, and decisions have edges. We move one score, slowly, past the others, and watch its weight.
 
 # %%
+print("\n3. Corners")
 others = np.array([1.0, 0.4, 0.0])
 moving = np.linspace(-0.5, 1.5, 401)
 
@@ -108,6 +111,7 @@ assert largest_step["relu"] < 0.02                               # no jump, but 
 # for. With relu it can, because the threshold takes part.
 
 # %%
+print("\n4. Silent failure one: K = 1 with softmax")
 symbols = rng.integers(0, 8, (12, 4))
 learns = {}
 for normalise in ("softmax", "relu"):
@@ -127,6 +131,7 @@ assert learns["softmax"] < 1e-12 < 1e-6 < learns["relu"]
 # threshold, or take a softmax, and it is gone. Every present asks for the same past:
 
 # %%
+print("\n5. Silent failure two: the query that cancels")
 presents = rng.standard_normal((50, H))                          # fifty different moments, one memory
 spread, selected = {}, {}
 for kind in ("dot", "additive"):
@@ -164,6 +169,7 @@ choice.set(xlabel="moment", ylabel="slots it selects", yticks=range(N),
 fig.legend(*choice.get_legend_handles_labels(), loc="outside lower right", ncols=2)
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/04_attention.png", dpi=100)
+print("\nThe picture: tutorials/out/04_attention.png")
 
 # %% [markdown]
 # **Try it.** Which of two equal scores does `sparsify.largest(np, np.array([[1.0, 1.0, 0.0]]), 1)` take? At the end,

@@ -54,6 +54,7 @@ assert right > 0.5
 # you choose above, this table stays the same.
 
 # %%
+print("\n1. One trip, forward")
 x, targets = trips(1, np.random.default_rng(0))
 one = sab.Config.sab(6, 8, 4, k_trunc=K_TRUNC, k_top=K_TOP, k_att=K_ATT)
 y, tape = sab.forward(params, x, one)
@@ -81,6 +82,7 @@ assert tape.slots[-1].min() >= one.n_empty      # the last step does recall stor
 # * `skipped block`: no credit at all came here, so nobody walks through it.
 
 # %%
+print("\n2. The way back, in words")
 _, dy = sab.softmax_cross_entropy(y, targets, only_last[:, :1])
 events = list(sab.walk(dy, tape))
 for event in events:
@@ -126,6 +128,9 @@ if K_TRUNC:
 # * **cuts alone**: the same cuts, and what was recalled counts as a constant (`mental_updates=False`).
 
 # %%
+print("\n3. Three ways back from the same forward")
+
+
 def credit_per_step(**changes):
     """How much credit reaches the input of every step, (T,), and the parameters' gradient as one list."""
     _, tape = sab.forward(params, x, sab.Config(6, 8, 4, k_top=K_TOP, k_att=K_ATT, **changes))
@@ -190,6 +195,7 @@ dots.annotate("another pop here would change the answer", (0.3, ways["all of it"
 dots.legend(labelspacing=1)
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/05_sab_backward.png", dpi=100)
+print("\nThe picture: tutorials/out/05_sab_backward.png")
 
 # %% [markdown]
 # **Try it.** Change `K_TRUNC` at the top: 12 (one block: no cut at all), 6, 2, 1. With 1 and with 2 the pop gets

@@ -26,6 +26,7 @@ rng = np.random.default_rng(0)
 # `sab.choose(name, index)` on every decision.
 
 # %%
+print("\n1. Not our network: yours")
 T, B, D, H, k = 8, 4, 3, 5, 3
 x, weight = rng.standard_normal((T, B, D)), rng.standard_normal((B, H))
 params = {"W": rng.standard_normal((D, H)), "U": 0.7 * rng.standard_normal((H, H)), "b": 0.1 * rng.standard_normal(H)}
@@ -78,6 +79,7 @@ assert report.ok and report.worst < 1e-10
 # Four mistakes that people really make:
 
 # %%
+print("\n2. Plant a bug, find it")
 bugs = {"credit crosses the cut": {"across": True}, "the skip is forgotten": {"forget_skip": True},
         "the bias has the wrong sign": {"sign": -1.0}, "tanh' is 1 - h^3": {"slope": 3}}
 found = {}
@@ -101,6 +103,7 @@ assert [row.name for row in found["the bias has the wrong sign"].rows if row.ver
 # it one. Let us swap two [gates](../GLOSSARY.md#gate):
 
 # %%
+print("\n3. Our network: the proof, entry by entry")
 cfg = sab.Config.sab(n_in=3, n_hidden=4, n_out=2, k_trunc=3, k_top=2, k_att=2)
 sab_params = sab.init_params(cfg, rng)
 inputs = rng.standard_normal((7, 3, 3))                                 # (T, B, D)
@@ -129,6 +132,7 @@ assert failing == ["b.f", "b.o"]
 # wrong.) Weigh the outputs with random numbers instead; `check_gradients` does.
 
 # %%
+print("\n4. A blind test")
 scores = {"a": rng.standard_normal((3, 5))}
 
 
@@ -155,6 +159,7 @@ ax.set(xscale="log", xlim=(1e-17, 10), xlabel="largest relative error", title="R
 fig.legend(loc="outside lower right")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/08_check_your_gradient.png", dpi=100)
+print("\nThe picture: tutorials/out/08_check_your_gradient.png")
 assert errors[0] < 1e-10 < 1e-3 < min(errors[1:])
 
 # %% [markdown]

@@ -35,6 +35,7 @@ if "cupy" not in HERE:
 # NumPy for GPUs with the same function names, so the lines of the model are the same lines.
 
 # %%
+print("\n1. The arrays decide")
 cfg = sab.Config.sab(n_in=6, n_hidden=24, n_out=6, k_trunc=4, k_top=3, k_att=4)
 rng = np.random.default_rng(7)
 params = sab.init_params(cfg, rng)
@@ -78,6 +79,7 @@ assert abs(float(loss) - float(loss_there)) < 1e-10 and difference < 1e-10
 # door and in one line. (Without a GPU there is only one place here, and nothing to refuse.)
 
 # %%
+print("\n2. Arrays of two places do not mix")
 try:
     backend.namespace(params["W_h"], there["W_h"])
     refused = None
@@ -96,6 +98,7 @@ assert bool(refused) == (xp is not np)
 # update at most.
 
 # %%
+print("\n3. Do not ask the GPU questions")
 print("the loss is", type(loss_there).__module__.partition(".")[0], type(loss_there).__name__)
 state, losses = optim.adam_init(there), []
 for update in range(5 if QUICK else 30):
@@ -118,6 +121,9 @@ assert losses[-1] < losses[0]
 # Here is the measurement, on this machine. The column of a GPU says "not measured" where there is none.
 
 # %%
+print("\n4. When does it pay?")
+
+
 def sequences_per_second(name, B, H, repeats):
     """Speed of one training step, the fastest of `repeats` after one to warm up."""
     cfg = sab.Config.sab(n_in=6, n_hidden=H, n_out=6, k_trunc=5, k_top=3, k_att=5)
@@ -161,6 +167,7 @@ axes.legend()
 figure.tight_layout()
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 figure.savefig("tutorials/out/10_batch_and_speed.png", dpi=100)
+print("\nThe picture: tutorials/out/10_batch_and_speed.png")
 
 # %% [markdown]
 # ## What to take away

@@ -10,7 +10,7 @@ import importlib
 import os
 import sys
 
-from sab_numpy.support import __version__
+from sab_numpy.support import __version__, interrupt
 from sab_numpy.support.signals import one_stop
 
 COMMANDS = {  # name: one line of help
@@ -44,6 +44,7 @@ def main(argv=None):
     said_by = f"sab {name}" if name in COMMANDS else "sab"
     speak()
     try:
+        interrupt.loaded()
         with one_stop():
             args = parse(argv, name)
             status = module(name).run(args) or 0

@@ -57,6 +57,16 @@ def whole_or_none(text):
         raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text!r:.40}") from None
 
 
+def number_or_none(text):
+    """A number, or the word none."""
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number or none, found {text}") from None
+
+
 def seeds(text):
     """N: the seeds 0..N-1; A-B: the seeds A..B."""
     first, _, last = text.partition("-")

@@ -11,6 +11,17 @@ from sab_numpy.support.text import table
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
 BEGIN = "<!-- from figures/data/copying.csv and transfer.csv -->"
 END = "<!-- end: figures/data/copying.csv and transfer.csv -->"
+BEGIN_SIX = "<!-- six rows, from figures/data/copying.csv -->"
+END_SIX = "<!-- end: six rows -->"
+BEGIN_DEMO, END_DEMO = "<!-- from figures/data/demo.csv -->", "<!-- end: figures/data/demo.csv -->"
+SIX = (  # of each the first that was run
+    ("bptt-recipe", "bptt"),
+    ("tbptt-20-recipe", "tbptt-20"),
+    ("attention-recipe", "attention"),
+    ("sab-5-5-one-recipe", "sab-5-5"),
+    ("sab-5-5-recipe", "sab-5-5-cell"),
+    ("sab-5-5-one-recipe-constant", "sab-5-5-constant"),
+)
 COPYING = (
     "method",
     "k_att",
@@ -139,12 +150,45 @@ def document(data):
     ]
 
 
+def six(data):
+    """The README's table: six methods by the paper's lengths, beside the paper's."""
+    found, lines = results.read(os.path.join(data, "copying.csv")), []
+    for names in SIX:
+        shown = cells(found, names)
+        name = next((name for name in names if any(shown[name, T][1] for T in recipes.LENGTHS)), names[-1])
+        line = [recipes.ROWS[name][0]]
+        for T in recipes.LENGTHS:
+            run, rows = shown[name, T]
+            seeds = f", {len(rows)} seed{'s' * (len(rows) > 1)}"
+            printed = paper("copying", T, run)
+            line += [
+                spread([float(row["accuracy"]) for row in rows]) + seeds if rows else "not run",
+                (printed and printed["accuracy"]) or "–",
+            ]
+        lines.append(line)
+    heads = [head for T in recipes.LENGTHS for head in (f"T = {T}", "paper")]
+    return table(["right answers, %: median (worst – best)", *heads], lines, markdown=True)
+
+
+def demo(data):
+    """What `sab demo` came to, a line a seed."""
+    sides = {"SAB": "sab", "the same forward, no credit to what is recalled": "constant", "truncated BPTT": "tbptt"}
+    rows = files.read_rows(os.path.join(data, "demo.csv"))
+    lines = [[row["seed"], *(f"{100 * float(row[f'{side}_accuracy']):.2f}" for side in sides.values())] for row in rows]
+    return table(["right answers, %: seed", *sides], lines, markdown=True)
+
+
+BLOCKS = ((BEGIN, END, document), (BEGIN_SIX, END_SIX, six), (BEGIN_DEMO, END_DEMO, demo))
+
+
 def write(path, data):
-    """Put both tables between the marks of the file at `path`. Raises ValueError where it has no marks."""
+    """Put the tables between the marks of the file at `path`. Raises ValueError where it has none."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{path}: expected the lines {BEGIN} and {END}, found none")
-    files.write_atomic(path, "\n".join([before + begin, "", *document(data), "", end + after]))
+    wanted = [block for block in BLOCKS if block[1] in text.partition(block[0])[2]]
+    if not wanted:
+        raise ValueError(f"{path}: expected the lines {BEGIN} and {END}, or those of the six rows, found none")
+    for begin, end, lines in wanted:
+        before, _, rest = text.partition(begin)
+        text = "\n".join([before + begin, "", *lines(data), "", end + rest.partition(end)[2]])
+    files.write_atomic(path, text)

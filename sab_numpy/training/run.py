@@ -18,6 +18,20 @@ SCHEDULES = ("constant", "cosine")
 INITS = ("standard", "chrono")
 HELD = 3  # validations in a row at stop_at, before the rate falls or a run ends
 DROPPED = {"lengths": "uniform", "phase_in": 0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # options of older runs
+USUAL = {  # of `sab train copying`: the recipe of the table's row sab-5-5-one-recipe
+    "min_length": 5,  # or T, if that is less
+    "updates": 20_000,
+    "batch": 16,
+    "k_att": 5,
+    "empty_slots": 1,
+    "lr": 3e-3,
+    "warmup": 5000,
+    "first_lr_ratio": 0.3333,
+    "schedule": "cosine",
+    "clip": 0.1,
+    "stop_at": 0.98,
+    "fall": 2000,  # where nothing that is given speaks against it
+}
 MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
 
 
@@ -26,14 +40,30 @@ def option(default, text):
     return field(default=default, metadata={"help": text})
 
 
+def usual(given):
+    """The fields of the run that `sab train` makes of those that it was given."""
+    if given["task"] != "copying":
+        return given
+    found = USUAL | given
+    if "min_length" not in given:
+        found["min_length"] = min(USUAL["min_length"], given.get("T", Run.T))
+    falls = found["stop_at"] and found["schedule"] != "constant" and not found.get("decay_from")
+    if "fall" not in given and not (falls and found["updates"] >= USUAL["fall"]):
+        found["fall"] = 0
+    return found
+
+
 @dataclass(frozen=True)
 class Run:
-    """A training run. Raises ValueError, in one line, for values that mean nothing."""
+    """A training run. Raises ValueError, in one line, for values that mean nothing.
+
+    The defaults are what results and checkpoints leave out, and never change; what `sab train` begins from is USUAL.
+    """
 
     task: str = option("copying", "what to learn")
     T: int = option(100, "the wait, in steps; validation is always at T")
     min_length: int | None = option(
-        None, "draw a length from min-length..T for each update, every one alike (default: T, one length)"
+        None, "draw a length from min-length..T for each update, every one alike; none: T alone"
     )
     updates: int = option(10_000, "updates in all")
     seed: int = option(0, "decides the data and the first parameters")
@@ -47,7 +77,7 @@ class Run:
     normalise: str = option("softmax", "how scores become weights: softmax or relu")
     mental_updates: bool = option(True, "no credit flows into microstates")
     dense_forward: bool = option(False, "the forward reads every microstate, credit flows through k-top of them")
-    empty_slots: int | None = option(None, "zero microstates at the start (default: k-top + 1)")
+    empty_slots: int | None = option(None, "zero microstates at the start; none: k-top + 1")
     lr: float = option(1e-3, "learning rate of Adam")
     schedule: str = option("constant", "of the learning rate: constant or cosine")
     warmup: int = option(0, "the learning rate rises over so many updates")
@@ -158,12 +188,13 @@ class Run:
         return int(rng.integers(self.min_length, self.T + 1))
 
     def command(self, out, backend="numpy"):
-        """The words of the command line that makes this run."""
+        """The words of the command line that makes this run: whatever is not usual, or not the default."""
         words = ["sab", "train", self.task]
-        usual = Run(task=self.task, T=self.T)
+        plain = {"task": self.task, "T": self.T}
+        known = Run(**plain), Run(**usual(plain))
         for item in fields(self)[1:]:
             value, flag = getattr(self, item.name), item.name.replace("_", "-")
-            if item.name == "T" or value != getattr(usual, item.name):
+            if item.name == "T" or any(value != getattr(other, item.name) for other in known):
                 if item.type is bool:
                     words += [f"--no-{flag}" if item.default else f"--{flag}"]
                 else:
