@@ -9,6 +9,7 @@ entries are of one size (three decades; zeros apart): a direction costs one or a
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from sab_numpy.gradcheck.explain import at_kinks, explain
 from sab_numpy.gradcheck.frozen import SUSPECTS, FrozenFunction
 from sab_numpy.gradcheck.inputs import Gradients, Tree
 from sab_numpy.gradcheck.judge import SMALL, Sample, judge
+from sab_numpy.gradcheck.points import at_points
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report
 from sab_numpy.support.threads import single_blas_thread
 
@@ -30,9 +32,9 @@ DECADES = 3  # entries of one tensor that differ by more are tested apart
 
 
 def check(
-    f,
-    params,
-    grads,
+    f=None,
+    params=None,
+    grads=None,
     tape=None,
     *,
     method="auto",
@@ -44,6 +46,8 @@ def check(
     command="",
     explain=EXPLAINED,
     nondet_tol=None,
+    points=1,
+    make=None,
 ):
     """Compare `grads` with the derivative of f at `params`; returns a Report.
 
@@ -60,12 +64,19 @@ def check(
     sizes       {"B": 8, "T": 20}: lengths that a wrong factor may be explained by
     explain     so many failing rows are explained, the worst first, or "all"
     nondet_tol  two calls of f, and of grads, may differ by so much, relatively (1e-10; 1e-5 in float32)
+    points      so many points: params, and others some 30 % away (grads must then be a function)
+    make        in place of f, params and grads: make(rng, B, T) -> (f, params, grads), called with its lengths as in
+                `sizes` (else 3, 4, ...), then with each of them 1
 
     A wrong gradient can PASS where all its errors are below the tolerance of its tensor (so 1 % in one of 1e5 float32
     entries is missed), or of what is known of a part with small entries: the `known` column says to what.
     Raises ValueError for names, shapes and values that cannot be checked.
     """
     _check_options(method, directions, tolerance)
+    if make is not None or points != 1:
+        options = dict(method=method, seed=seed, directions=directions, tolerance=tolerance, gates=gates)
+        options |= dict(sizes=sizes, command=command, explain=explain, nondet_tol=nondet_tol)
+        return at_points(partial(check, **options), f, params, grads, tape, points, make, sizes, seed)
     command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
     with single_blas_thread():
         tree, rng = Tree(params), np.random.default_rng(seed)

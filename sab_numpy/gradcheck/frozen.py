@@ -1,11 +1,13 @@
 """A function at a point: recorded once, then replayed along lines through that point."""
 
+import threading
 import warnings
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
 
-from sab_numpy.core.replay import Replay, _enter, record, replay
+from sab_numpy.core.replay import Recording, Replay, _enter, unheard
 from sab_numpy.gradcheck.derivative import EPS, Difference, central, complex_step, noise
 
 ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions came with NumPy 1.25
@@ -13,16 +15,31 @@ SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real o
 REPEATED = 1e-10, 1e-5  # two calls of f may differ by so much, relatively: in float64, in float32
 
 
-class _Thaw(Replay):
+class _Numbered:
+    """A name that is met again, in a loop or a function called twice, carries its number: "h", "h #2", "h #3"."""
+
+    def meet(self, name, value):
+        times = self.__dict__.setdefault("times", Counter())
+        times[self.full(name)] += 1
+        count = times[self.full(name)]
+        self.now = name if count == 1 else f"{name} #{count}"
+        return super().meet(self.now, value)
+
+
+class _Recording(_Numbered, Recording):
+    pass
+
+
+class _Replay(_Numbered, Replay):
     """A replay in which some stopped values are let through again."""
 
-    def __init__(self, recording, names):
+    def __init__(self, recording, thaw=()):
         super().__init__(recording)
-        self.names = names
+        self.thaw = thaw
 
     def meet(self, name, value):
         kept = super().meet(name, value)
-        return value if self.full(name) in self.names else kept
+        return value if self.full(self.now) in self.thaw else kept
 
 
 class FrozenFunction:
@@ -33,8 +50,18 @@ class FrozenFunction:
         self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
         given = {name: value.copy() for name, value in point.items()}
         if tape is None:
-            with record() as tape:
-                f(given)
+            me, elsewhere = threading.get_ident(), set()
+            unheard.append(lambda name: threading.get_ident() == me or elsewhere.add(name))
+            try:
+                with _enter(_Recording()) as tape:
+                    f(given)
+            finally:
+                unheard.pop()
+            self.problems += [
+                f"stop {name!r} is in another thread, where it is not seen: run f in one, or start that one with "
+                "contextvars.copy_context().run"
+                for name in sorted(elsewhere, key=str)
+            ]
         self.recording = getattr(tape, "recording", tape)  # the tape of sab.forward has one
         self.value_0 = self.value(given)
         self.problems += [
@@ -54,13 +81,14 @@ class FrozenFunction:
     def value(self, params, thaw=()):
         """f in the replay, a number."""
         self.evaluations += 1
-        mode = _enter(_Thaw(self.recording, thaw)) if thaw else replay(self.recording)
+        mode = _enter(_Replay(self.recording, thaw))
         with np.errstate(all="ignore"), warnings.catch_warnings(), mode as run:
             warnings.simplefilter("error", ComplexWarning)
             result = self.f(params)
             if isinstance(result, (list, tuple)) or np.size(result) != 1 or np.asarray(result).dtype.kind not in "fciu":
                 shape = f" of shape {result.shape}" if hasattr(result, "shape") else ""
                 raise ValueError(f"f must return one number, found {type(result).__name__}{shape}")
+        run.finish()
         self.last_changed = run.changed
         self.single = self.single or np.asarray(result).dtype in (np.float16, np.float32, np.complex64)
         return np.asarray(result).item()
