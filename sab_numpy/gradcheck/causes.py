@@ -54,9 +54,7 @@ def cause(evidence, worst):
         searches = (_moved, _stands_in, _decay, _one_entry(worst), _shifted, _confined)
         found = [next(filter(None, (search(evidence) for search in searches)), "")]
     if not any(found):
-        stops = evidence.trial.frozen.recording
-        hint = "" if stops else " (f has no stop: is a part of it held constant on purpose? Mark it with stop)"
-        found = [NO_CAUSE + hint]
+        found = [NO_CAUSE]
     return "; or ".join(filter(None, found))
 
 
@@ -204,8 +202,8 @@ def _inside(e, axis, places, a, n):
     return NO_CAUSE if ratio is None else name_ratio(ratio, e.trial.sizes, e.tolerance)
 
 
-def common_cause(rows):
-    """What all failing rows of a report share: one gate, or every one the same words."""
+def common_cause(rows, stops):
+    """What all failing rows of a report share: one gate, or every one the same words; or that f has no stops."""
     failing = [row for row in rows if row.verdict == "FAIL"]
     gates = {row.name.rpartition(".")[2] for row in failing if row.gate}
     stacked = [row for row in rows if row.gate]
@@ -214,4 +212,6 @@ def common_cause(rows):
     causes = {row.note for row in failing if row.note}  # only the worst rows have one
     if len(failing) > 1 and len(causes) == 1 and NO_CAUSE not in next(iter(causes)):
         return f"{', '.join(row.name for row in failing)}: {causes.pop()}"
+    if NO_CAUSE in causes and not stops:
+        return f"{NO_CAUSE} in f, which has no stop: is a part of it held constant on purpose? Mark it with stop"
     return ""

@@ -10,12 +10,13 @@ entries are of one size (three decades; zeros apart): a direction costs one or a
 
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
 from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
 from sab_numpy.gradcheck.causes import common_cause
-from sab_numpy.gradcheck.derivative import EPS
+from sab_numpy.gradcheck.derivative import EPS, Difference
 from sab_numpy.gradcheck.explain import at_kinks, explain
 from sab_numpy.gradcheck.frozen import SUSPECTS, FrozenFunction
 from sab_numpy.gradcheck.inputs import Gradients, Tree
@@ -104,6 +105,7 @@ class Trial:
     rng: np.random.Generator
     methods: dict = field(default_factory=dict)
     doubts: dict = field(default_factory=dict)  # blocks whose complex step is off: (a line, whether there is a kink)
+    exact: dict = field(default_factory=dict)  # complex steps along the first lines
     known: dict = field(default_factory=dict)  # to what central differences confirm the complex step of a block
     largest: float = 0.0  # of all derivatives
 
@@ -111,7 +113,7 @@ class Trial:
         """Judge every block, explain the worst that fail."""
         lines = {block: self.directions(block, directions) for block in self.blocks}
         note = self._choose_methods(method, lines, directions)
-        tests = {block: self.measure(block, lines[block]) for block in self.blocks}
+        tests = {block: self.measure_all(block, lines[block], directions) for block in self.blocks}
         self.largest = max((abs(s.numeric) for group in tests.values() for s in group), default=0.0)
         rows = {block: self.judge(block, tests[block]) for block in self.blocks}
         for block in [block for block in self.doubts if self.methods[block] == "complex"]:  # found while judging
@@ -135,7 +137,7 @@ class Trial:
         v = {name: self.rng.standard_normal(value.shape) for name, value in self.frozen.point.items()}
         kinks = self.frozen.choices_that_change(v)
         held = f"kinks: choices that differ a small step away, held here: {', '.join(map(str, kinks))}" if kinks else ""
-        report.notes += filter(None, (note, common_cause(report.rows), held))
+        report.notes += filter(None, (note, common_cause(report.rows, self.frozen.recording), held))
         report.evaluations = self.frozen.evaluations
 
     def _choose_methods(self, method, lines, directions):
@@ -161,7 +163,7 @@ class Trial:
     def _doubt(self, block, lines):
         """(why, kink) where the complex step along the first line is not what central differences say, else None."""
         v = lines[0]
-        exact = self.frozen.derivative(self.moves(block, v), "complex").value
+        exact = self.exact[block] = self.frozen.derivative(self.moves(block, v), "complex").value
         found = self.frozen.confirm(self.moves(block, v), exact)
         apart, size = abs(exact - found.value), max(abs(exact), abs(found.value))
         self.known[block] = max(apart, found.uncertainty) / size if size else 0.0
@@ -186,13 +188,23 @@ class Trial:
         kind = "central differences" if len(central) == len(self.blocks) else f"complex step{some}"
         return f"{kind}, {directions} directions"
 
-    def measure(self, block, lines):
-        """The Sample of every line through a block; the last ones are parts of it (not `whole`)."""
-        given = self.given(block)
+    def measure_all(self, block, lines, count):
+        """The Samples of `count` lines and of their parts; complex steps of parts add up to those of the whole."""
+        known, parts = {}, self.measure(block, lines[count:])
+        if self.methods[block] == "complex":
+            for k in range(count if parts else 0):
+                weights = [(lines[k][s.v != 0] / s.v[s.v != 0]).flat[0] for s in parts]
+                known[k] = Difference(sum(w * s.numeric for w, s in zip(weights, parts)), 0.0)
+            known[0] = Difference(self.exact[block], 0.0) if block in self.exact else self.numeric(block, lines[0])
+        return self.measure(block, lines[:count], known) + parts
+
+    def measure(self, block, lines, known=MappingProxyType({})):
+        """The Sample of every line through a block; `known` are numbers that need not be found again, by place."""
+        given, numbers = self.given(block), [known.get(k) or self.numeric(block, v) for k, v in enumerate(lines)]
         with np.errstate(invalid="ignore"):  # an infinite gradient is judged, not warned about
             return [
-                Sample(v, float((v * given).sum()), *self.numeric(block, v), float(np.linalg.norm(v * given)))
-                for v in lines
+                Sample(v, float((v * given).sum()), *number, float(np.linalg.norm(v * given)))
+                for v, number in zip(lines, numbers)
             ]
 
     def judge(self, block, group):
@@ -253,17 +265,22 @@ class Trial:
     def directions(self, block, count):
         """Random signs times 0.5 to 1.5, so that no entry is left out and two equal errors do not cancel; then parts.
 
-        A part: entries whose given values are within DECADES of one another, zeros apart.
+        A part: entries of the last line whose given values are within DECADES of one another, zeros apart. Where there
+        are several, the lines but the first are the parts with other weights.
         """
-        given = np.abs(self.given(block))
-        whole = [self.rng.choice((-1, 1), given.shape) * self.rng.uniform(0.5, 1.5, given.shape) for _ in range(count)]
+        given, rng = np.abs(self.given(block)), self.rng
+        signs = lambda shape: rng.choice((-1, 1), shape) * rng.uniform(0.5, 1.5, shape)  # noqa: E731
+        whole = [signs(given.shape) for _ in range(count)]
         largest = given.max()
         if not np.isfinite(largest) or not largest:
             return whole
         with np.errstate(divide="ignore", invalid="ignore"):
-            decade = np.where(given > 0, np.minimum(-np.log10(given / largest) // DECADES, 9), 10)
+            decade = np.where(given > 0, np.minimum(-np.log10(given / largest) // DECADES, 9), 10).astype(int)
         parts = np.unique(decade)
-        return whole + [whole[-1] * (decade == k) for k in parts if len(parts) > 1]
+        if len(parts) == 1:
+            return whole
+        whole[1:-1] = [whole[-1] * signs(11)[decade] for _ in whole[1:-1]]
+        return whole + [whole[-1] * (decade == k) for k in parts]
 
     def moves(self, block, v):
         return moves(self.frozen.point, block, v)
