@@ -48,7 +48,7 @@ def judge(block, group, limits, spread, exact):
     if not np.isfinite(s.analytic):
         note = "not finite"
     elif verdict == UNRESOLVED:
-        note = f"known to {known:.0e} only" if s.whole else _small(s, known, group[0])
+        note = _known(s, known, group[0])
     elif not s.analytic and abs(s.numeric) <= max(s.uncertainty, limits[1]):
         note = "zero on both sides, the numeric one up to rounding"
     known = max(one[2] for one in found)
@@ -57,9 +57,11 @@ def judge(block, group, limits, spread, exact):
     )
 
 
-def _small(s, known, whole):
-    share = s.scale / whole.scale
-    return f"entries of {share:.0e} of the largest are known to {known:.0e} only: {s.analytic:.2g} and {s.numeric:.2g}"
+def _known(s, known, whole):
+    """What is known of a sample that numbers cannot judge, and of which entries it is."""
+    part = "" if s.whole else f"entries of {s.scale / whole.scale:.0e} of the largest are "
+    told = f"known to {known:.0e} only" if known < 1 else "lost in rounding"
+    return f"{part}{told}: {s.analytic:.2g} and {s.numeric:.2g}"
 
 
 def _verdict(s, limits, spread, exact):
