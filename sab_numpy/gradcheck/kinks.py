@@ -61,7 +61,7 @@ def judge(trial, block, places):
         for v in [together] + [together * rng.uniform(-1, 1, shape) for _ in range(4)]:
             side, a = slopes(trial, block, v), float((v * given).sum())
             if not _between(a, side):
-                where = [list(trial.whole(block, np.unravel_index(places[k], shape))) for k in group]
+                where = [list(map(int, trial.whole(block, np.unravel_index(places[k], shape)))) for k in group]
                 index = tuple(int(i) for i in np.unravel_index(places[group[0]], shape))
                 told = f"slopes {side[0]:.4g} and {side[1]:.4g}, given {a:.4g}"
                 return index, f"kinks at {where} belong to one choice; together along one line: {told}"
