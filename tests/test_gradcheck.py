@@ -205,6 +205,7 @@ def test_the_full_model_is_checked_by_direction_in_under_ten_seconds():
         gates={"W_x": "ifgo", "W_h": "ifgo", "b": "ifgo"},
     )
     assert report.ok and len(report.rows) == 16 and report.method.startswith("complex"), report
+    assert report.evaluations <= 160
     assert time.process_time() - start < 10
 
 

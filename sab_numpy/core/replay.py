@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording or a Replay
+unheard = []                                               # functions told of a stop that nobody records
 
 
 class _Names:
@@ -65,6 +66,12 @@ class Replay(_Names):
         self.met.add(name)
         return kept
 
+    def finish(self):
+        left = [name for name in self.recording if name not in self.met]
+        if left:
+            raise ValueError(f"{left[0]!r} was recorded but not met in the replay ({len(left)} such): "
+                             "replay the same function with the same configuration")
+
 
 def stop(name, value, copy=True):
     """`value`, as a constant for the backward pass. copy=False: nobody will overwrite it."""
@@ -74,6 +81,8 @@ def stop(name, value, copy=True):
         return _copied(kept) if copy else kept
     if mode is not None:
         mode.meet(name, _copied(value) if copy else value)
+    for tell in unheard if mode is None else ():
+        tell(name)
     return value
 
 
@@ -123,10 +132,7 @@ def replay(recording):
     """
     with _enter(Replay(recording)) as mode:
         yield mode
-    left = [name for name in recording if name not in mode.met]
-    if left:
-        raise ValueError(f"{left[0]!r} was recorded but not met in the replay ({len(left)} such): "
-                         "replay the same function with the same configuration")
+    mode.finish()
 
 
 def not_recording():

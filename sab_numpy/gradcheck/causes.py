@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 NO_CAUSE = "no cause found"
-STOPS, PAIRS, SLABS = 400, 12, 60  # so many stops, stops in pairs and slices along all axes are tried
+STOPS, PAIRS, SLABS = 400, 12, 60  # so many stops, stops in all pairs and slices along all axes are tried
 FACTORS = {
     -1.0: "the sign is flipped",
     2.0: "twice too large: counted twice",
@@ -54,9 +54,7 @@ def cause(evidence, worst):
         searches = (_moved, _stands_in, _decay, _one_entry(worst), _shifted, _confined)
         found = [next(filter(None, (search(evidence) for search in searches)), "")]
     if not any(found):
-        stops = evidence.trial.frozen.recording
-        hint = "" if stops else " (f has no stop: is a part of it held constant on purpose? Mark it with stop)"
-        found = [NO_CAUSE + hint]
+        found = [NO_CAUSE]
     return "; or ".join(filter(None, found))
 
 
@@ -90,19 +88,36 @@ def _factor(e):
 def _stops(e):
     """Whether the gradient is that of f with one of its stops, two, or all let through (some number of times)."""
     stops = [name for name, value in e.trial.frozen.recording.items() if np.asarray(value).dtype.kind in "fc"]
-    pairs = list(map(list, itertools.combinations(stops, 2))) if len(stops) <= PAIRS else []
-    for thaw in ([stops] if len(stops) > 1 else []) + [[name] for name in stops[:STOPS]] + pairs:
-        leak = e.numeric(e.v[0], thaw) - e.n[0]
-        times = (e.a[0] - e.n[0]) / leak if abs(leak) > 1e-9 * e.scale else 0.0
-        once, single = abs(times - 1) < 1e-5, len(thaw) == 1 and e.given.size > 1
-        if not (once or (single and (0 < times < 20 or abs(times + 1) < 1e-5))):
-            continue  # a term of another size looks like a leak of -0.25
-        leaks = np.array([leak, *(e.numeric(v, thaw) - n for v, n in zip(e.v[1:], e.n[1:]))])
-        if e.same(e.n + times * leaks, e.a):
-            every = "every stop: it is the gradient of f without them"
-            named = every if 1 < len(thaw) == len(stops) else "stop " + " and stop ".join(map(repr, thaw))
-            return f"credit passes {named}" + ("" if once else f", {times:.4g} times")
-    return ""
+    leak = lambda thaw, k: e.numeric(e.v[k], thaw) - e.n[k]  # noqa: E731
+    found = {}  # what each stop alone lets through along the first line
+    for thaw in ([stops] if len(stops) > 1 else []) + [[name] for name in stops[:STOPS]]:
+        first = leak(thaw, 0)
+        found |= {thaw[0]: first} if len(thaw) == 1 else {}
+        if words := _let_through(e, thaw, first, len(stops)):
+            return words
+    pairs = list(itertools.combinations(found, 2))
+    if len(stops) > PAIRS:  # too many to try: those that add up along two lines
+        sums = np.array([[found[name], leak([name], 1)] for name in found])
+        apart = np.abs(sums[:, None] + sums - (e.a - e.n)[:2]).max(2)  # (stops, stops)
+        i, j = np.triu_indices(len(sums), 1)
+        near = np.argsort(apart[i, j])[:4]
+        pairs = [pair for pair, k in ((pairs[k], k) for k in near) if apart[i[k], j[k]] <= 1e-4 * e.scale]
+    tried = (_let_through(e, list(pair), leak(pair, 0), len(stops)) for pair in pairs)
+    return next(filter(None, tried), "")
+
+
+def _let_through(e, thaw, first, count):
+    """Words, where the gradient is that of f with these stops let through, which add `first` along the first line."""
+    times = (e.a[0] - e.n[0]) / first if abs(first) > 1e-9 * e.scale else 0.0
+    once, single = abs(times - 1) < 1e-5, len(thaw) == 1 and e.given.size > 1
+    if not (once or (single and (0 < times < 20 or abs(times + 1) < 1e-5))):
+        return ""  # a term of another size looks like a leak of -0.25
+    leaks = np.array([first, *(e.numeric(v, thaw) - n for v, n in zip(e.v[1:], e.n[1:]))])
+    if not e.same(e.n + times * leaks, e.a):
+        return ""
+    every = "every stop: it is the gradient of f without them"
+    named = every if 1 < len(thaw) == count else "stop " + " and stop ".join(map(repr, thaw))
+    return f"credit passes {named}" + ("" if once else f", {times:.4g} times")
 
 
 def _moved(e):
@@ -204,8 +219,8 @@ def _inside(e, axis, places, a, n):
     return NO_CAUSE if ratio is None else name_ratio(ratio, e.trial.sizes, e.tolerance)
 
 
-def common_cause(rows):
-    """What all failing rows of a report share: one gate, or every one the same words."""
+def common_cause(rows, stops):
+    """What all failing rows of a report share: one gate, or every one the same words; or that f has no stops."""
     failing = [row for row in rows if row.verdict == "FAIL"]
     gates = {row.name.rpartition(".")[2] for row in failing if row.gate}
     stacked = [row for row in rows if row.gate]
@@ -214,4 +229,6 @@ def common_cause(rows):
     causes = {row.note for row in failing if row.note}  # only the worst rows have one
     if len(failing) > 1 and len(causes) == 1 and NO_CAUSE not in next(iter(causes)):
         return f"{', '.join(row.name for row in failing)}: {causes.pop()}"
+    if NO_CAUSE in causes and not stops:
+        return f"{NO_CAUSE} in f, which has no stop: is a part of it held constant on purpose? Mark it with stop"
     return ""

@@ -11,7 +11,8 @@ import numpy as np
 
 EPS = np.finfo(np.float64).eps
 COMPLEX_H = 1e-30
-RATIO, RUNGS = 4.0, 16  # the ladder: h, h/4, h/16, ...
+RATIO, RUNGS = 4.0, 20  # the ladder: h, h/4, h/16, ...
+PROBES = 4.0**-3, 4.0**-7  # smaller steps, at which a value must hold too
 
 
 class Difference(NamedTuple):
@@ -32,9 +33,9 @@ def complex_step(phi):
     return float(np.imag(value)) / COMPLEX_H
 
 
-def noise_of(phi, h):
-    """The noise of phi about 0: the third differences of 7 values, where phi itself is as good as linear."""
-    third = np.sort(np.abs(np.diff([phi(k * h) for k in range(-3, 4)], 3)))
+def noise(seven):
+    """The noise of seven values in a row, between which the function itself is as good as a parabola."""
+    third = np.sort(np.abs(np.diff(seven, 3)))
     return 3 * float(np.sqrt(np.mean(third[:2] ** 2) / 20))  # 1 + 9 + 9 + 1 = 20; the others may lie across a kink
 
 
@@ -43,24 +44,39 @@ def central(phi, h, phi_0, noise=0.0):
 
     Each rung divides h by 4 and removes one more power of h^2. The best estimate is the one that its neighbours in
     the table confirm, and the plain differences of smaller steps: a function with many kinks agrees with itself by
-    chance. Rounding, of phi and of the point, and the noise of phi are the least error that is admitted. Steps where
-    phi is not finite are skipped.
+    chance, and one that is nearly singular looks smooth from afar. Rounding, of phi and of the point, and the noise of
+    phi are the least error that is admitted. Steps where phi is not finite are skipped.
     """
     best, table, sides, size = (np.nan, np.inf, 0), [], [], 10 * h
-    for _ in range(RUNGS):
+
+    def plain(h):
+        """(central difference, the slopes of the two sides, rounding) of one step."""
         plus, minus = phi(h), phi(-h)
-        row = [(plus - minus) / (2 * h)]
-        rounding = (max(noise, 2 * EPS * max(abs(plus), abs(minus), abs(phi_0))) + 2 * EPS * size * abs(row[0])) / h
-        if np.isfinite(row[0]):
+        slope = (plus - minus) / (2 * h)
+        rounding = (max(noise, 2 * EPS * max(abs(plus), abs(minus), abs(phi_0))) + 2 * EPS * size * abs(slope)) / h
+        return slope, ((phi_0 - minus) / h, (plus - phi_0) / h, rounding)
+
+    def holds(value, apart):
+        """Whether smaller steps, as far as rounding lets them, are no farther from value than this one."""
+        left, right, rounding = sides[-1]
+        probes = [plain(h * factor) for factor in PROBES if rounding < factor * max(abs(left), abs(right))]
+        return all(abs(slope - value) <= apart + 4 * side[2] for slope, side in probes)
+
+    for _ in range(RUNGS):
+        slope, side = plain(h)
+        row = [slope]
+        if np.isfinite(slope):
             for j, older in enumerate(table[-1] if table else ()):
                 row.append(row[j] + (row[j] - older) / (RATIO ** (2 * j + 2) - 1))
-                error = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - older), rounding)
+                error = max(abs(row[j + 1] - row[j]), abs(row[j + 1] - older), side[2])
                 if error <= best[1]:
                     best = (row[j + 1], error, len(table))
             table.append(row)
-            sides.append(((phi_0 - minus) / h, (plus - phi_0) / h, rounding))
-            if len(table) > best[2] + 2 and rounding > best[1]:
-                break  # confirmed twice, and rounding has taken over
+            sides.append(side)
+            if len(table) > best[2] + 2 and side[2] > best[1]:  # confirmed twice, and rounding has taken over
+                if holds(best[0], best[1] + abs(slope - best[0])):
+                    break
+                best = (np.nan, np.inf, len(table))
         h /= RATIO
     value, error, k = best
     for n in range(k + 1, len(table)):  # what smaller steps say, beyond their own errors

@@ -1,28 +1,45 @@
 """A function at a point: recorded once, then replayed along lines through that point."""
 
+import threading
 import warnings
+from collections import Counter
 from functools import cached_property
 
 import numpy as np
 
-from sab_numpy.core.replay import Replay, _enter, record, replay
-from sab_numpy.gradcheck.derivative import EPS, Difference, central, complex_step, noise_of
+from sab_numpy.core.replay import Recording, Replay, _enter, unheard
+from sab_numpy.gradcheck.derivative import EPS, RATIO, Difference, central, complex_step, noise
 
 ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions came with NumPy 1.25
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
 REPEATED = 1e-10, 1e-5  # two calls of f may differ by so much, relatively: in float64, in float32
 
 
-class _Thaw(Replay):
+class _Numbered:
+    """A name that is met again, in a loop or a function called twice, carries its number: "h", "h #2", "h #3"."""
+
+    def meet(self, name, value):
+        times = self.__dict__.setdefault("times", Counter())
+        times[self.full(name)] += 1
+        count = times[self.full(name)]
+        self.now = name if count == 1 else f"{name} #{count}"
+        return super().meet(self.now, value)
+
+
+class _Recording(_Numbered, Recording):
+    pass
+
+
+class _Replay(_Numbered, Replay):
     """A replay in which some stopped values are let through again."""
 
-    def __init__(self, recording, names):
+    def __init__(self, recording, thaw=()):
         super().__init__(recording)
-        self.names = names
+        self.thaw = thaw
 
     def meet(self, name, value):
         kept = super().meet(name, value)
-        return value if self.full(name) in self.names else kept
+        return value if self.full(self.now) in self.thaw else kept
 
 
 class FrozenFunction:
@@ -30,11 +47,22 @@ class FrozenFunction:
 
     def __init__(self, f, point, tape=None, nondet_tol=None):
         self.f, self.point, self.evaluations, self.problems, self.single = f, point, 0, [], False
+        self.scatter = 0.0  # of f, from call to call
         self.complex_point = {name: value.astype(np.complex128) for name, value in point.items()}
         given = {name: value.copy() for name, value in point.items()}
         if tape is None:
-            with record() as tape:
-                f(given)
+            me, elsewhere = threading.get_ident(), set()
+            unheard.append(lambda name: threading.get_ident() == me or elsewhere.add(name))
+            try:
+                with _enter(_Recording()) as tape:
+                    f(given)
+            finally:
+                unheard.pop()
+            self.problems += [
+                f"stop {name!r} is in another thread, where it is not seen: run f in one, or start that one with "
+                "contextvars.copy_context().run"
+                for name in sorted(elsewhere, key=str)
+            ]
         self.recording = getattr(tape, "recording", tape)  # the tape of sab.forward has one
         self.value_0 = self.value(given)
         self.problems += [
@@ -42,8 +70,11 @@ class FrozenFunction:
         ]
         if not np.isfinite(self.value_0):
             raise ValueError(f"f(params) must be finite, found {self.value_0}")
-        again = [self.value({name: value.copy() for name, value in point.items()}) for _ in range(2)]
-        self.scatter = max(abs(value - self.value_0) for value in again)
+        for _ in range(2):
+            again = self.value({name: value.copy() for name, value in point.items()})
+            self.scatter = max(self.scatter, abs(again - self.value_0))
+            if not self.scatter:
+                break
         allowed = REPEATED[self.single] if nondet_tol is None else nondet_tol
         if self.scatter > allowed * abs(self.value_0):
             self.problems.append(
@@ -54,13 +85,14 @@ class FrozenFunction:
     def value(self, params, thaw=()):
         """f in the replay, a number."""
         self.evaluations += 1
-        mode = _enter(_Thaw(self.recording, thaw)) if thaw else replay(self.recording)
+        mode = _enter(_Replay(self.recording, thaw))
         with np.errstate(all="ignore"), warnings.catch_warnings(), mode as run:
             warnings.simplefilter("error", ComplexWarning)
             result = self.f(params)
             if isinstance(result, (list, tuple)) or np.size(result) != 1 or np.asarray(result).dtype.kind not in "fciu":
                 shape = f" of shape {result.shape}" if hasattr(result, "shape") else ""
                 raise ValueError(f"f must return one number, found {type(result).__name__}{shape}")
+        run.finish()
         self.last_changed = run.changed
         self.single = self.single or np.asarray(result).dtype in (np.float16, np.float32, np.complex64)
         return np.asarray(result).item()
@@ -69,11 +101,23 @@ class FrozenFunction:
     def _noise(self):
         """(noise of f, whether it rounds to float32 on its way: a small step moves nothing, a large one does)."""
         rng = np.random.default_rng(0)
-        phi, first = self.line({name: rng.choice((-1.0, 1.0), value.shape) for name, value in self.point.items()})
-        near, far = (abs(phi(step) - self.value_0) for step in (1e-12 * first, 1e-4 * first))
+
+        def along():
+            """f along a line that moves every entry by its own size."""
+            moves = {n: rng.choice((-0.1, 0.1), v.shape) * np.where(v, v, 1e-3) for n, v in self.point.items()}
+            return self.line(moves)[0]
+
+        def shown(h):
+            phi = along()
+            return noise([phi(k * h) for k in range(-3, 4)])
+
+        phi = along()
+        near, far = (abs(phi(step) - self.value_0) for step in (1e-12, 1e-4))
         single = self.single or (near == 0 and 1e-8 * far > 4 * EPS * abs(self.value_0))
-        noise = noise_of(phi, (1e-4 if single else 1e-9) * first)
-        return max(noise, 4 * self.scatter, 2 * EPS * abs(self.value_0)), single
+        found = max(map(shown, (1e-5, 1e-4, 1e-3) if single else (1e-10,)))  # float32: steps of a few values
+        if not single and found > 1e3 * (less := shown(1e-13)):  # no noise, but a chaotic f
+            found = less
+        return max(found, 4 * self.scatter, 2 * EPS * abs(self.value_0), single * 1e-7 * abs(self.value_0)), single
 
     @property
     def noise(self):
@@ -111,13 +155,19 @@ class FrozenFunction:
         return central(phi, first, self.value_0, self.noise)
 
     def confirm(self, moves, exact):
-        """The Difference beside a complex step: two rungs where they agree with it to 1e-9, else the ladder."""
+        """The Difference beside a complex step: a small step or few rungs that agree to 1e-9; else the ladder."""
         phi, first = self.line(moves)
-        h = 0.01 * first
-        wide, narrow = ((phi(step) - phi(-step)) / (2 * step) for step in (h, h / 4))
-        value = narrow + (narrow - wide) / 15
-        if abs(value - exact) <= 1e-9 * abs(exact):
+        slope = lambda h: (phi(h) - phi(-h)) / (2 * h)  # noqa: E731
+        agrees = lambda value: abs(value - exact) <= 1e-9 * abs(exact)  # noqa: E731
+        near, row = 3e-5 * first, []
+        if EPS * abs(self.value_0) / near < 1e-9 * abs(exact) and agrees(value := slope(near)):
             return Difference(value, 1e-9 * abs(exact))
+        for rung in range(4):
+            older, row = row, [slope(0.01 * first / RATIO**rung)]
+            for j, value in enumerate(older):
+                row.append(row[j] + (row[j] - value) / (RATIO ** (2 * j + 2) - 1))
+            if rung and agrees(row[-1]):
+                return Difference(row[-1], 1e-9 * abs(exact))
         return self.derivative(moves, "central")
 
     def spread(self, moves, rng):

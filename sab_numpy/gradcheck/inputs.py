@@ -1,6 +1,10 @@
 """What a user hands over: parameters in any tree, an output of any shape, gradients for them."""
 
+from functools import cached_property
+
 import numpy as np
+
+from sab_numpy.gradcheck.derivative import noise
 
 REPEATED = 1e-10, 1e-5  # two calls of the backward may differ by so much, relatively: in float64, in float32
 
@@ -71,52 +75,70 @@ class Tree:
         return leaves
 
 
-def gradients(grads, tree, nondet_tol=None):
-    """({name: array}, {name: how much two calls differ}, what is wrong with how they were made)."""
-    if callable(grads):
-        found, scatter, problems = _called_twice(grads, tree, nondet_tol)
-    else:
-        found, problems = tree.flat(grads), []
-        if tree.cotangent is not None and not tree.weighed:
-            raise ValueError(
-                f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or "
-                "Jacobians of that shape + the parameter's"
-            )
-        scatter = dict.fromkeys(found, 0.0)
-    for name, value in found.items():
-        expected = tree.point[name].shape
-        if value.dtype not in (np.float32, np.float64):
-            raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
-        if value.shape != expected:
-            transposed = " (transposed?)" if value.shape == expected[::-1] else ""
-            raise ValueError(
-                f"grads[{name!r}] must have the shape of params[{name!r}], {expected}, found {value.shape}{transposed}"
-            )
-    return found, scatter, problems
+class Gradients:
+    """The gradients under test, {name: array}, and how they were made: a dict, or a function that is called twice."""
 
+    def __init__(self, grads, tree, nondet_tol=None):
+        self.tree, self.function, self.problems = tree, grads if callable(grads) else None, []
+        self.values = tree.flat(grads) if self.function is None else self._called_twice(nondet_tol)
+        if self.function is None:
+            self.scatter = dict.fromkeys(self.values, 0.0)  # how much two calls differ
+            if tree.cotangent is not None and not tree.weighed:
+                raise ValueError(
+                    f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or "
+                    "Jacobians of that shape + the parameter's"
+                )
+        for name, value in self.values.items():
+            expected = tree.point[name].shape
+            if value.dtype not in (np.float32, np.float64):
+                raise ValueError(f"grads[{name!r}] must be float32 or float64, found {value.dtype}")
+            if value.shape != expected:
+                transposed = " (transposed?)" if value.shape == expected[::-1] else ""
+                raise ValueError(
+                    f"grads[{name!r}] must have the shape of params[{name!r}], {expected}, found "
+                    f"{value.shape}{transposed}"
+                )
 
-def _called_twice(grads, tree, nondet_tol):
-    """What grads(params) gives, and whether it spoils params or remembers the call before."""
-    point, more = tree.point, () if tree.cotangent is None else (tree.cotangent,)
-    given = {name: value.copy() for name, value in point.items()}
-    first = tree.flat(grads(tree.build(given), *more), "grads(params)")
-    problems = [
-        f"the backward changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
-    ]
-    again = tree.build({name: value.copy() for name, value in point.items()})
-    second, scatter = tree.flat(grads(again, *more), "grads(params)"), {}
-    for name, value in first.items():
-        scatter[name] = 0.0
-        if value.shape != second[name].shape or not np.array_equal(
-            value, second[name], equal_nan=value.dtype.kind == "f"
-        ):
-            with np.errstate(invalid="ignore"):
-                apart = float(np.abs(value - second[name]).max()) if value.shape == second[name].shape else np.inf
-            allowed = REPEATED[value.dtype == np.float32] if nondet_tol is None else nondet_tol
-            if not apart <= allowed * np.abs(value).max():
-                problems.append(f"backward twice gives two values of {name!r}: something is kept between the calls")
-            scatter[name] = apart
-    return first, scatter, problems
+    def at(self, point):
+        """What the function gives at a point, {name: array}."""
+        more = () if self.tree.cotangent is None else (self.tree.cotangent,)
+        return self.tree.flat(self.function(self.tree.build(point), *more), "grads(params)")
+
+    @cached_property
+    def _nearby(self):
+        """The function's values at seven points in a row, a millionth (float32: a thousandth) of the point apart."""
+        rng, tree = np.random.default_rng(0), self.tree
+        step = 1e-3 if any(value.dtype == np.float32 for value in self.values.values()) else 1e-6
+        v = {name: step * value * rng.choice((-1.0, 1.0), value.shape) for name, value in tree.point.items()}
+        return [self.at({name: value + k * v[name] for name, value in tree.point.items()}) for k in range(-3, 4)]
+
+    def rounding(self, weigh):
+        """The noise of weigh(values), a number, as far as a function can show it."""
+        return noise([weigh(values) for values in self._nearby]) if self.function else 0.0
+
+    def _called_twice(self, nondet_tol):
+        """What the function gives, and whether it spoils params or remembers the call before."""
+        point = self.tree.point
+        given = {name: value.copy() for name, value in point.items()}
+        first, self.scatter = self.at(point), {}
+        self.problems += [
+            f"the backward changes params[{name!r}]" for name in point if not np.array_equal(given[name], point[name])
+        ]
+        second = self.at({name: value.copy() for name, value in point.items()})
+        for name, value in first.items():
+            self.scatter[name] = 0.0
+            if value.shape != second[name].shape or not np.array_equal(
+                value, second[name], equal_nan=value.dtype.kind == "f"
+            ):
+                with np.errstate(invalid="ignore"):
+                    apart = float(np.abs(value - second[name]).max()) if value.shape == second[name].shape else np.inf
+                allowed = REPEATED[value.dtype == np.float32] if nondet_tol is None else nondet_tol
+                if not apart <= allowed * np.abs(value).max():
+                    self.problems.append(
+                        f"backward twice gives two values of {name!r}: something is kept between the calls"
+                    )
+                self.scatter[name] = apart
+        return first
 
 
 def _as_float64(name, value):

@@ -8,6 +8,7 @@ from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Row
 
 SMALL = 64 * EPS  # times f and the largest derivative of all: the rounding that any backward is granted
+SURE = 3  # times its uncertainty, which is an estimate, a central difference must be off
 COARSE, WHOLE = 1e-3, 1e-4  # a part of a tensor, and all of it, can pass when it is known to this
 
 
@@ -32,22 +33,22 @@ class Sample(NamedTuple):
         return max(abs(self.numeric), self.norm, np.finfo(float).tiny)
 
 
-def judge(block, group, limits, spread=None):
+def judge(block, group, limits, spread, exact):
     """The Row of a block: the gravest of its samples, and of those the worst.
 
     limits: (relative tolerance, what the gradient may be off by whatever it is, size of the tensor)
-    spread(v): how much a numeric derivative that is exact depends on the last bits of the point (None: its uncertainty
-    says all).
+    spread(sample): how much the two sides depend on the last bits of the point; asked where they disagree
+    exact: the numbers are complex steps
     """
     if not any(s.analytic or s.numeric or not np.isfinite(s.analytic) for s in group):
         return Row(block.label, PASS, 0.0, None, 0.0, 0.0, 0.0, "identically zero on both sides", gate=block.gate)
-    found = [(*_verdict(s, limits, spread), s) for s in group]
+    found = [(*_verdict(s, limits, spread, exact), s) for s in group]
     verdict, error, known, s = max(found, key=lambda one: ((PASS, UNRESOLVED, FAIL).index(one[0]), one[1]))
     note = ""
     if not np.isfinite(s.analytic):
         note = "not finite"
     elif verdict == UNRESOLVED:
-        note = f"known to {known:.0e} only" if s.whole else _small(s, known, group[0])
+        note = _known(s, known, group[0])
     elif not s.analytic and abs(s.numeric) <= max(s.uncertainty, limits[1]):
         note = "zero on both sides, the numeric one up to rounding"
     known = max(one[2] for one in found)
@@ -56,12 +57,14 @@ def judge(block, group, limits, spread=None):
     )
 
 
-def _small(s, known, whole):
-    share = s.scale / whole.scale
-    return f"entries of {share:.0e} of the largest are known to {known:.0e} only: {s.analytic:.2g} and {s.numeric:.2g}"
+def _known(s, known, whole):
+    """What is known of a sample that numbers cannot judge, and of which entries it is."""
+    part = "" if s.whole else f"entries of {s.scale / whole.scale:.0e} of the largest are "
+    told = f"known to {known:.0e} only" if known < 1 else "lost in rounding"
+    return f"{part}{told}: {s.analytic:.2g} and {s.numeric:.2g}"
 
 
-def _verdict(s, limits, spread):
+def _verdict(s, limits, spread, exact):
     """(verdict, error, what the error is known to) of one sample, both relative to its scale."""
     scale, (tolerance, rounding, size) = s.scale, limits
     if not np.isfinite(s.analytic):
@@ -71,13 +74,13 @@ def _verdict(s, limits, spread):
     if s.analytic == 0 and abs(s.numeric) <= s.uncertainty <= 1e-7 * size:
         return PASS, 0.0, s.uncertainty / size
     error, doubt = abs(s.analytic - s.numeric) / scale, s.uncertainty / scale
-    doubt_most = max(tolerance, WHOLE) if s.whole and spread is None else COARSE
+    doubt_most = max(tolerance, WHOLE) if s.whole and not exact else COARSE
     if error <= tolerance and doubt <= doubt_most:
         return PASS, error, max(tolerance, doubt)
-    if error > tolerance + doubt + rounding / scale and spread is not None:
-        doubt += spread(s.v) / scale  # an exact derivative of an ill-conditioned f is exact for another point
+    if error > tolerance + doubt + rounding / scale:
+        doubt += spread(s) / scale  # an exact derivative of an ill-conditioned f is exact for another point
         doubt_most = COARSE
     doubt += rounding / scale
-    if error > tolerance + doubt:
+    if error > tolerance + (1 if exact else SURE) * doubt:
         return FAIL, error, doubt
     return (PASS if doubt <= doubt_most else UNRESOLVED), error, max(tolerance, doubt)

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sab_numpy.support.text import table
+
 PASS, FAIL, UNRESOLVED = "PASS", "FAIL", "UNRESOLVED"
 
 
@@ -80,17 +82,14 @@ class Report:
         return FAIL if self.problems or FAIL in found or not found else UNRESOLVED if UNRESOLVED in found else PASS
 
     def __str__(self):
-        width = max([12, *(len(row.name) for row in self.rows)])
-        head = f"{'where':<12} {'analytic':>14} {'numeric':>14} {'ratio':>12}  verdict"
-        lines = [f"{'':<{width}} {'error':>8}  {'known to':>8}  {head}"]
-        order = (FAIL, UNRESOLVED, PASS)
+        order, lines = (FAIL, UNRESOLVED, PASS), []
         for row in sorted(self.rows, key=lambda row: (order.index(row.verdict), -row.error * (row.verdict == FAIL))):
             where = str(list(row.index)) if row.index is not None else "direction" if row.numeric else "-"
-            lines.append(
-                f"{row.name:<{width}} {row.error:>8.1e}  {row.known:>8.0e}  {where:<12} {row.analytic:>14.7g} "
-                f"{row.numeric:>14.7g} {_told(row.ratio):>12}  {row.verdict}{': ' if row.note else ''}{row.note}"
-            )
-        return "\n".join(lines + self.problems + self.notes + [self.summary])
+            numbers = f"{row.analytic:.7g}", f"{row.numeric:.7g}", _told(row.ratio)
+            told = ": ".join(filter(None, (row.verdict, row.note)))
+            lines.append((row.name, f"{row.error:.1e}", f"{min(row.known, 1.0):.0e}", where, *numbers, told))
+        head = "", "error", "known to", "where", "analytic", "numeric", "ratio", "verdict"
+        return "\n".join(table(head, lines) + self.problems + self.notes + [self.summary])
 
     def origin(self):
         """What is needed to repeat the check."""

@@ -1,0 +1,72 @@
+"""One check at several points, and at several shapes: one Report of them all."""
+
+import inspect
+
+import numpy as np
+
+from sab_numpy.gradcheck.inputs import Tree
+from sab_numpy.gradcheck.report import PASS
+
+
+def at_points(check, f, params, grads, tape, points, make, sizes, seed):
+    """The Report of check(f, params, grads) at the first point and shape, with the rows that do not pass at others."""
+    if points < 1:
+        raise ValueError(f"points must be at least 1, found {points}")
+    if make is None:
+        runs = _moved(f, params, grads, tape, points, seed)
+    else:
+        if f is not None or params is not None or grads is not None or tape is not None:
+            raise ValueError("make stands in place of f, params, grads and tape: give one or the others")
+        shapes = _shapes(make, sizes)
+        runs = [
+            (" ".join(filter(None, (where, words))), *case)
+            for words, lengths in shapes
+            for where, *case in _moved(*_made(make, seed, lengths), None, points, seed)
+        ]
+    report = None
+    for where, f, params, grads, tape in runs:
+        if report is None:
+            report = check(f, params, grads, tape)
+            continue
+        try:
+            other = check(f, params, grads, tape)
+        except Exception as error:  # whatever f or grads do with a length of 1, or at another point
+            report.problems.append(f"{where}: {type(error).__name__}: {error}")
+            continue
+        report.rows += [row._replace(name=f"{row.name} ({where})") for row in other.rows if row.verdict != PASS]
+        report.problems += [f"{where}: {problem}" for problem in other.problems]
+        report.evaluations += other.evaluations
+        passed = sum(row.verdict == PASS for row in other.rows)
+        report.notes.append(f"{where}: {passed} of {len(other.rows)} pass, worst error {other.worst:.1e}")
+    return report
+
+
+def _moved(f, params, grads, tape, points, seed):
+    """(where, f, params, grads, tape) of every point: no entry changes its sign, zeros move too."""
+    yield "", f, params, grads, tape
+    if points > 1 and not callable(grads):
+        raise ValueError("points: gradients at other points are needed, so grads must be a function of params")
+    tree, rng = Tree(params), np.random.default_rng(seed)
+    for k in range(2, points + 1):
+        flat = {}
+        for name, value in tree.point.items():
+            size = np.sqrt(np.mean(value**2)) or 1.0
+            normal = rng.standard_normal(value.shape)
+            flat[name] = np.where(value, value * np.exp(0.3 * normal), 0.1 * size * normal)
+        yield f"point {k}", f, tree.build(flat), grads, None
+
+
+def _shapes(make, sizes):
+    """[(words, {length: value})]: as asked, then each of them 1."""
+    names = list(inspect.signature(make).parameters)[1:]
+    if not names:
+        raise ValueError("make must take rng and lengths, such as make(rng, B, T)")
+    lengths = {name: (sizes or {}).get(name, 3 + k) for k, name in enumerate(names)}
+    return [("", lengths)] + [(f"{name}=1", {**lengths, name: 1}) for name in names if lengths[name] != 1]
+
+
+def _made(make, seed, lengths):
+    made = make(np.random.default_rng(seed), **lengths)
+    if not isinstance(made, (list, tuple)) or len(made) != 3:
+        raise ValueError(f"make must return (f, params, grads), found {type(made).__name__}")
+    return made
