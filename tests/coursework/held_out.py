@@ -6,6 +6,9 @@ WRONG[exercise]: (text of the solution, what stands there instead, patterns join
 None for the patterns: nothing that a person would call a cause; then no cause is the right answer.
 """
 
+import ast
+import copy
+import itertools
 import re
 import sys
 import tempfile
@@ -55,7 +58,7 @@ WRONG = {
         ("dz = (p - targets) / (B * O)", "dz = dp * (1 - p ** 2)", "dz & tanh"),
         ("dz = (p - targets)", "dz = p * (1 - p) * (p - targets)", r"dz & p \* \(1 - p\)"),
         ("dp = (-targets / p + (1 - targets) / (1 - p))", "dp = 2 * (p - targets)", "dp & square"),
-        ("dz = (p - targets) / (B * O)", "dz = (p - targets) / (B * O) + 0.01 * z", "dz & decay"),
+        ("dz = (p - targets) / (B * O)", "dz = (p - targets) / (B * O) + 0.01 * z", r"dz & 0\.01 \* z"),
         ("dz = (p - targets) / (B * O)", "dz = (p - targets) / (B * O) ** 2", r"dz & B \* O & twice"),
         ("dz = (p - targets)", "dz = (p - (2 * targets - 1))", r"dz & 1 and -1|2 \* targets"),
         ("dp = (-targets / p +", "dp = (-targets * p +", "dp"),
@@ -187,7 +190,7 @@ WRONG = {
         ("np.dot(ds[b], M[n, b] - s)", "np.dot(ds[b], s - M[n, b])", r"da & sign"),
         ("slope[b, k] * np.dot(ds[b], M[n, b] - s)", "w[b, k] * (1 - w[b, k]) * np.dot(ds[b], M[n, b])", "da"),
         ("n = slots[b, k]\n", "n = slots[0, k]\n", "row|batch"),
-        ("slots[b, k], b]\n", "k, b]\n", "da & slot"),
+        ("slots[b, k], b]\n", "k, b]\n", r"\bs\b|da & slot"),
         ("da[b, k] = slope", "da[b, K - 1 - k] = slope", "da & order|reverse"),
         ("        for k in range(K):\n            n =", "        for k in range(K - 1):\n            n =", "last"),
     ),
@@ -234,11 +237,12 @@ WRONG = {
         ("k_trunc is not None and t % k_trunc == 0:", "t % (k_trunc or T) == T - 1 or (k_trunc and t % k_trunc == 1):",
          "cut"),
         ("recall_backward(ds, memory, slots, w, w)", "recall_backward(dh, memory, slots, w, w)", "ds"),
-        ("recall_backward(ds, memory, slots, w, w)", "recall_backward(ds, memory, slots, w, w * (1 - w))", None),
+        ("recall_backward(ds, memory, slots, w, w)", "recall_backward(ds, memory, slots, w, w * (1 - w))", "slope"),
         ("recall_backward(ds, memory, slots, w, w)", "recall_backward(ds, memory, slots, w, 1 + 0 * w)", "slope|da"),
         ("dM[n, b] + dselected[k, b]", "0.5 * (dM[n, b] + dselected[k, b])", None),
         ("        c_prev = tape",
-         "        h_prev = h_prev * (k_trunc is None or t % k_trunc > 0)\n        c_prev = tape", "h_prev|W_h & stopped|zero|cut"),
+         "        h_prev = h_prev * (k_trunc is None or t % k_trunc > 0)\n        c_prev = tape",
+         "h_prev|W_h & stopped|zero|cut"),
         ("dh = dh + dh_memory[t]", "dh = dh + dh_memory[t - 1]", "dh_memory"),
         ("        dh = dh + dh_next\n", "        dh = dh + dc_next\n", "dh"),
         ("            dh_hat, dc_next, x[t]", "            dh, dc_next, x[t]", "query"),
@@ -255,9 +259,9 @@ WRONG = {
         ("norm = np.sqrt(total)", "norm = np.sqrt(total / len(grads))", "mean|number"),
         ("clipped[name] * max_norm / norm", "clipped[name] / norm", "max_norm"),
         ("clipped[name] * max_norm / norm", "clipped[name] * max_norm / total", "norm & root|square|total"),
-        ("clipped[name] * max_norm / norm", "clipped[name] - max_norm / norm", "clipped"),
+        ("clipped[name] * max_norm / norm", "clipped[name] - max_norm / norm", "clipped|subtracted"),
         ("return norm, clipped", "return np.array([norm]), clipped", "norm & shape"),
-        ("if norm > max_norm:", "if norm > max_norm and name == 'W':", r"clipped\[V\]|only"),
+        ("if norm > max_norm:", "if norm > max_norm and name == 'W':", r"clipped\[V\]|only|one array alone"),
         ("        clipped[name] = grads[name].copy()\n", "        clipped[name] = np.abs(grads[name])\n", "abs|sign"),
         ("return norm, clipped", "return norm, {'W': clipped['W']}", r"clipped\[V\]"),
         ("if norm > max_norm:", "if norm > 1:", "max_norm"),
@@ -394,6 +398,30 @@ def right():
             yield number, text.replace(old, new), f"{old.strip()[:45]!r} -> {new.strip()[:60]!r}"
 
 
+def mutated():
+    """(exercise, text, what was done) of slips at every place of the solutions: another operator, name or number."""
+    for number in catalogue.NUMBERS:
+        tree = ast.parse(student.solution(number))
+        body = next(node for node in tree.body if getattr(node, "name", "") == catalogue.function_name(number))
+        names = sorted({node.id for node in ast.walk(body) if isinstance(node, ast.Name)} - {"np", "range", "len"})
+        for place, node in enumerate(ast.walk(body)):
+            changes = []
+            if isinstance(node, ast.BinOp):
+                changes = [("op", kind()) for kind in (ast.Add, ast.Sub, ast.Mult) if not isinstance(node.op, kind)]
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names:
+                changes = [("id", names[(names.index(node.id) + step) % len(names)]) for step in (1, 2)]
+            if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+                changes = [("value", node.value + 1), ("value", node.value * 2)]
+            if isinstance(node, ast.AugAssign):
+                changes = [("op", ast.Sub())]
+            for key, value in changes:
+                copied = copy.deepcopy(tree)
+                same_body = next(n for n in copied.body if getattr(n, "name", "") == body.name)
+                setattr(list(ast.walk(same_body))[place], key, value)
+                text = ast.unparse(ast.fix_missing_locations(copied))
+                yield number, text, f"{ast.unparse(node)[:50]} ({key}: {getattr(value, 'id', value)})"
+
+
 def wrong():
     """(exercise, text of the file, what was done, patterns) of every wrong file."""
     for number, rows in WRONG.items():
@@ -424,6 +452,18 @@ def main():
             if kind != "named":
                 details.append(f"{number:2} {kind:10} {what}\n      {line}")
     print(f"{sum(counts.values())} wrong files: {dict(counts)}", *details, sep="\n")
+    counts, partly = Counter(), []
+    with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
+        for number, text, what in itertools.islice(mutated(), 0, None, 5):
+            result = student.grade_text(Path(folder), number, text)
+            line = result.feedback[0] if result.feedback else ""
+            kind = "nothing wrong" if result.status == "right" else "does not run" if "Error: " in line else (
+                "a slip is shown" if "as if" in line else "no cause" if said(None, line) == "none" else "a cause")
+            counts[kind] += 1
+            if kind == "a cause" and any(more.startswith("also: ") for more in result.feedback):
+                partly.append(f"{number:2} {what}\n      {line}")
+    print(f"{sum(counts.values())} slips: {dict(counts)}; {len(partly)} of the causes do not explain all that is wrong",
+          *partly, sep="\n")
     with tempfile.TemporaryDirectory() as folder:              # in processes: what may be imported counts
         lost = [(number, what, result.feedback[0]) for number, text, what in right()
                 if (result := student.grade_text(Path(folder), number, text, run=isolate.run)).status != "right"]

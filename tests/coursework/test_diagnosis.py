@@ -1,12 +1,16 @@
 """Thirty planted student bugs: every one fails, and the first line of feedback names it."""
 
 import re
+import warnings
+from collections import Counter
 
+import held_out
+import numpy as np
 import planted_bugs
 import pytest
 import student
 
-from sab_numpy.coursework import catalogue
+from sab_numpy.coursework import catalogue, isolate
 from sab_numpy.coursework.judge import judge
 
 MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
@@ -30,6 +34,35 @@ def named(bug, line):
 def test_a_planted_bug_fails_and_is_named_in_the_first_line(bug, tmp_path):
     lines = feedback(bug, tmp_path, seed=11)
     assert named(bug, lines[0]), lines
+
+
+@pytest.mark.parametrize("number", [number if number not in (8, 10) else pytest.param(number, marks=pytest.mark.slow)
+                                    for number in held_out.WRONG])
+def test_files_that_were_held_out_fail_and_none_is_misled(number, tmp_path):
+    counts = Counter()
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for of, text, what, words in held_out.wrong():
+            if of == number:
+                result = student.grade_text(tmp_path, number, text)
+                assert result.status == "wrong" and result.points < result.possible, what
+                counts[held_out.said(words, result.feedback[0])] += 1
+                assert "1 times" not in " ".join(result.feedback)
+    assert counts["misleading"] == 0 and counts["named"] >= 0.8 * counts.total(), counts
+
+
+@pytest.mark.parametrize("number", [number if number not in (8, 10) else pytest.param(number, marks=pytest.mark.slow)
+                                    for number in held_out.RIGHT])
+def test_right_files_in_other_words_get_all_points(number, tmp_path):
+    for of, text, what in held_out.right():
+        if of == number:
+            assert student.grade_text(tmp_path, number, text).points == catalogue.exercise(number).POINTS, what
+
+
+@pytest.mark.parametrize("module", ["math", "typing", "collections", "itertools", "functools", "dataclasses"])
+def test_what_a_right_file_may_import(module, tmp_path):
+    text = f"import {module}\n{student.solution(1)}"
+    assert student.grade_text(tmp_path, 1, text, run=isolate.run).status == "right"
 
 
 @pytest.mark.parametrize("number", [7, 8])
