@@ -23,6 +23,12 @@ def add_arguments(parser):
     parser.add_argument("--exercise", type=int, metavar="N", help="grade this exercise only")
     options.add_seed(parser, "draws the numbers of the checks")
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
+    parser.add_argument(
+        "--feedback",
+        choices=report.LEVELS,
+        default="full",
+        help="place: which outputs are wrong, no more; cause: also why; full (the default): also by how much",
+    )
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
     parser.add_argument(
         "--time-limit",
@@ -61,6 +67,7 @@ def run(args):
     if not args.path:
         raise ValueError("what is to be graded? expected a file, a folder, or --class DIR")
     results = grading.grade(args.path, args.exercise, args.seed, limits)
+    results = report.at_level(results, args.feedback)
     text = report.FORMATS[args.format](results, Path(args.path).resolve(), args.seed, limits)
     if args.out:
         write_atomic(args.out, text)

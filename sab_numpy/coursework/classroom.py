@@ -59,7 +59,7 @@ def feedback_file(out, folder):
     return str(Path(out, f"{folder.name}.txt")) if out else ""
 
 
-def grade_student(folder, seed, limits, out=None):
+def grade_student(folder, seed, limits, out=None, feedback="full"):
     """One student's row; the feedback goes to a file in `out`. A folder that is wrong is a note, and 0 points."""
     started, row = time.perf_counter(), dict.fromkeys(COLUMNS, "")
     row.update(student=cell(folder.name), points=0, checks=0, feedback=cell(feedback_file(out, folder)),
@@ -70,8 +70,8 @@ def grade_student(folder, seed, limits, out=None):
         row["points"] = report.total(results)[0]
         row.update({POINTS[result.number - 1]: result.points for result in results})
         row["checks"] = sum(result.ran for result in results)
-        row["note"] = "; ".join(f"{r.number}: {r.status}" for r in results if r.status in ("failed", "missing"))
-        text = report.as_text(results, folder, seed, limits)
+        row["note"] = report.note(results)
+        text = report.as_text(report.at_level(results, feedback), folder, seed, limits)
     except (ValueError, OSError) as error:
         row["note"] = text = " ".join(str(error).split())
     if out:
@@ -125,7 +125,7 @@ def grade_class(args, limits):
         Path(args.out).mkdir(parents=True, exist_ok=True)
     started, pool = time.perf_counter(), ThreadPoolExecutor(args.jobs)
     try:
-        waiting = [pool.submit(grade_student, folder, args.seed, limits, args.out) for folder in left]
+        waiting = [pool.submit(grade_student, folder, args.seed, limits, args.out, args.feedback) for folder in left]
         for done, future in enumerate(as_completed(waiting), 1):
             row = future.result()
             rows[row["student"]] = row
@@ -139,4 +139,7 @@ def grade_class(args, limits):
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     print(f"{len(rows)} rows in {path}")
+    if args.out:
+        texts = [Path(feedback_file(args.out, folder)) for folder in folders]
+        print(report.class_summary(text.read_text("utf-8", "replace") for text in texts if text.exists()))
     return 0

@@ -105,8 +105,8 @@ def environment():
 
 def watch(folder, limits):
     """Start the process and wait; returns (why it failed or None, the beginning of what it printed)."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", "-B", os.path.join(folder, "child.py"), folder], cwd=folder,
-                               env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-I", "-S", "-B", "-u", os.path.join(folder, "child.py"), folder],
+                               cwd=folder, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=os.name == "posix")
     printed, count = bytearray(), 0
 

@@ -67,7 +67,8 @@ def test_every_student_gets_one_row(a_class, tmp_path, quick, jobs):
     assert found["good"] == 10 and 0 < found["bug"] < 5 and found["nested"] == 5
     assert found["nothing"] == found["rubbish"] == 0
     notes = {row["student"]: row["note"] for row in read_rows(table)}
-    assert "nothing was checked" in notes["nothing"] and "1: failed" in notes["rubbish"]
+    assert "nothing was checked" in notes["nothing"] and "1: does not run; 2: " in notes["rubbish"]
+    assert notes["bug"].startswith("1: wrong; 2: not attempted")
     assert "dz has the wrong sign" in (tmp_path / "say" / "bug.txt").read_text()
 
 

@@ -13,6 +13,8 @@ The forward pass, as loops:
     loss = loss / (B * O)                          # the mean over all entries
 
 You write p and its backward. dp is the gradient of the loss with respect to p, dz that with respect to z.
+
+From calculus you need three derivatives, of log(p), of exp(z) and of 1/z, and the chain rule.
 """
 
 import numpy as np
@@ -36,6 +38,7 @@ HINTS = (
     "dp = (p - targets) / (p * (1 - p)) / (B * O). The derivative of the sigmoid is p * (1 - p).",
     "dz = dp * p * (1 - p): two factors cancel, and (p - targets) / (B * O) is left.",
 )
+EXAMPLE = dict(z=np.array([[0.0, 2.0]]), targets=np.array([[1.0, 0.0]]))
 
 
 def cases(rng):

@@ -45,6 +45,8 @@ HINTS = (
     "z = x @ W_x + h_prev @ W_h + b, then z_i, z_f, z_g, z_o = np.split(z, 4, axis=1). Only g is a tanh.",
     "sigmoid(z) = 0.5 * (1 + tanh(z / 2)); c = f * c_prev + i * g; h_hat = o * np.tanh(c).",
 )
+EXAMPLE = dict(x=[[1.0]], h_prev=[[2.0]], c_prev=[[2.0]], W_x=[[1.0, 0.0, 0.5, -1.0]], W_h=[[0.5, 0.0, 0.0, 1.0]],
+               b=[0.0, 0.0, -0.5, 0.0])
 
 
 def cases(rng):

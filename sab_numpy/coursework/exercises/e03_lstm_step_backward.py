@@ -42,6 +42,8 @@ HINTS = (
     "dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1); dc_prev = dc_total * f; dx = dz @ W_x.T; dW_x = x.T @ dz; "
     "db = dz.sum(axis=0).",
 )
+EXAMPLE = dict(dh_hat=[[2.0]], dc=[[1.0]], x=[[1.0]], h_prev=[[2.0]], c_prev=[[4.0]], i=[[0.5]], f=[[0.5]], g=[[0.5]],
+               o=[[0.5]], c=[[0.0]], W_x=[[1.0, 1.0, 1.0, 1.0]], W_h=[[1.0, 2.0, 3.0, 4.0]])
 
 
 def cases(rng):

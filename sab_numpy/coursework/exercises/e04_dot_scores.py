@@ -34,6 +34,9 @@ HINTS = (
     "dq[b] = sum over n of da[b, n] * M[n, b] / sqrt(H). dM[n, b] = da[b, n] * q[b] / sqrt(H).",
     "dq = np.einsum('bn,nbh->bh', da, M) / np.sqrt(H); dh_hat = dq @ W_q.T; dW_q = h_hat.T @ dq.",
 )
+EXAMPLE = dict(h_hat=[[1.0, 2.0, 0.0, 0.0]], M=[[[1.0, 0.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 2.0]]],
+               W_q=[[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]],
+               da=[[2.0, -2.0]])
 
 
 def cases(rng):

@@ -42,6 +42,7 @@ HINTS = (
     "weights of a row.",
     "relu: every r contains -threshold, so the gradient of the threshold is -sum(dr). It goes to slot order[K].",
 )
+EXAMPLE = dict(a=[[1.0, 4.0, 2.0, 0.0]], K=2, normalise="relu", dw=[[1.0, 0.0]])
 
 
 def cases(rng):

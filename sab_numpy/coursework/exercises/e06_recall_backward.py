@@ -40,6 +40,8 @@ HINTS = (
     "Scatter the way you gathered: dM[slots.T, np.arange(B)] += ... in zeros of M's shape.",
     "What arrives at recalled microstate k is w[:, k] * ds; da is the one line of the text, with s subtracted.",
 )
+EXAMPLE = dict(ds=[[1.0, 2.0]], M=[[[2.0, 0.0]], [[9.0, 9.0]], [[0.0, 2.0]]], slots=[[2, 0]], w=[[0.5, 0.5]],
+               slope=[[0.5, 0.5]])
 
 
 def cases(rng):

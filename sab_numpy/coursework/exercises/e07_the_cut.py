@@ -40,6 +40,8 @@ HINTS = (
     "block.",
     "The start of a block is t % k_trunc == 0. dW_h += h[t-1].T @ dz[t] for every t > 0, cut or not.",
 )
+EXAMPLE = dict(dh_loss=[[[0.0]], [[0.0]], [[0.0]], [[1.0]]], h=[[[0.0]], [[0.5]], [[0.5]], [[0.0]]],
+               W_h=[[2.0]], k_trunc=2)
 
 
 def cases(rng):                                                # T % k_trunc > 1: blocks counted from the end are others

@@ -99,6 +99,17 @@ def cases(rng):
         yield dict(dy=rng.normal(size=y.shape), x=x, tape=tape, params=params, k_trunc=k_trunc, k_att=k_att)
 
 
+def example():
+    """Two steps of one unit, with one recall each: every array has one or two numbers."""
+    params = random_params(np.random.default_rng(0), 1, 1, 1)
+    params = {name: np.full_like(value, 0.5) for name, value in params.items()}
+    x, dy = np.array([[[2.0]], [[0.0]]]), np.array([[[0.0]], [[1.0]]])
+    return dict(dy=dy, x=x, tape=forward(x, params, 1, 1)[1], params=params, k_trunc=1, k_att=1)
+
+
+EXAMPLE = example()
+
+
 def reference(dy, x, tape, params, k_trunc, k_att):
     (T, B, _), H, K = dy.shape, tape["h"].shape[2], tape["slots"].shape[2]
     h, c, memory, n_empty = tape["h"], tape["c"], tape["memory"], K + 1

@@ -37,6 +37,7 @@ HINTS = (
     "scale = min(1, max_norm / norm): a small gradient is never made larger.",
     "{name: scale * value for name, value in grads.items()} makes new arrays; *= would change those of the caller.",
 )
+EXAMPLE = dict(grads=dict(W=[[3.0, 0.0]], b=[4.0]), max_norm=1.0)
 
 
 def cases(rng):

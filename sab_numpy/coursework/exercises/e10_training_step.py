@@ -78,6 +78,13 @@ def cases(rng):
                calls=UPDATES)
 
 
+def example():
+    """All parameters are zeros: the two outputs are equally likely, and the gradient of b_y alone is not zero."""
+    x = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    zeros = {name: np.zeros_like(value) for name, value in start(np.random.default_rng(0), 1, x)[0].items()}
+    return dict(params=zeros, m=zeros, v=zeros, step=0, x=x, targets=[[1], [1]], learning_rate=0.1, max_norm=9.0)
+
+
 def learned_shapes():
     x, _ = copy_batch(np.random.default_rng(0))
     return {name: value.shape for name, value in start(np.random.default_rng(0), HIDDEN, x)[0].items()}
