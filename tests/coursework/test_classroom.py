@@ -99,8 +99,8 @@ def test_one_table_has_one_set_of_options(a_class, tmp_path, quick, words, said)
 
 def test_a_table_of_another_exercise_set_is_not_gone_on_with(a_class, tmp_path, quick, monkeypatch):
     grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
-    monkeypatch.setattr(classroom, "EXERCISE_SET", 2)
-    with pytest.raises(ValueError, match="exercise set 1, found 2"):
+    monkeypatch.setattr(classroom, "EXERCISE_SET", 3)
+    with pytest.raises(ValueError, match="exercise set 2, found 3"):
         grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv", "--resume"))
 
 
@@ -180,7 +180,7 @@ def test_reports_for_machines_hold_the_same_points(kind, tmp_path, quick):
     found = json.loads((tmp_path / "results.json").read_text())
     assert status == 1                                         # nine exercises have no file
     if kind == "json":
-        assert (found["points"], found["possible"], found["exercise_set"]) == (5, 100, 1)
+        assert (found["points"], found["possible"], found["exercise_set"]) == (5, 100, 2)
         assert found["exercises"][0]["checks"] == found["exercises"][0]["passed"] == found["checks"] == 9
     else:
         assert found["score"] == 5 and sum(test["max_score"] for test in found["tests"]) == 100

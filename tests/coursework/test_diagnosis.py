@@ -124,7 +124,7 @@ def test_what_a_student_printed_is_shown_in_short_lines(tmp_path):
 
 
 def test_not_attempted_does_not_run_and_wrong_are_three_things(tmp_path):
-    texts = {"not attempted": catalogue.student_copy(1), "does not run": "EXERCISE_SET = 1\nnonsense(\n",
+    texts = {"not attempted": catalogue.student_copy(1), "does not run": "EXERCISE_SET = 2\nnonsense(\n",
              "wrong": student.solution(1).replace("dz = (p", "dz = -(p"), "right": student.solution(1)}
     found = [student.grade_text(tmp_path, 1, text) for text in texts.values()]
     assert [report.standing(result) for result in found] == list(texts)
@@ -194,7 +194,7 @@ def test_more_arguments_with_a_default_are_no_mistake(tmp_path):
 
 
 def test_a_file_without_any_function_says_so(tmp_path):
-    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 1\n").feedback
+    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 2\n").feedback
     assert "expected the function sigmoid_cross_entropy(z, targets), found no function" in feedback[0]
 
 

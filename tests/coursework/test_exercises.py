@@ -38,7 +38,7 @@ def test_the_untouched_copy_gets_nothing(number, tmp_path):
 
 
 @ALL
-@pytest.mark.parametrize("text", ["", "# nothing\n", "def (", "EXERCISE = 77\nEXERCISE_SET = 1\n", "x = '\0'"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", "def (", "EXERCISE = 77\nEXERCISE_SET = 2\n", "x = '\0'"])
 def test_what_cannot_be_checked_gets_nothing(number, text, tmp_path):
     result = student.grade_text(tmp_path, number, text)
     assert (result.status, result.points, result.ran, len(result.feedback)) == ("failed", 0, 0, 1)
@@ -68,9 +68,9 @@ def test_letters_that_cannot_be_read_are_one_sentence(data, tmp_path):
 
 @ALL
 def test_another_exercise_set_is_refused(number, tmp_path):
-    text = student.solution(number).replace("EXERCISE_SET = 1", "EXERCISE_SET = 2")
+    text = student.solution(number).replace("EXERCISE_SET = 2", "EXERCISE_SET = 3")
     result = student.grade_text(tmp_path, number, text)
-    assert result.points == 0 and "exercise set 2, this grader has set 1" in result.feedback[0]
+    assert result.points == 0 and "exercise set 3, this grader has set 2" in result.feedback[0]
 
 
 @ALL

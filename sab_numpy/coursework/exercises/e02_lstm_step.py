@@ -26,7 +26,7 @@ h_hat is the provisional state: SAB adds what it recalls to it (exercise 6).
 import numpy as np
 
 EXERCISE = 2
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def lstm_step(x, h_prev, c_prev, W_x, W_h, b):

@@ -16,7 +16,7 @@ You write the scores a and their backward: da is the gradient of a, and it comes
 import numpy as np
 
 EXERCISE = 4
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def dot_scores(h_hat, M, W_q, da):

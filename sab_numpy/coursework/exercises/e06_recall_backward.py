@@ -21,7 +21,7 @@ scores, in the order of slots; dM that of all microstates through the sum s only
 import numpy as np
 
 EXERCISE = 6
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def recall_backward(ds, M, slots, w, slope):

@@ -20,7 +20,7 @@ of a block as well: what is stopped is h_prev, not W_h.
 import numpy as np
 
 EXERCISE = 7
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def truncated_credit(dh_loss, h, W_h, k_trunc):
