@@ -5,11 +5,12 @@ READY := .venv/ready
 # the floors of pyproject.toml, and what Matplotlib 3.7 was released with: a later pyparsing warns
 FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1'
 
-.PHONY: help demo check test test-slow test-oldest
+.PHONY: help demo slides check test test-slow test-oldest
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         watch SAB learn what truncated BPTT cannot (3 minutes)"
+	@echo "make slides       ten slides for the projector, slides.pdf"
 	@echo "make check        format and lint (ruff)"
 	@echo "make test         all tests but the slow ones (a few minutes)"
 	@echo "make test-slow    the slow ones"
@@ -17,6 +18,9 @@ help:
 
 demo: $(READY)
 	@.venv/bin/python -m sab_numpy demo
+
+slides: $(READY)
+	@.venv/bin/python figures/slides.py slides.pdf
 
 check: $(READY)
 	@.venv/bin/python -m ruff format --check --quiet . && .venv/bin/python -m ruff check --quiet .
