@@ -5,12 +5,13 @@ READY := .venv/ready
 # the floors of pyproject.toml, and what Matplotlib 3.7 was released with: a later pyparsing warns
 FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1'
 
-.PHONY: help demo book check test test-slow test-oldest
+.PHONY: help demo book slides check test test-slow test-oldest
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         watch SAB learn what truncated BPTT cannot (3 minutes)"
 	@echo "make book         the tutorials, run, with the page, the glossary and the API as a site in book/ (a few minutes)"
+	@echo "make slides       ten slides for the projector, slides.pdf"
 	@echo "make check        format and lint (ruff)"
 	@echo "make test         all tests but the slow ones (a few minutes)"
 	@echo "make test-slow    the slow ones"
@@ -26,6 +27,9 @@ book: .venv/book
 	@echo "adding Sphinx to .venv (once) ..."
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[book]'
 	@touch .venv/book
+
+slides: $(READY)
+	@.venv/bin/python figures/slides.py slides.pdf
 
 check: $(READY)
 	@.venv/bin/python -m ruff format --check --quiet . && .venv/bin/python -m ruff check --quiet .

@@ -31,6 +31,12 @@ def add_arguments(parser):
         "knows beforehand; --resume keeps that of the table)",
     )
     parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
+    parser.add_argument(
+        "--feedback",
+        choices=report.LEVELS,
+        default="full",
+        help="place: which outputs are wrong, no more; cause: also why; full (the default): also by how much",
+    )
     parser.add_argument("--out", metavar="F", help="write the report to a file (with --class: a folder of feedback)")
     parser.add_argument(
         "--time-limit",
@@ -88,6 +94,7 @@ def grade(args):
     if args.format == "gradescope" and (ours := [r.feedback[0] for r in results if r.status == "not graded"]):
         print(f"sab grade: {ours[0]}; nothing was written", file=sys.stderr)
         return 1
+    results = report.at_level(results, args.feedback)
     text = report.FORMATS[args.format](results, Path(args.path).resolve(), seed, limits)
     if args.out:
         write_atomic(args.out, text)

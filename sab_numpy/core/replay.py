@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording or a Replay
-unheard = []                                               # functions told of a stop that nobody records
+unheard = []                                           # functions told of a stop that nobody records
 
 
 class _Names:
@@ -69,7 +69,8 @@ class Replay(_Names):
     def finish(self):
         left = [name for name in self.recording if name not in self.met]
         if left:
-            raise ValueError(f"{left[0]!r} was recorded but not met in the replay ({len(left)} such): "
+            raise ValueError(f"{left[0]!r} was recorded but not met in the replay "
+                             f"({len(left)} such): "
                              "replay the same function with the same configuration")
 
 

@@ -8,4 +8,4 @@
     grading, report, classroom     one folder, its feedback, a class of folders
 """
 
-EXERCISE_SET = 1                     # goes up when an exercise changes: copies of another set are not graded
+EXERCISE_SET = 2                     # goes up when an exercise changes: copies of another set are not graded

@@ -5,7 +5,10 @@ import inspect
 import re
 from types import FunctionType
 
+import numpy as np
+
 from sab_numpy.coursework import EXERCISE_SET
+from sab_numpy.coursework.judge import expected
 
 LINE = "# ---- students get what is above this line ----"
 NAMES = ("e01_sigmoid_cross_entropy", "e02_lstm_step", "e03_lstm_step_backward", "e04_dot_scores",
@@ -38,13 +41,60 @@ def students_part(number):
     return inspect.getsource(exercise(number)).split(LINE)[0].rstrip() + "\n"
 
 
+def arrays(value):
+    """An example's lists as arrays."""
+    if isinstance(value, dict):
+        return {key: arrays(part) for key, part in value.items()}
+    return np.array(value) if isinstance(value, list) else value
+
+
+def example(number):
+    module = exercise(number)
+    return arrays(module.EXAMPLE if hasattr(module, "EXAMPLE") else module.example())
+
+
+def literal(value, indent):
+    """An example as Python text; its numbers are few."""
+    if isinstance(value, dict):
+        parts = [f"\n{indent}    {key}={literal(part, indent + '    ')}," for key, part in value.items()]
+        return f"dict({''.join(parts)}\n{indent})"
+    return f"np.array({value.round(4).tolist()})" if isinstance(value, np.ndarray) else repr(value)
+
+
+def try_it(number):
+    """What a student's file does when it is run: the answers of a tiny example beside the shapes that are expected."""
+    shapes = {name: value.shape for name, value in expected(exercise(number), example(number)).items()}
+    told = "".join(f"\n        {name!r}: {shape}," for name, shape in shapes.items())
+    return f'''
+
+if __name__ == "__main__":                                     # numbers to work out by hand, then to compare
+    example = {literal(example(number), "    ")}
+    shapes = {{{told}
+    }}
+    yours = {{}}
+    for name, value in zip({exercise(number).OUTPUTS}, {function_name(number)}(**example)):
+        parts = value.items() if isinstance(value, dict) else [("", value)]
+        yours.update({{f"{{name}}[{{key}}]" if key else name: part for key, part in parts}})
+    for name, shape in shapes.items():
+        print(f"{{name}}: shape {{np.shape(yours.get(name))}}, expected {{shape}}", yours.get(name), sep="\\n")
+'''
+
+
+def number_of(text):
+    """The exercise whose function a file defines, or None."""
+    found = [number for number in NUMBERS if re.search(rf"^def {function_name(number)}\(", text, re.M)]
+    return found[0] if len(found) == 1 else None
+
+
 def student_copy(number):
     """The text of the file that a student fills in."""
     module = exercise(number)
     advice = (f"About {module.MINUTES} minutes, {module.POINTS} points. Read first: tutorials/{module.TUTORIAL}.py\n"
-              f"Try it: sab grade {file_name(number)}      Stuck: sab hint {number} --level 1")
+              f"Try it: python {file_name(number)}, then sab grade {file_name(number)}\n"
+              f"Stuck: sab hint {number} --level 1")
     story, code = students_part(number).split('\n"""\n', 1)
-    return f'{story}\n\n{advice}\n"""\n{code}'.replace("from .earlier_", "from earlier_")
+    text = f'{story}\n\n{advice}\n"""\n{code}'.replace("from .earlier_", "from earlier_")
+    return text + try_it(number)
 
 
 def earlier(number, own=False):

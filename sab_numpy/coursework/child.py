@@ -21,6 +21,7 @@ REFUSED_EVENTS = ("os.", "subprocess.", "socket.", "ctypes.", "shutil.", "tempfi
                   "sqlite3.", "resource.", "signal.", "sys.remote_exec", "msvcrt.")
 HARMLESS_EVENTS = ("os.listdir", "os.scandir", "os.walk")      # imports look into folders
 LARGEST = 2**22                                                # bytes in one returned array, and in a head
+MODULES = ("__future__", "numpy", "math", "typing", "collections", "itertools", "functools", "dataclasses")
 SLICED = ("x", "targets")                                      # a case with `calls` holds one of these for each call
 NUMBERS = "?bhilqBHILQefdgFDG"                                 # the types of numbers that travel
 READY = b"ready\n"                                             # from here on what happens is the student's doing
@@ -99,7 +100,7 @@ def fence(allowed, readable, violations, own):
 
     def student_import(name, globals=None, locals=None, fromlist=(), level=0):
         if level or name.partition(".")[0] not in allowed:
-            raise ImportError(f"import of {name!r} refused: only {' and '.join(allowed[1:])} may be imported")
+            raise ImportError(f"import of {name!r} refused: only {', '.join(allowed[1:])} may be imported")
         return real_import(name, globals, locals, fromlist, level)
 
     def refuse(what):
@@ -139,12 +140,13 @@ def plain(value, np):
 
 def named(returned, outputs, np):
     """({name: array}, {name: what is wrong}) of what a student's function returned; a dict gives name[key]."""
-    if type(returned) not in (tuple, list) or len(returned) != len(outputs):
-        many = f"{len(returned)} values" if type(returned) in (tuple, list) else type(returned).__name__
+    if not isinstance(returned, (tuple, list)) or len(returned) != len(outputs):
+        many = f"{len(returned)} values" if isinstance(returned, (tuple, list)) else type(returned).__name__
         return {}, {"": f"it returned {many}, expected {len(outputs)} values: {', '.join(outputs)}"}
     arrays, wrong, flat = {}, {}, {}
     for name, value in zip(outputs, returned):
-        flat.update({f"{name}[{key}]": part for key, part in value.items()} if type(value) is dict else {name: value})
+        several = isinstance(value, dict)
+        flat.update({f"{name}[{key}]": part for key, part in value.items()} if several else {name: value})
     for name, value in flat.items():
         try:
             arrays[name] = plain(value, np)
@@ -255,7 +257,7 @@ def main(numpy_folder):
     source = arrays.pop("source").tobytes()
     by_number = unpack({**arrays, **job["others"]})
     cases = [by_number[number] for number in sorted(by_number, key=int)]
-    allowed, violations = ["__future__", "numpy"], []
+    allowed, violations = [*MODULES], []
     if job["earlier"]:
         name, text = job["earlier"]
         allowed.append(name)

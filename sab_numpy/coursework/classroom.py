@@ -79,7 +79,7 @@ def feedback_file(out, folder):
     return str(Path(out, f"{folder.name}.txt")) if out else ""
 
 
-def grade_student(folder, seed, limits, out=None):
+def grade_student(folder, seed, limits, out=None, feedback="full"):
     """One student's row; the feedback goes to a file in `out`. Never an exception.
 
     A folder that is wrong is a note, and 0 points. What the grader could not do is a note, and no points.
@@ -94,8 +94,8 @@ def grade_student(folder, seed, limits, out=None):
         row["points"] = report.total(results)[0]
         row.update({POINTS[result.number - 1]: result.points for result in results})
         row["checks"] = sum(result.ran for result in results)
-        row["note"] = "; ".join(f"{r.number}: {r.status}" for r in results if r.status in ("failed", "missing"))
-        text = report.as_text(results, printable(folder), seed, limits)
+        row["note"] = report.note(results)
+        text = report.as_text(report.at_level(results, feedback), printable(folder), seed, limits)
         for result in results:
             if result.status == NOT_GRADED:
                 not_graded(row, result.feedback[0].removeprefix(f"{NOT_GRADED}: "), POINTS[result.number - 1])
@@ -183,7 +183,7 @@ def grade_folders(folders, path, args, limits):
     started, pool = time.perf_counter(), ThreadPoolExecutor(args.jobs)
     isolate.stopped.clear()
     try:
-        waiting = [pool.submit(grade_student, folder, seed, limits, args.out) for folder in left]
+        waiting = [pool.submit(grade_student, folder, seed, limits, args.out, args.feedback) for folder in left]
         for done, future in enumerate(as_completed(waiting), 1):
             row = future.result()
             rows[row["student"]] = row
@@ -198,6 +198,9 @@ def grade_folders(folders, path, args, limits):
         if sys.exc_info()[0]:
             isolate.stop()
         pool.shutdown(cancel_futures=True)
+    if args.out:
+        texts = [Path(feedback_file(args.out, folder)) for folder in folders]
+        print(report.class_summary(text.read_text("utf-8", "replace") for text in texts if text.exists()))
     again = [name for name in map(name_of, folders) if rows[name]["digest"] == NOT_GRADED]
     print(f"{len(rows)} rows in {path}; seed {seed}, {isolate.FENCES[limits.sandbox]}"
           + (f"; {len(again)} not graded, --resume tries again: {', '.join(again)}" if again else ""))

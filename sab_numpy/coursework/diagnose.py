@@ -8,6 +8,7 @@ Numbers are compared unit by unit: a unit is one output, or one gate of an outpu
 stand in the order in which they are computed, so the first wrong unit is the likely root of the others.
 """
 
+import re
 from collections import namedtuple
 
 import numpy as np
@@ -49,26 +50,82 @@ def same(unit, edit, cases):
     return True
 
 
-def likely(edits, units, root, cases):
-    """(what to say, units that it explains) of the edit that gives the root's numbers and most of the others'."""
+def likely(edits, units, root, cases, later=False):
+    """(what to say, units that it explains) of the edit that gives the root's numbers and most of the others'.
+
+    No edit is likely that spoils what the student has right; later: it may spoil what comes after the root, as that may
+    have been computed on another way.
+    """
     best, explained = None, []
+    kept = [unit for unit in (units[:units.index(root)] if later else units) if not unit.wrong]
     for edit in edits:
         if same(root, edit, cases):
             fits = [unit for unit in units if same(unit, edit, cases)]
-            if len(fits) > len(explained):
+            if len(fits) > len(explained) and all(unit in fits for unit in kept):
                 best, explained = edit.message, fits
     return best, explained
 
 
 def cause(module, units, root, cases):
-    """A listed mistake; else a simple relation; else a slip at one place of the reference; else where it is wrong."""
-    message, explained = likely(edits.listed(module), units, root, cases)
+    """Outputs exchanged; else a listed mistake; else a simple relation; else a slip at one place of the reference; else
+    where it is wrong.
+    """
+    message, explained = exchanged(module, units, root)
+    if message is None:
+        message, explained = likely(edits.listed(module), units, root, cases)
     if message is None:
         message = relation(module, root, units, cases)
     if message is None:
+        message, explained = likely(edits.listed(module), units, root, cases, later=True)
+    if message is None:
         slip, explained = likely(edits.automatic(module), units, root, cases)
-        message = wrong_values(module, root, units, cases) + (f", {slip}" if slip else "")
+        finite = all(np.isfinite(got).all() for got in root.got)
+        where = wrong_values(module, root, units, cases) if finite else f"{named(root)} holds NaN or infinity"
+        message = where + (f", {slip}" if slip else "")
     return message, explained
+
+
+def outputs(units):
+    """{name: (got, want)} of whole arrays, gates and all, over the cases."""
+    joined = {}
+    for unit in units:
+        joined.setdefault(unit.name, []).append(unit)
+    return {name: [[np.concatenate(arrays, axis=-1) if len(parts) > 1 else arrays[0] for arrays in zip(*many)]
+                   for many in ([part.got for part in parts], [part.want for part in parts])]
+            for name, parts in joined.items()}
+
+
+def exchanged(module, units, root):
+    """(what to say, units that it explains) where the root's numbers are those of another output that is wrong, too."""
+    arrays = outputs(units)
+    stem, _, key = root.name.partition("[")
+    for name, (got, want) in arrays.items():
+        other, _, other_key = name.partition("[")
+        holds = [len(a) == len(b) and all(map(close, a, b)) and any(w.any() for w in b)
+                 for a, b in ((arrays[root.name][0], want), (got, arrays[root.name][1]))]
+        wrong = any(unit.wrong for unit in units if unit.name == name)
+        if other != stem and other_key == key and holds[0] and wrong:
+            words = f"{stem} and {other} are swapped" if holds[1] else f"{stem} holds the numbers of {other}"
+            return in_order(module, words), [unit for unit in units if unit.name.partition("[")[0] in (stem, other)]
+    return None, []
+
+
+def in_order(module, words):
+    return f"{words}: return {', '.join(module.OUTPUTS)} in this order"
+
+
+def misplaced(module, checks):
+    """As `exchanged`, for outputs of other shapes and kinds, seen by what the judge said of them; or None."""
+    strange = {check.name: check for check in checks if check.case == 0 and check.problem and check.got is None}
+    for one, a in strange.items():
+        for two, b in strange.items():
+            first, second = (re.findall(r" (?:has|is) (shape \(.*?\)|dtype \w|missing)", x.problem) for x in (a, b))
+            crossed = first == [f"shape {b.want.shape}"] and second == [f"shape {a.want.shape}"]
+            kinds = first == [f"dtype {b.want.dtype.kind}"] and second == [f"dtype {a.want.dtype.kind}"] and one != two
+            lost = first == second == ["missing"] and "[" in two and "[" not in one
+            if a is not b and (crossed or kinds or lost):
+                return in_order(module, f"{one} and {two.partition('[')[0]} are swapped")
+    return None
 
 
 def remembers(checks):
@@ -85,8 +142,10 @@ def diagnose(number, module, checks, cases):
     others = [check for check in wrong if not check.problem.endswith("has wrong values")]
     units = units_of(module, checks)
     left = [unit for unit in units if unit.wrong]
-    others = [check for check in others if check.name != "learned" or not left]
-    lines = [f"case {others[0].case + 1}: {others[0].problem}"] if others else []
+    if left:                                                   # numbers that are not finite may follow from others
+        others = [check for check in others if check.name != "learned" and
+                  not check.problem.endswith("NaN or infinity")]
+    lines = [misplaced(module, checks) or f"case {others[0].case + 1}: {others[0].problem}"] if others else []
     if remembers(checks):
         lines = ["the function remembers something between calls; the same input must give the same output"]
     while left and len(lines) < 4 and not remembers(checks):
@@ -124,7 +183,9 @@ def relation(module, unit, units, cases):
     if relations.transposed(unit):
         return f"{named(unit)} is transposed"
     unit = whole(unit, units)
-    words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases])
+    inputs = [given(cases[case], unit) for case in unit.cases]
+    words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases]) or relations.added(
+        unit, inputs) or relations.changed(unit, inputs)
     return words and f"{named(unit)} {words}"
 
 
@@ -132,8 +193,9 @@ def wrong_values(module, unit, units, cases):
     """Where a unit is wrong, when nobody knows why."""
     bad = [unit.cases[k] for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
     setting = only_where(cases, bad, unit.cases)
-    time = relations.in_time(unit) if unit.name in getattr(module, "TIMED", ()) else None
+    timed = unit.name in getattr(module, "TIMED", ())
     unit = whole(unit, units)
+    time = relations.in_time(unit) if timed else relations.in_place(unit)
     gates = [u.gate for u in units if u.name == unit.name and u.wrong] if unit.gate else []
     alone = "; the other gates are right" if len(gates) == 1 else ""
     where = (f", only where {setting}" if setting else "") + (f" ({time})" if time else "")
@@ -143,6 +205,14 @@ def wrong_values(module, unit, units, cases):
 def sizes(module, case):
     """B, T, H, ... of a case, from the first input whose shape the module names."""
     return {letter: case[name].shape[axis] for letter, (name, axis) in getattr(module, "SIZE_OF", {}).items()}
+
+
+def given(case, unit):
+    """{name: array} of a case's inputs; in a dict the array that goes by the unit's key, such as params[W_x]."""
+    key = unit.name.partition("[")[2]
+    arrays = {f"{name}[{key}" if key else name: value.get(key[:-1]) if isinstance(value, dict) else value
+              for name, value in case.items()}
+    return {name: value for name, value in arrays.items() if isinstance(value, np.ndarray)}
 
 
 def only_where(cases, bad, seen):
@@ -163,6 +233,7 @@ def worst_entry(wrong):
             got, want = check.got[index], check.want[index]
             where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
             ratio = f", ratio {got / want:.4g}" if want else ""
+            ratio = f", {got - want:+.2g}" if ratio == ", ratio 1" else ratio
             return [f"worst entry {check.name}{where} in case {check.case + 1}: yours {got:.6g}, expected {want:.6g}"
                     f"{ratio}"]
     return []

@@ -18,6 +18,7 @@ class Check:
     want: np.ndarray
     got: np.ndarray | None = None
     problem: str | None = None
+    share: float = 0.0                                         # 1: right; between: some gates of several are
 
 
 def expected(module, case):
@@ -39,12 +40,23 @@ def judge(module, cases, outcome):
     for number, case in enumerate(cases):
         if "calls" in case:
             checks.append(judge_learning(module, number, outcome))
+            checks[-1].share = float(checks[-1].problem is None)
             continue
         want = expected(module, case)
         changed = changed_input(number, case, outcome)
         largest = max(np.abs(value).max() for value in want.values() if value.dtype.kind == "f")
         checks += [judge_output(number, name, value, outcome, changed, largest) for name, value in want.items()]
+        for check in checks[-len(want):]:
+            check.share = share(check, largest, getattr(module, "GATED", ())) if not changed else 0.0
     return checks
+
+
+def share(check, largest, gated):
+    """How much of a check is right: an output whose last axis is i f g o counts gate by gate."""
+    if check.problem is None or check.got is None or check.name not in gated or not np.isfinite(check.got).all():
+        return float(check.problem is None)
+    parts = zip(np.split(check.got, 4, axis=-1), np.split(check.want, 4, axis=-1))
+    return sum(relative_error(got, want, largest) <= TOLERANCE for got, want in parts) / 4
 
 
 def judge_output(number, name, want, outcome, changed, largest):

@@ -1,12 +1,56 @@
 """What the grader says: text, JSON, Gradescope."""
 
 import json
+import re
+from collections import Counter
+from dataclasses import replace
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue
 
 
 def total(results):
     return round(sum(result.points for result in results), 1), sum(result.possible for result in results)
+
+
+def standing(result):
+    """right, wrong, not attempted (no file, or as it was handed out), does not run; or what the grader could not do."""
+    blank = result.status == "missing" or result.feedback[:1] == [f"exercise {result.number}: not written yet"]
+    return "not attempted" if blank else {"failed": "does not run"}.get(result.status, result.status)
+
+
+def note(results):
+    """For a class's table: every exercise that is not right."""
+    return "; ".join(f"{r.number}: {standing(r)}" for r in results if r.status != "right")
+
+
+LEVELS = ("place", "cause", "full")
+
+
+def at_level(results, level):
+    """The results with less feedback: where it is wrong alone, or why as well, or also by how much (full)."""
+    kept = {"place": ("wrong: ",), "cause": ("exercise ", "also: ", "wrong: "), "full": ("",)}[level]
+    return [replace(r, feedback=[line for line in r.feedback if line.startswith(kept)]) if r.status == "wrong" else r
+            for r in results]
+
+
+def printed(result, most=5, width=100):
+    """The first lines of what a student's file printed."""
+    lines = result.printed.splitlines()
+    shown = [f"  it printed: {''.join(c if c.isprintable() else '?' for c in line[:width])}" for line in lines[:most]]
+    return shown + [f"  ... and {len(lines) - most} more lines"] * (len(lines) > most)
+
+
+def class_summary(texts):
+    """What a class got wrong, from its feedback: for each exercise the first lines that most students share."""
+    said = {number: Counter() for number in catalogue.NUMBERS}
+    for text in texts:
+        for number, line in re.findall(r"^exercise (\d+), .*\n  (.*)", text, re.M):
+            said[int(number)][line.removeprefix(f"exercise {number}: ")] += 1
+    lines = []
+    for number, counts in said.items():
+        lines += [f"exercise {number}, {catalogue.title(number)}: {counts['right']} of {counts.total()} right"]
+        lines += [f"  {count} x {line}" for line, count in counts.most_common(4) if line != "right"]
+    return "\n".join(lines)
 
 
 def checks(result):
@@ -19,8 +63,8 @@ def as_text(results, path, seed, limits):
         lines += ["", f"exercise {result.number}, {catalogue.title(result.number)}: {result.points:g} of "
                   f"{result.possible} points, {checks(result)}" + (f"   [{result.file}]" if result.file else "")]
         lines += [f"  {line}" for line in result.feedback or ["right"]]
-        if result.printed and result.status != "right":
-            lines.append(f"  it printed: {result.printed.strip()[:200]!r}")
+        if result.status != "right":
+            lines += printed(result)
     points, possible = total(results)
     ran = sum(result.ran for result in results)
     return "\n".join([*lines, "", f"total: {points:g} of {possible} points; {ran} checks ran" + ("" if ran else

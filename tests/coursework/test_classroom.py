@@ -217,7 +217,8 @@ def test_every_student_gets_one_row(a_class, tmp_path, quick, jobs):
     assert found["good"] == 10 and 0 < found["bug"] < 5 and found["nested"] == 5
     assert found["nothing"] == found["rubbish"] == 0
     notes = {row["student"]: row["note"] for row in read_rows(table)}
-    assert "nothing was checked" in notes["nothing"] and "1: failed" in notes["rubbish"]
+    assert "nothing was checked" in notes["nothing"] and "1: does not run; 2: " in notes["rubbish"]
+    assert notes["bug"].startswith("1: wrong; 2: not attempted")
     assert "dz has the wrong sign" in (tmp_path / "say" / "bug.txt").read_text()
 
 
@@ -248,8 +249,8 @@ def test_one_table_has_one_set_of_options(a_class, tmp_path, quick, words, said)
 
 def test_a_table_of_another_exercise_set_is_not_gone_on_with(a_class, tmp_path, quick, monkeypatch):
     grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
-    monkeypatch.setattr(classroom, "EXERCISE_SET", 2)
-    with pytest.raises(ValueError, match="exercise set 1, found 2"):
+    monkeypatch.setattr(classroom, "EXERCISE_SET", 3)
+    with pytest.raises(ValueError, match="exercise set 2, found 3"):
         grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv", "--resume"))
 
 
@@ -329,7 +330,7 @@ def test_reports_for_machines_hold_the_same_points(kind, tmp_path, quick):
     found = json.loads((tmp_path / "results.json").read_text())
     assert status == 1                                         # nine exercises have no file
     if kind == "json":
-        assert (found["points"], found["possible"], found["exercise_set"]) == (5, 100, 1)
+        assert (found["points"], found["possible"], found["exercise_set"]) == (5, 100, 2)
         assert found["exercises"][0]["checks"] == found["exercises"][0]["passed"] == found["checks"] == 9
     else:
         assert found["score"] == 5 and sum(test["max_score"] for test in found["tests"]) == 100

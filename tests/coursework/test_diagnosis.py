@@ -1,12 +1,16 @@
 """Thirty planted student bugs: every one fails, and the first line of feedback names it."""
 
 import re
+import warnings
+from collections import Counter
 
+import held_out
+import numpy as np
 import planted_bugs
 import pytest
 import student
 
-from sab_numpy.coursework import catalogue
+from sab_numpy.coursework import catalogue, isolate, report
 from sab_numpy.coursework.judge import judge
 
 MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
@@ -30,6 +34,35 @@ def named(bug, line):
 def test_a_planted_bug_fails_and_is_named_in_the_first_line(bug, tmp_path):
     lines = feedback(bug, tmp_path, seed=11)
     assert named(bug, lines[0]), lines
+
+
+@pytest.mark.parametrize("number", [number if number not in (8, 10) else pytest.param(number, marks=pytest.mark.slow)
+                                    for number in held_out.WRONG])
+def test_files_that_were_held_out_fail_and_none_is_misled(number, tmp_path):
+    counts = Counter()
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for of, text, what, words in held_out.wrong():
+            if of == number:
+                result = student.grade_text(tmp_path, number, text)
+                assert result.status == "wrong" and result.points < result.possible, what
+                counts[held_out.said(words, result.feedback[0])] += 1
+                assert "1 times" not in " ".join(result.feedback)
+    assert counts["misleading"] == 0 and counts["named"] >= 0.8 * counts.total(), counts
+
+
+@pytest.mark.parametrize("number", [number if number not in (8, 10) else pytest.param(number, marks=pytest.mark.slow)
+                                    for number in held_out.RIGHT])
+def test_right_files_in_other_words_get_all_points(number, tmp_path):
+    for of, text, what in held_out.right():
+        if of == number:
+            assert student.grade_text(tmp_path, number, text).points == catalogue.exercise(number).POINTS, what
+
+
+@pytest.mark.parametrize("module", ["math", "typing", "collections", "itertools", "functools", "dataclasses"])
+def test_what_a_right_file_may_import(module, tmp_path):
+    text = f"import {module}\n{student.solution(1)}"
+    assert student.grade_text(tmp_path, 1, text, run=isolate.run).status == "right"
 
 
 @pytest.mark.parametrize("number", [7, 8])
@@ -66,6 +99,45 @@ def test_the_worst_entry_its_ratio_and_the_right_outputs_are_told(tmp_path):
 def test_a_sign_that_is_wrong_in_all_gates_is_said_once(tmp_path):
     bug = planted_bugs.Planted("", 3, "    dW_h = np.dot(h_prev.T, dz)\n", "    dW_h = -np.dot(h_prev.T, dz)\n", ())
     assert feedback(bug, tmp_path)[0] == "exercise 3: dW_h has the wrong sign"
+
+
+def test_a_gate_that_is_wrong_costs_a_gate(tmp_path):
+    bug = student.solution(3).replace("do * o * (1 - o)", "do")
+    result = student.grade_text(tmp_path, 3, bug)              # of 7 outputs dc_prev is right, 4 are right in 3 gates
+    assert result.points == round(15 * (1 + 4 * 0.75) / 7, 1) and (result.passed, result.ran) == (3, 21)
+
+
+@pytest.mark.parametrize("level, kept", [("place", ("wrong: ",)), ("cause", ("exercise 3: ", "wrong: ")),
+                                         ("full", ("exercise 3: ", "worst entry", "wrong: ", "stuck?"))])
+def test_feedback_says_where_or_why_or_all(level, kept, tmp_path):
+    result = student.grade_text(tmp_path, 3, student.solution(3).replace("do * o * (1 - o)", "do"))
+    lines = report.at_level([result], level)[0].feedback
+    assert len(lines) == len(kept) and all(map(str.startswith, lines, kept))
+
+
+def test_what_a_student_printed_is_shown_in_short_lines(tmp_path):
+    text = student.solution(1).replace("    B, O", "    print('x' * 500)\n    B, O").replace("dz = (p", "dz = -(p")
+    result = student.grade_text(tmp_path, 1, text, run=isolate.run)
+    assert report.printed(result) == [f"  it printed: {'x' * 100}"] * 3
+    result.printed = "\n".join("abcdefg") + "\x1b"
+    assert report.printed(result)[-2:] == ["  it printed: e", "  ... and 2 more lines"]
+
+
+def test_not_attempted_does_not_run_and_wrong_are_three_things(tmp_path):
+    texts = {"not attempted": catalogue.student_copy(1), "does not run": "EXERCISE_SET = 2\nnonsense(\n",
+             "wrong": student.solution(1).replace("dz = (p", "dz = -(p"), "right": student.solution(1)}
+    found = [student.grade_text(tmp_path, 1, text) for text in texts.values()]
+    assert [report.standing(result) for result in found] == list(texts)
+    assert report.note(found) == "1: not attempted; 1: does not run; 1: wrong"
+
+
+def test_a_class_summary_names_the_commonest_first_lines(tmp_path):
+    wrong = student.solution(1).replace("dz = (p", "dz = -(p")
+    texts = [report.as_text([student.grade_text(tmp_path, 1, text)], "x", 0, "limits")
+             for text in (wrong, wrong, student.solution(1), student.solution(1).replace("dz = (p", "dz = 2 * (p"))]
+    assert report.class_summary(texts).splitlines()[:3] == [
+        "exercise 1, sigmoid and cross-entropy, backward: 1 of 4 right",
+        "  2 x dz has the wrong sign: it is (p - targets), not (targets - p)", "  1 x dz counts twice"]
 
 
 def test_two_mistakes_get_two_lines(tmp_path):
@@ -122,7 +194,7 @@ def test_more_arguments_with_a_default_are_no_mistake(tmp_path):
 
 
 def test_a_file_without_any_function_says_so(tmp_path):
-    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 1\n").feedback
+    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 2\n").feedback
     assert "expected the function sigmoid_cross_entropy(z, targets), found no function" in feedback[0]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_the_untouched_copy_gets_nothing(number, tmp_path):
 
 
 @ALL
-@pytest.mark.parametrize("text", ["", "# nothing\n", "def (", "EXERCISE = 77\nEXERCISE_SET = 1\n", "x = '\0'"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", "def (", "EXERCISE = 77\nEXERCISE_SET = 2\n", "x = '\0'"])
 def test_what_cannot_be_checked_gets_nothing(number, text, tmp_path):
     result = student.grade_text(tmp_path, number, text)
     assert (result.status, result.points, result.ran, len(result.feedback)) == ("failed", 0, 0, 1)
@@ -67,9 +68,9 @@ def test_letters_that_cannot_be_read_are_one_sentence(data, tmp_path):
 
 @ALL
 def test_another_exercise_set_is_refused(number, tmp_path):
-    text = student.solution(number).replace("EXERCISE_SET = 1", "EXERCISE_SET = 2")
+    text = student.solution(number).replace("EXERCISE_SET = 2", "EXERCISE_SET = 3")
     result = student.grade_text(tmp_path, number, text)
-    assert result.points == 0 and "exercise set 2, this grader has set 1" in result.feedback[0]
+    assert result.points == 0 and "exercise set 3, this grader has set 2" in result.feedback[0]
 
 
 @ALL
@@ -203,6 +204,30 @@ def test_reference_7_is_the_derivative_with_stopped_states(which):
     agree(dW_h, complex_step(states, replay, "W_h", case["dh_loss"]))
 
 
+# ---- what a student's file shows when it is run ----
+
+@ALL
+def test_a_file_that_is_run_shows_its_answers_beside_the_shapes_that_are_expected(number, tmp_path):
+    for name, text in exercises_command.copies(catalogue.NUMBERS).items():
+        own = name.startswith("exercise") and student.SOLUTIONS / name
+        (tmp_path / name).write_text(own.read_text() + catalogue.try_it(number) if own else text)
+    done = subprocess.run([sys.executable, catalogue.file_name(number)], cwd=tmp_path, capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    told = [line for line in lines if ", expected (" in line]
+    assert told[0].startswith(catalogue.exercise(number).OUTPUTS[0]), done.stderr
+    for line in told:
+        shape, of_reference = re.findall(r"\(.*?\)", line)
+        assert shape == of_reference
+    assert catalogue.try_it(number) in catalogue.student_copy(number)
+
+
+def test_the_examples_come_out_in_numbers_that_a_hand_can_reach():
+    answers = {number: expected(catalogue.exercise(number), catalogue.example(number)) for number in (3, 7, 9)}
+    np.testing.assert_allclose(answers[3]["dz"], [[0.25, 2, 0.75, 0]])                    # dc_total = 1 + 2 * 0.5
+    np.testing.assert_allclose(answers[7]["dz"][:, 0, 0], [0, 0, 1.5, 1])
+    np.testing.assert_allclose(answers[9]["clipped[W]"], [[0.6, 0]])
+
+
 # ---- the commands ----
 
 def arguments(command, *words):
@@ -274,6 +299,14 @@ def test_a_file_that_was_downloaded_twice_counts_once(tmp_path):
     for name in ("exercise_01_a.py", "exercise_01_a (1).py"):
         (tmp_path / name).write_text("x = 1")
     assert len(grading.find(tmp_path)) == 1
+
+
+def test_a_file_with_another_name_is_graded_by_its_function(tmp_path):
+    (tmp_path / "my lstm.py").write_text(student.solution(2))
+    (tmp_path / "helpers.py").write_text("def f(x):\n    return x\n")
+    (tmp_path / catalogue.file_name(1)).write_text(student.solution(1))
+    assert {number: file.name for number, file in grading.find(tmp_path).items()} == {
+        1: catalogue.file_name(1), 2: "my lstm.py"}
 
 
 def test_two_files_of_one_exercise_are_an_error(tmp_path):

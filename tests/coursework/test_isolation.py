@@ -16,7 +16,7 @@ from sab_numpy.coursework.grading import grade, grade_exercise
 
 JUDGE = str(Path(isolate.__file__).with_name("judge.py"))
 LIMITS = isolate.Limits(seconds=2, patience=60)
-HEAD = "import numpy as np\nEXERCISE = 1\nEXERCISE_SET = 1\n"
+HEAD = "import numpy as np\nEXERCISE = 1\nEXERCISE_SET = 2\n"
 DEFINITION = "def sigmoid_cross_entropy(z, targets):\n"
 # the names of os, reached without an import
 OS = "s = [c for c in ().__class__.__base__.__subclasses__() if c.__name__ == '_wrap_close'][0].__init__.__globals__\n"
@@ -111,7 +111,7 @@ def test_what_python_cannot_read_is_told_with_its_line(text, words, tmp_path):
 def test_one_hostile_file_does_not_stop_the_rest(tmp_path):
     for number in (1, 2, 9):
         (tmp_path / catalogue.file_name(number)).write_text(student.solution(number))
-    (tmp_path / catalogue.file_name(2)).write_text("EXERCISE = 2\nEXERCISE_SET = 1\nwhile True: pass\n")
+    (tmp_path / catalogue.file_name(2)).write_text("EXERCISE = 2\nEXERCISE_SET = 2\nwhile True: pass\n")
     results = {result.number: result for result in grade(tmp_path, limits=LIMITS)}
     assert [results[number].status for number in (1, 2, 3, 9)] == ["right", "failed", "missing", "right"]
 

@@ -1,6 +1,9 @@
 """What TEACHING.md says of minutes, points and tutorials is so."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +37,21 @@ def test_an_exercise_links_to_a_tutorial_that_is_there(number):
 def test_the_plan_of_90_minutes_takes_90_minutes():
     plan = re.search(r"\*\*90 minutes\*\*: (.*?)\n\n", TEXT, re.S).group(1)
     assert sum(map(int, re.findall(r"\((\d+)\)", plan))) == 90
+
+
+def test_every_try_it_has_an_answer():
+    answers = {row[0] for row in ROWS if len(row) == 2}
+    asked = {file.name.split("_")[0] for file in (ROOT / "tutorials").glob("[0-9]*.py")
+             if "**Try it.**" in file.read_text(encoding="utf-8")}
+    assert len(asked) >= 11 and asked <= answers
+
+
+def test_the_rubric_makes_a_hundred():
+    assert sum(int(row[0]) for row in ROWS if len(row) == 3 and row[0].isdigit() and int(row[0]) > 9) == 100
+
+
+def test_ten_slides_are_drawn_from_figures_that_are_there(tmp_path):
+    done = subprocess.run([sys.executable, "figures/slides.py", tmp_path / "slides.pdf"], cwd=ROOT, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert done.stdout.startswith("10 slides"), done.stderr
+    assert (tmp_path / "slides.pdf").read_bytes().count(b"/Type /Page ") == 10

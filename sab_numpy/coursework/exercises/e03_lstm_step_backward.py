@@ -18,7 +18,7 @@ dz is the gradient of z, gates stacked i f g o as in z. The gradient of a weight
 import numpy as np
 
 EXERCISE = 3
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def lstm_step_backward(dh_hat, dc, x, h_prev, c_prev, i, f, g, o, c, W_x, W_h):
@@ -42,6 +42,8 @@ HINTS = (
     "dz = np.concatenate([dz_i, dz_f, dz_g, dz_o], axis=1); dc_prev = dc_total * f; dx = dz @ W_x.T; dW_x = x.T @ dz; "
     "db = dz.sum(axis=0).",
 )
+EXAMPLE = dict(dh_hat=[[2.0]], dc=[[1.0]], x=[[1.0]], h_prev=[[2.0]], c_prev=[[4.0]], i=[[0.5]], f=[[0.5]], g=[[0.5]],
+               o=[[0.5]], c=[[0.0]], W_x=[[1.0, 1.0, 1.0, 1.0]], W_h=[[1.0, 2.0, 3.0, 4.0]])
 
 
 def cases(rng):
@@ -102,6 +104,19 @@ def _mistakes():
     yield "dc: 1 - c**2 where 1 - tanh(c)**2 belongs, in the term from dh_hat", "(1 - tanh_c**2)", "(1 - c**2)"
     yield "dc: 1 - tanh(c) where 1 - tanh(c)**2 belongs: the square is missing", "(1 - tanh_c**2)", "(1 - tanh_c)"
     yield "dc: tanh(c) where its derivative 1 - tanh(c)**2 belongs", "(1 - tanh_c**2)", "tanh_c"
+    yield ("dc: tanh(c_prev) where tanh(c) belongs: h_hat is made of this step's cell", "(1 - tanh_c**2)",
+           "(1 - np.tanh(c_prev)**2)")
+    yield ("dc: dh_hat is added as it is; on its way to c it passes o and the tanh: dh_hat * o * (1 - tanh(c)**2)",
+           total, "dc_total = dc + dh_hat")
+    for gate in "ifo":
+        right = f" * {gate} * (1 - {gate})"
+        yield (f"gate {gate}: {gate} is a sigmoid already (taken again), its derivative is {gate} * (1 - {gate})",
+               right, f" * 0.25 * (1 - np.tanh({gate} / 2)**2)")
+        yield f"gate {gate}: the derivative of a hard sigmoid where {gate} * (1 - {gate}) belongs", right, " * 0.2"
+        yield f"gate {gate}: the derivative of a hard sigmoid where {gate} * (1 - {gate}) belongs", right, " / 6"
+        for other in "ifo".replace(gate, ""):
+            yield (f"gate {gate}: the derivative of gate {other} where {gate} * (1 - {gate}) belongs", right,
+                   f" * {other} * (1 - {other})")
     lines = {"i": "dz_i = dc_total * g * i", "f": "dz_f = dc_total * c_prev * f", "g": "dz_g = dc_total * i *",
              "o": "dz_o = dh_hat * tanh_c * o"}
     wrong_factors = (
@@ -110,6 +125,7 @@ def _mistakes():
         ("f", "dc_total * c * f", "c where c_prev belongs: f multiplied the cell before the step"),
         ("g", "dc_total *", "the factor i is missing"), ("g", "dc_total * f *", "f where i belongs"),
         ("o", "dh_hat * o", "the factor tanh(c) is missing"), ("o", "dh_hat * c * o", "c where tanh(c) belongs"),
+        ("o", "dh_hat * np.tanh(c_prev) * o", "tanh(c_prev) where tanh(c) belongs"),
         ("o", "dc_total * tanh_c * o", "dc where dh_hat belongs: o is used by h_hat, not by c"))
     for gate, wrong, text in wrong_factors:
         yield f"gate {gate}: {text}", lines[gate], f"dz_{gate} = {wrong}"
@@ -120,6 +136,18 @@ def _mistakes():
                f"dz_{gate} = (dc_total - dc)")
         yield f"gate {gate}: dh_hat where the gradient of c belongs", old, f"dz_{gate} = dh_hat"
     yield "dc_prev: gate f is missing, dc_prev = dc_total * f", "dc_total * f   ", "dc_total   "
+    yield ("dc_prev: the sigmoid's derivative f * (1 - f) where f belongs: c_prev is multiplied by f",
+           "dc_total * f   ", "dc_total * f * (1 - f)   ")
+    for gate in "ifgo":
+        part = f"np.split(W_x, 4, axis=1)[{'ifgo'.index(gate)}].T"
+        yield f"dx: gate {gate} alone; expected all four, dz @ W_x.T", "dz @ W_x.T", f"dz_{gate} @ {part}"
+        yield (f"dh_prev: gate {gate} alone; expected all four, dz @ W_h.T", "dz @ W_h.T",
+               f"dz_{gate} @ {part.replace('W_x', 'W_h')}")
+    yield "dW_h: c_prev where h_prev belongs", "h_prev.T @ dz", "c_prev.T @ dz"
+    for one, two in ("if", "ig", "io", "fg", "fo", "go"):
+        parts = ", ".join(f"dz_{ {one: two, two: one}.get(name, name)}" for name in "ifgo")
+        yield (f"db: gates {one} and {two} are swapped; the order is i f g o", "db = dz.sum(axis=0)",
+               f"db = np.concatenate([{parts}], axis=1).sum(axis=0)")
     yield "dc_prev: gate i where gate f belongs", "dc_total * f   ", "dc_total * i   "
     yield "dc_prev: only the carried dc goes on, the term from dh_hat is missing", "dc_prev = dc_total", "dc_prev = dc"
     yield ("dc_prev: only the term from dh_hat goes on, the carried dc is missing (never updated?)",

@@ -16,7 +16,7 @@ You write the scores a and their backward: da is the gradient of a, and it comes
 import numpy as np
 
 EXERCISE = 4
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def dot_scores(h_hat, M, W_q, da):
@@ -34,6 +34,9 @@ HINTS = (
     "dq[b] = sum over n of da[b, n] * M[n, b] / sqrt(H). dM[n, b] = da[b, n] * q[b] / sqrt(H).",
     "dq = np.einsum('bn,nbh->bh', da, M) / np.sqrt(H); dh_hat = dq @ W_q.T; dW_q = h_hat.T @ dq.",
 )
+EXAMPLE = dict(h_hat=[[1.0, 2.0, 0.0, 0.0]], M=[[[1.0, 0.0, 0.0, 0.0]], [[0.0, 1.0, 0.0, 2.0]]],
+               W_q=[[0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]],
+               da=[[2.0, -2.0]])
 
 
 def cases(rng):
@@ -56,6 +59,17 @@ def reference(h_hat, M, W_q, da):
 MISTAKES = (
     ("a: the scale 1 / sqrt(H) is missing", ".T * scale", ".T"),
     ("a is divided by H; expected sqrt(H)", ".T * scale", ".T * scale**2"),
+    ("a: a softmax of the scores; expected the scores themselves", "(M * q).sum(axis=2).T * scale",
+     "(lambda e: e / e.sum(axis=1, keepdims=True))(np.exp((M * q).sum(axis=2).T * scale))"),
+    ("a: divided by the norms of q and M (a cosine); expected sqrt(H)", "(M * q).sum(axis=2).T * scale",
+     "((M * q).sum(axis=2) / np.linalg.norm(M, axis=2) / np.linalg.norm(q, axis=1)).T"),
+    ("a: a tanh of the query; q = h_hat @ W_q", "(M * q)", "(M * np.tanh(q))"),
+    ("a tanh of the query, in a and in dM; q = h_hat @ W_q", "q = h_hat @ W_q", "q = np.tanh(h_hat @ W_q)"),
+    ("a: h_hat is added to the query, q = h_hat @ W_q", "(M * q)", "(M * (q + h_hat))"),
+    ("a, dM: h_hat is added to the query, q = h_hat @ W_q", "q = h_hat @ W_q", "q = h_hat @ W_q + h_hat"),
+    ("a: the squared distance; expected the inner product", "(M * q).sum(axis=2)", "-((q - M)**2).sum(axis=2)"),
+    ("a: the last microstate is left out (a loop that ends one early?)", "a = (M * q).sum(axis=2).T * scale",
+     "a = (M * q).sum(axis=2).T * scale * (np.arange(len(M)) < len(M) - 1)"),
     ("a: the query is h_hat itself, W_q is missing", "(M * q)", "(M * h_hat)"),
     ("a: W_q is transposed in the query, q = h_hat @ W_q", "(M * q)", "(M * (h_hat @ W_q.T))"),
     ("dM: the scale 1 / sqrt(H) is missing", "q * scale", "q"),
@@ -63,6 +77,11 @@ MISTAKES = (
     ("dM: h_hat where the query q = h_hat @ W_q belongs, W_q is missing", "* q * scale", "* h_hat * scale"),
     ("dM: W_q is transposed in the query, q = h_hat @ W_q", "* q * scale", "* (h_hat @ W_q.T) * scale"),
     ("dM: da is missing", "da.T[:, :, None] * q", "np.ones_like(M) * q"),
+    ("dM: M where the query q belongs", "* q * scale", "* M * scale"),
+    ("dM: all rows of the batch are added into one; dM[n, b] belongs to row b", "da.T[:, :, None] * q * scale",
+     "np.repeat((da.T[:, :, None] * q).sum(axis=1, keepdims=True), len(da), axis=1) * scale"),
+    ("dq: the query q where M belongs, in dh_hat and dW_q", "* M).sum(axis=0)", "* q).sum(axis=0)"),
+    ("dq: the last microstate is left out (a loop that ends one early?)", "* M).sum(axis=0)", "* M)[:-1].sum(axis=0)"),
     ("dq: the scale 1 / sqrt(H) is missing, in dh_hat and dW_q", ".sum(axis=0) * scale", ".sum(axis=0)"),
     ("dq is divided by H; expected sqrt(H), in dh_hat and dW_q", ".sum(axis=0) * scale", ".sum(axis=0) * scale**2"),
     ("dq: da is missing, in dh_hat and dW_q", "(da.T[:, :, None] * M).sum", "M.sum"),

@@ -22,7 +22,7 @@ selection is a constant: scores that play no part have gradient 0.
 import numpy as np
 
 EXERCISE = 5
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def select_and_renormalise(a, K, normalise, dw):
@@ -42,6 +42,7 @@ HINTS = (
     "weights of a row.",
     "relu: every r contains -threshold, so the gradient of the threshold is -sum(dr). It goes to slot order[K].",
 )
+EXAMPLE = dict(a=[[1.0, 4.0, 2.0, 0.0]], K=2, normalise="relu", dw=[[1.0, 0.0]])
 
 
 def cases(rng):
@@ -78,6 +79,10 @@ def _mistakes():
            'order = np.argsort(a, axis=1, kind="stable")')
     yield ("slots: of equal scores the highest slot comes first; expected the lowest (a stable sort of -a)", order,
            'order = np.argsort(a, axis=1, kind="stable")[:, ::-1]')
+    yield ("slots: the largest score is skipped; order[:K] begins with it", "slots = order[:, :K]",
+           "slots = order[:, 1:K + 1]")
+    yield ("slots: the largest magnitudes abs(a) are selected; expected the largest scores", order,
+           'order = np.argsort(-abs(a), axis=1, kind="stable")')
     yield ("slots are in ascending order of score; expected the largest score first", "slots = order[:, :K]",
            "slots = order[:, :K][:, ::-1]")
     yield ("slots are sorted by slot number; expected the largest score first", "slots = order[:, :K]",
@@ -85,17 +90,34 @@ def _mistakes():
     yield ("w, softmax: the sum goes over all N scores; expected the K selected ones", w,
            "w = e / np.exp(a - top[:, :1]).sum(axis=1, keepdims=True)")
     yield "w, softmax: not divided by the sum", w, "w = e"
+    yield "w, softmax: exp(-a), the sign of the scores is wrong", "e = np.exp(top - top[:, :1])", "e = np.exp(-top)"
+    for temperature in ("sqrt(K)", "K"):
+        yield (f"w, softmax: the scores are divided by {temperature}; expected them as they are",
+               "e = np.exp(top - top[:, :1])", f"e = np.exp(top / {temperature.replace('sqrt', 'np.sqrt')})")
+    yield ("w, softmax: divided by the root of the sum of squares; expected the sum", w,
+           "w = e / np.sqrt((e**2).sum(axis=1, keepdims=True))")
     yield ("w, relu: the threshold is the K-th largest score; expected the (K+1)-th, order[K]",
            "last = order[:, K:K + 1]",
            "last = order[:, K - 1:K]")
     yield ("w, relu: the threshold is the smallest of all scores; expected the (K+1)-th largest",
            "last = order[:, K:K + 1]", "last = order[:, -1:]")
     yield "w, relu: the threshold is not subtracted", "r = top - np.take_along_axis(a, last, axis=1)", "r = top"
+    yield "w, relu: the threshold is not subtracted, max(a, 0) is taken", (
+        "r = top - np.take_along_axis(a, last, axis=1)"), "r = np.maximum(top, 0)"
+    yield "w, relu: divided by the square of the sum", "w = r / total", "w = r / total**2"
+    for epsilon in ("1e-3", "1e-4", "1e-5", "1e-7", "1e-8", "1e-9", "1e-10", "1e-12"):
+        yield f"w, relu: {epsilon} in the denominator; expected 1e-6", "1e-6", epsilon
     yield "w, relu: the 1e-6 in the denominator is missing", " + 1e-6", ""
     yield "w, relu: not divided by the sum", "w = r / total", "w = r"
     inner = "(dw * w).sum(axis=1, keepdims=True)"
     yield ("da, softmax: the term with the sum is missing: every weight depends on the other scores, too (no diagonal)",
            f"w * (dw - {inner})", "w * dw")
+    yield ("da, softmax: w * (1 - w) is the diagonal alone: every weight depends on the other scores, too (the sum)",
+           f"w * (dw - {inner})", "w * (1 - w) * dw")
+    yield ("da, softmax: the diagonal lacks w, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
+           f"dw - w * {inner}")
+    yield ("da, softmax: the sum is subtracted without w, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
+           f"w * dw - {inner}")
     yield ("da, softmax: the sum has the wrong sign, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
            f"w * (dw + {inner})")
     yield "da, softmax: the factor w is missing, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})", f"dw - {inner}"
@@ -106,6 +128,8 @@ def _mistakes():
            "dw / total")
     yield "da, relu: not divided by the total, sum(r) + 1e-6", relu, f"(dw - {inner})"
     yield "da, relu: the sum has the wrong sign, dr = (dw - sum(dw * w)) / total", relu, f"(dw + {inner}) / total"
+    yield ("da, relu: the sum lacks a division by the total, dr = (dw - sum(dw * w)) / total", relu,
+           f"dw / total - {inner}")
     yield "da, relu: softmax's derivative where relu's belongs", relu, f"w * (dw - {inner})"
     put = "np.put_along_axis(da, last, -dtop.sum(axis=1, keepdims=True), axis=1)"
     yield ("da, relu: the gradient of the threshold is missing: slot order[K] should get -sum(dr)", put, "pass")
@@ -115,6 +139,14 @@ def _mistakes():
            put.replace("last", "order[:, K - 1:K]"))
     yield ("da, relu: the gradient of the threshold goes to the smallest score; expected slot order[K]", put,
            put.replace("last", "order[:, -1:]"))
+    for what, how in (("the mean", "mean(axis=1, keepdims=True)"), ("the last one alone", "[:, -1:]"),
+                      ("the first one alone", "[:, :1]")):
+        yield (f"da, relu: the gradient of the threshold is minus {what} of dr; expected -sum(dr)", put,
+               put.replace(".sum(axis=1, keepdims=True)", how if how[0] == "[" else f".{how}"))
+    for where in ("", ' if normalise == "softmax" else slots', ' if normalise == "relu" else slots'):
+        yield ("da: gradients are written to the slots in ascending order; the order is that of slots",
+               "np.put_along_axis(da, slots, dtop, axis=1)",
+               f"np.put_along_axis(da, np.sort(slots, axis=1){where}, dtop, axis=1)")
     yield ("da: gradients are in rank order; they belong to the slots that they came from",
            "np.put_along_axis(da, slots, dtop, axis=1)", "da[:, :K] = dtop")
 

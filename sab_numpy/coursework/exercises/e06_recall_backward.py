@@ -21,7 +21,7 @@ scores, in the order of slots; dM that of all microstates through the sum s only
 import numpy as np
 
 EXERCISE = 6
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def recall_backward(ds, M, slots, w, slope):
@@ -40,6 +40,8 @@ HINTS = (
     "Scatter the way you gathered: dM[slots.T, np.arange(B)] += ... in zeros of M's shape.",
     "What arrives at recalled microstate k is w[:, k] * ds; da is the one line of the text, with s subtracted.",
 )
+EXAMPLE = dict(ds=[[1.0, 2.0]], M=[[[2.0, 0.0]], [[9.0, 9.0]], [[0.0, 2.0]]], slots=[[2, 0]], w=[[0.5, 0.5]],
+               slope=[[0.5, 0.5]])
 
 
 def cases(rng):
@@ -72,10 +74,30 @@ MISTAKES = (
     ("da: the factor w where slope belongs", "da = slope * ", "da = w * "),
     ("da: both slope and w are factors; expected slope alone", "da = slope * ", "da = slope * w * "),
     ("da: ds is missing from the inner product", "* ds).sum(axis=2)", ").sum(axis=2)"),
+    ("da: s is subtracted from ds; it belongs to M, da = slope * (ds . (M - s))", "((recalled - s) * ds)",
+     "(recalled * (ds - s))"),
+    ("da: s is not reset to zeros for every row of the batch", "s = (w.T[:, :, None] * recalled).sum(axis=0)",
+     "s = (w.T[:, :, None] * recalled).sum(axis=0).cumsum(axis=0)"),
+    ("da: slots of row 0 are used for all rows of the batch", "recalled = M[here]",
+     "recalled = M[slots.T[:, :1], here[1]]"),
+    ("da: slots of row 0 are used for all rows of the batch", "(recalled - s)", "(M[slots[:1].T, here[1]] - s)"),
+    ("the slots of row 0 are used for all rows of the batch, in da and dM", "here = slots.T,",
+     "here = np.repeat(slots[:1].T, len(ds), axis=1),"),
+    ("da is in reversed order; the order is that of slots", ".sum(axis=2).T           #", ".sum(axis=2).T[:, ::-1]  #"),
+    ("da: slot k where slots[b, k] belongs", "(recalled - s)", "(M[:slots.shape[1]] - s)"),
+    ("s: slot k where slots[b, k] belongs", "(w.T[:, :, None] * recalled)", "(w.T[:, :, None] * M[:slots.shape[1]])"),
+    ("the last recalled microstate is left out (a loop that ends one early?)", "slope * ((recalled - s) * ds)",
+     "w[:, -1:]; w = np.hstack([w[:, :-1], 0 * da]); slope = np.hstack([slope[:, :-1], 0 * da])\n"
+     "    da = slope * ((recalled - s) * ds)"),
     ("da is a mean over the H units; expected the sum", "* ds).sum(axis=2)", "* ds).mean(axis=2)"),
     ("da: slot numbers and batch rows do not match: gather M[slots[b, k], b]", "recalled = M[here]",
      "recalled = M[:slots.shape[1], here[1]]"),
     ("dM: the weight w is missing, dM = w * ds", "+= w.T[:, :, None] * ds", "+= ds"),
+    ("dM: w**2 where the weight w belongs", "+= w.T[:, :, None] * ds", "+= (w**2).T[:, :, None] * ds"),
+    ("dM: w * (1 - w) where the weight w belongs", "+= w.T[:, :, None] * ds", "+= (w * (1 - w)).T[:, :, None] * ds"),
+    ("dM: the microstate itself where ds belongs, dM = w * ds", "+= w.T[:, :, None] * ds",
+     "+= w.T[:, :, None] * recalled"),
+    ("dM: s is subtracted from ds; dM = w * ds", "+= w.T[:, :, None] * ds", "+= w.T[:, :, None] * (ds - s)"),
     ("dM: slope where the weight w belongs", "+= w.T[:, :, None] * ds", "+= slope.T[:, :, None] * ds"),
     ("dM: da where the weight w belongs", "+= w.T[:, :, None] * ds", "+= da.T[:, :, None] * ds"),
     ("dM: only the last recalled microstate gets credit: = for +=", "dM[here] += w.T[:, :, None] * ds",

@@ -20,7 +20,7 @@ of a block as well: what is stopped is h_prev, not W_h.
 import numpy as np
 
 EXERCISE = 7
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def truncated_credit(dh_loss, h, W_h, k_trunc):
@@ -40,6 +40,8 @@ HINTS = (
     "block.",
     "The start of a block is t % k_trunc == 0. dW_h += h[t-1].T @ dz[t] for every t > 0, cut or not.",
 )
+EXAMPLE = dict(dh_loss=[[[0.0]], [[0.0]], [[0.0]], [[1.0]]], h=[[[0.0]], [[0.5]], [[0.5]], [[0.0]]],
+               W_h=[[2.0]], k_trunc=2)
 
 
 def cases(rng):                                                # T % k_trunc > 1: blocks counted from the end are others
@@ -73,6 +75,25 @@ def _mistakes():
     for last in ("T", "T - 1"):
         yield ("the blocks are counted from the end; the cut is where t % k_trunc == 0", cut,
                cut.replace("t %", f"({last} - t) %"))
+    yield ("the blocks are k_trunc + 1 steps long; the cut is where t % k_trunc == 0", cut,
+           cut.replace("% k_trunc", "% (k_trunc + 1)"))
+    yield ("the credit of each step goes back k_trunc steps (a sliding window); blocks are fixed: the cut is where "
+           "t % k_trunc == 0", "    T = len(h)", """    def mean_of_none(t, last):
+        d, gone = dh_loss[last], 0
+        for u in range(last, t - 1, -1):
+            d = (d if u == last else d @ W_h.T) * (1 - h[u]**2)
+        return d
+    if True:
+        dz = np.array([sum(mean_of_none(t, u) for u in range(t, min(len(h), t + (k_trunc or len(h)))))
+                       for t in range(len(h))])
+        return dz, sum(h[t - 1].T @ dz[t] for t in range(1, len(h)))
+    T = len(h)""")
+    yield ("the only cut is k_trunc steps before the end; the cut is at every t % k_trunc == 0", cut,
+           "if k_trunc is not None and t == T - k_trunc:")
+    yield ("credit goes back k_trunc steps from the end and then no further; the cut is at every t % k_trunc == 0", cut,
+           "if k_trunc is not None and t <= T - k_trunc:")
+    yield ("the cut lets half of the credit through; dh_local is zeros there", "np.zeros_like(dh_local)",
+           "0.5 * dh_local")
     yield "the cut is missing: credit crosses the start of a block", cut, "if False:"
     yield "the cut also happens where k_trunc is None", cut, "if k_trunc is None or t % k_trunc == 0:"
     yield "the cut is at every step: no credit goes from step to step (dh_local is never updated)", cut, "if True:"
@@ -82,6 +103,16 @@ def _mistakes():
     yield ("dz: 1 - tanh(h)**2: h is a tanh already, its derivative is 1 - h**2", dz,
            "dz[t] = dh * (1 - np.tanh(h[t])**2)")
     yield "dz: the sigmoid's derivative where the tanh's 1 - h**2 belongs", dz, "dz[t] = dh * h[t] * (1 - h[t])"
+    yield "dz: h[t-1] where h[t] belongs, in 1 - h[t]**2", dz, "dz[t] = dh * (1 - h[t - 1]**2)"
+    yield ("dz: all of it is lost at the start of a block; the cut stops dh_local only", dz,
+           "dz[t] = dh * (1 - h[t]**2) * (not k_trunc or t % k_trunc > 0)")
+    yield ("dz: dz is zeros at the start of a block, after dh_local is sent; the cut stops dh_local only",
+           "        if t > 0:", "        dz[t] *= not k_trunc or t % k_trunc > 0\n        if t > 0:")
+    yield "dz: dh_loss counts twice", "dh_loss[t] + dh_local", "2 * dh_loss[t] + dh_local"
+    yield "dz: dh_local is subtracted; expected dh_loss[t] + dh_local", "dh_loss[t] + dh_local", "dh_loss[t] - dh_local"
+    yield "dz: dh_loss[0] at every step; expected dh_loss[t]", "dh = dh_loss[t]", "dh = dh_loss[0]"
+    yield ("the walk goes forward from step 0; credit goes backward, from the last step to the first",
+           "reversed(range(T))", "range(T)")
     yield ("dz: the credit of the loss at the start of a block is lost; the cut stops dh_local only",
            "dh = dh_loss[t] + dh_local",
            "dh = dh_loss[t] * (not k_trunc or t % k_trunc > 0) + dh_local")
@@ -94,6 +125,8 @@ def _mistakes():
     yield ("dh_local: the tanh's derivative is missing, it is dz[t] @ W_h.T and not dh @ W_h.T", local,
            "dh_local = dh @ W_h.T")
     yield "dh_local: += for =: credit of old steps is carried twice", local, "dh_local = dh_local + dz[t] @ W_h.T"
+    yield ("dh_local: the tanh's derivative is there twice, it is dz[t] @ W_h.T", local,
+           "dh_local = dz[t] @ W_h.T * (1 - h[t]**2)")
     yield "dh_local: W_h is missing, it is dz[t] @ W_h.T", local, "dh_local = dz[t]"
     dW = "dW_h += h[t - 1].T @ dz[t]"
     yield "dW_h: = for +=: only one step counts", dW, "dW_h = h[t - 1].T @ dz[t]"

@@ -31,7 +31,7 @@ import numpy as np
 from .earlier_08 import dot_scores, lstm_step_backward, recall_backward
 
 EXERCISE = 8
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def walk(dy, x, tape, params, k_trunc, k_att):
@@ -97,6 +97,17 @@ def cases(rng):
         params, x = random_params(rng, D, H, O), rng.normal(size=(T, B, D))
         y, tape = forward(x, params, K, k_att)
         yield dict(dy=rng.normal(size=y.shape), x=x, tape=tape, params=params, k_trunc=k_trunc, k_att=k_att)
+
+
+def example():
+    """Two steps of one unit, with one recall each: every array has one or two numbers."""
+    params = random_params(np.random.default_rng(0), 1, 1, 1)
+    params = {name: np.full_like(value, 0.5) for name, value in params.items()}
+    x, dy = np.array([[[2.0]], [[0.0]]]), np.array([[[0.0]], [[1.0]]])
+    return dict(dy=dy, x=x, tape=forward(x, params, 1, 1)[1], params=params, k_trunc=1, k_att=1)
+
+
+EXAMPLE = example()
 
 
 def reference(dy, x, tape, params, k_trunc, k_att):
@@ -175,6 +186,33 @@ def _mistakes():
            memory.replace(step_of_slot, "(n - n_empty) * k_att"))
     yield ("slot n is taken for step n - n_empty: k_att is forgotten", memory,
            memory.replace(step_of_slot, "n - n_empty"))
+    loop = "for n in range(n_empty, n_empty + t // k_att):\n            dh_memory[(n - n_empty + 1) * k_att - 1] +="
+    yield "n_empty is taken as K + 2: the first slot that is a step is K + 1", loop, (
+        loop.replace("n_empty + 1", "(K + 2) + 1").replace("(n_empty,", "(K + 2,"))
+    yield ("empty slots (below n_empty) get credit: a negative index writes to the end of dh_memory",
+           "range(n_empty, n_empty + t // k_att)", "range(n_empty + t // k_att)")
+    yield "dh_memory[t-1] where dh_memory[t] belongs", dh, dh.replace("dh_memory[t]", "dh_memory[t - 1]")
+    yield "dh: dc_local where dh_local belongs", dh, dh.replace("dh_local", "dc_local")
+    yield "ds: the way of s through y has the wrong sign, ds = dy[t] @ V_s.T + dh", ds, (
+        'ds = dh - dy[t] @ params["V_s"].T')
+    yield "recall_backward is given dh where ds belongs", "recall_backward(ds,", "recall_backward(dh,"
+    slope = 'tape["slots"][t], tape["w"][t], tape["w"][t])'
+    for wrong, found in (("1 + 0 *", "1"), ("1 -", "1 - w")):
+        yield f"da: recall_backward is given slope {found}; for softmax, slope is w", slope, (
+            slope.replace(', tape["w"][t])', f', {wrong} tape["w"][t])'))
+    yield "da: recall_backward is given slope w * (1 - w); for softmax, slope is w", slope, (
+        slope.replace(', tape["w"][t])', ', tape["w"][t] * (1 - tape["w"][t]))'))
+    call = ("dz[t], dc_local, _, dh_local, dW_x, dW_h, db = lstm_step_backward(\n"
+            '            dh + dh_query, dc_local, x[t], h_prev, c_prev, *gates, c[t], params["W_x"], params["W_h"])')
+    for name, place in (("dh_local", "_, dh_local"), ("dc_local", "dz[t], dc_local")):
+        yield f"{name}: += for =: credit of later steps is carried twice", call, (
+            call.replace(place, place.replace(name, "fresh")) + f"\n        {name} = {name} + fresh")
+    yield ("h_prev is set to zeros at a cut; it is stopped: the same values, a constant for the backward pass",
+           "(h[t - 1], c[t - 1]) if", "(h[t - 1] * (not k_trunc or t % k_trunc > 0), c[t - 1]) if")
+    yield ("h_prev and c_prev are set to zeros at a cut; they are stopped: the same values, constants for the backward "
+           "pass", "if t > 0 else", "if t > 0 and (k_trunc is None or t % k_trunc) else")
+    yield ("dy is divided by T * B: a mean is in the loss, dy comes as it is", "    for t in reversed(range(T)):",
+           "    dy = dy / (T * B)\n    for t in reversed(range(T)):")
     yield "no credit goes to microstates (dh_memory is never written)", memory, "pass"
     for name in ("W_q", "W_x", "W_h", "b"):
         short = "db" if name == "b" else f"d{name}"
@@ -186,6 +224,8 @@ def _mistakes():
     for name, value in (("V_h", "h[t].T @ dy[t]"), ("V_s", 'tape["s"][t].T @ dy[t]'), ("b_y", "dy[t].sum(axis=0)")):
         yield f"grads[{name}]: = for +=: only one step counts", f'grads["{name}"] += ', f'grads["{name}"] = '
         yield f"grads[{name}] is never written", f'grads["{name}"] += {value}', "pass"
+    yield "grads[V_s]: h where s belongs", 'grads["V_s"] += tape["s"][t]', 'grads["V_s"] += h[t]'
+    yield "grads[V_h]: s where h belongs", 'grads["V_h"] += h[t]', 'grads["V_h"] += tape["s"][t]'
     yield 'grads[V_h]: h_hat where h belongs', 'grads["V_h"] += h[t]', 'grads["V_h"] += tape["h_hat"][t]'
     yield ("h_prev of step 0 is h[-1], which is the last state in Python; before step 0 it is zeros",
            "(h[t - 1], c[t - 1]) if t > 0 else (zeros, zeros)", "(h[t - 1], c[t - 1])")

@@ -20,7 +20,7 @@ Return new arrays: the ones that came in must not change.
 import numpy as np
 
 EXERCISE = 9
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def clip_gradients(grads, max_norm):
@@ -37,10 +37,11 @@ HINTS = (
     "scale = min(1, max_norm / norm): a small gradient is never made larger.",
     "{name: scale * value for name, value in grads.items()} makes new arrays; *= would change those of the caller.",
 )
+EXAMPLE = dict(grads=dict(W=[[3.0, 0.0]], b=[4.0]), max_norm=1.0)
 
 
 def cases(rng):
-    for scale, max_norm in ((3.0, 1.0), (0.05, 2.0), (1.0, 2.5)):
+    for scale, max_norm in ((3.0, 1.0), (0.05, 2.0), (1.0, 2.5), (0.3, 4.0)):    # the last: 1 < norm < max_norm
         shapes = dict(W=(3, 5), V=(4, 2, 3), b=(5,))
         yield dict(grads={name: scale * rng.normal(size=shape) for name, shape in shapes.items()}, max_norm=max_norm)
 
@@ -59,6 +60,16 @@ MISTAKES = (
      "np.sqrt(sum((value**2).sum() for value in grads.values()))",
      "sum(np.sqrt((value**2).sum()) for value in grads.values())"),
     ("norm is the largest of the norms; expected one norm over all arrays", "np.sqrt(sum(", "np.sqrt(max("),
+    ("norm: the sum of the absolute values; expected the root of the sum of squares",
+     "np.sqrt(sum((value**2).sum() for value in grads.values()))", "sum(abs(value).sum() for value in grads.values())"),
+    ("norm: the largest absolute value; expected the root of the sum of squares",
+     "np.sqrt(sum((value**2).sum() for value in grads.values()))", "max(abs(value).max() for value in grads.values())"),
+    ("norm: divided by the root of the number of arrays (a mean); expected the sum of all squares",
+     "for value in grads.values()))", "for value in grads.values()) / len(grads))"),
+    ("norm: divided by the root of the number of entries (a mean); expected the sum of all squares",
+     "for value in grads.values()))", "for value in grads.values()) / sum(value.size for value in grads.values()))"),
+    ("norm: the last array alone counts: = for += in the loop over the names", "sum((value**2).sum() for value",
+     "max((value**2).sum() for value in list(grads.values())[-1:]) + 0 * sum((value**2).sum() for value"),
     ("norm: the mean of the squares; expected their sum", "(value**2).sum()", "(value**2).mean()"),
     ("norm is returned after clipping; expected the norm before", "clipped = {",
      "norm_before, norm = norm, norm * scale; clipped = {"),
@@ -67,8 +78,25 @@ MISTAKES = (
      "min(1.0, max_norm / np.sqrt((value**2).sum())) * value for"),
     ("a norm below max_norm is scaled up, too; small gradients never become larger", "min(1.0, max_norm / norm)",
      "max_norm / norm"),
+    ("the factor max_norm / norm is there twice, or squared", "min(1.0, max_norm / norm)",
+     "min(1.0, max_norm / norm)**2"),
+    ("the factor is max_norm / norm**2: the root is forgotten there", "min(1.0, max_norm / norm)",
+     "(max_norm / norm**2 if norm > max_norm else 1.0)"),
+    ("1e-6 is added to the norm: the factor is max_norm / norm", "max_norm / norm)", "max_norm / (norm + 1e-6))"),
+    ("one array alone is clipped (a condition, or a line outside of the loop?)", "{name: scale * value for",
+     "{name: scale * value if name == 'W' else value for"),
+    ("one array alone is clipped (a condition, or a line outside of the loop?)", "{name: scale * value for",
+     "{name: scale * value if name == 'b' else value for"),
+    ("clipped holds absolute values: the signs are lost", "scale * value for", "scale * abs(value) for"),
+    ("max_norm / norm is subtracted; expected a product", "scale * value for",
+     "value - max_norm / norm * (norm > max_norm) for"),
+    ("arrays are clipped where their largest entry is above max_norm; expected where the norm is", "scale * value for",
+     "(value if abs(value).max() <= max_norm else scale * value) for"),
+    ("gradients are clipped where norm is above 1; expected above max_norm", "min(1.0, max_norm / norm)",
+     "(max_norm / norm if norm > 1 else 1.0)"),
     ("nothing is clipped", "min(1.0, max_norm / norm)", "1.0"),
-    ("the gradients become 1 / norm long: the factor max_norm is missing", "max_norm / norm)", "1 / norm)"),
+    ("the gradients become 1 / norm long: the factor max_norm is missing", "min(1.0, max_norm / norm)",
+     "(1 / norm if norm > max_norm else 1.0)"),
     ("entries are clipped one by one; expected one factor for all, so that the direction stays", "scale * value for",
      "np.clip(value, -max_norm, max_norm) for"),
     ("clipped the wrong way round: gradients are shrunk when norm is below max_norm", "min(1.0, max_norm / norm)",

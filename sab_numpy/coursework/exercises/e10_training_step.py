@@ -25,7 +25,7 @@ import numpy as np
 from .earlier_10 import clip_gradients, loss_and_gradients
 
 EXERCISE = 10
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def training_step(params, m, v, step, x, targets, learning_rate, max_norm):
@@ -78,6 +78,13 @@ def cases(rng):
                calls=UPDATES)
 
 
+def example():
+    """All parameters are zeros: the two outputs are equally likely, and the gradient of b_y alone is not zero."""
+    x = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
+    zeros = {name: np.zeros_like(value) for name, value in start(np.random.default_rng(0), 1, x)[0].items()}
+    return dict(params=zeros, m=zeros, v=zeros, step=0, x=x, targets=[[1], [1]], learning_rate=0.1, max_norm=9.0)
+
+
 def learned_shapes():
     x, _ = copy_batch(np.random.default_rng(0))
     return {name: value.shape for name, value in start(np.random.default_rng(0), HIDDEN, x)[0].items()}
@@ -102,13 +109,20 @@ def reference(params, m, v, step, x, targets, learning_rate, max_norm):
 MISTAKES = (
     ("loss is that after the update; expected the one before", "return loss, m,",
      "loss, _ = loss_and_gradients(params, x, targets)\n    return loss, m,"),
-    ("the gradients are not clipped: clip_gradients returns new arrays, which are never used", "_, grads = clip",
-     "_, _ = clip"),
+    ("loss is the sum over the targets; expected the mean, as loss_and_gradients gives it", "return loss, m,",
+     "return loss * targets.size, m,"),
+    ("the gradients are not clipped to max_norm: clip_gradients returns new arrays, which are never used (or not told)",
+     "_, grads = clip", "_, _ = clip"),
     ("m: the gradient's part is missing its factor 0.1", "0.1 * grads[name]", "grads[name]"),
+    ("m: 0.99 where 0.9 belongs", "0.9 * m[name] + 0.1 *", "0.99 * m[name] + 0.01 *"),
+    ("m: the gradient's part has the wrong sign", "+ 0.1 * grads[name]", "- 0.1 * grads[name]"),
     ("m: the old m is missing, m = 0.9 * m + 0.1 * gradient", "0.9 * m[name] + ", ""),
     ("m and v are swapped: 0.999 belongs to v", "0.9 * m[name] + 0.1 *", "0.999 * m[name] + 0.001 *"),
     ("m: the bias-corrected m_hat is kept; it is for the update only", "return loss, m,", "return loss, m_hat,"),
     ("v: the square is missing, v = 0.999 * v + 0.001 * gradient**2", "grads[name]**2", "grads[name]"),
+    ("v: the square of m where that of the gradient belongs", "grads[name]**2", "m[name]**2"),
+    ("v is made of the gradients before they are clipped; expected the clipped ones", "grads[name]**2",
+     "loss_and_gradients(params, x, targets)[1][name]**2"),
     ("v: the old v is missing, v = 0.999 * v + 0.001 * gradient**2", "0.999 * v[name] + ", ""),
     ("v: the gradient's part is missing its factor 0.001", "0.001 * grads", "grads"),
     ("v: 0.99 where 0.999 belongs", "0.999 * v[name] + 0.001", "0.99 * v[name] + 0.01"),
@@ -120,10 +134,20 @@ MISTAKES = (
      "m[name] / (np.sqrt(v[name])"),
     ("params: the bias correction uses the old step; the first update is step 1",
      "0.9**step) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**step)",
-     "0.9**max(step - 1, 1e-9)) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**max(step - 1, 1e-9))"),
+     "0.9**(step - 1)) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**(step - 1))"),
     ("params: the bias correction uses step + 1: step went up twice",
      "0.9**step) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**step)",
      "0.9**(step + 1)) for name in params}\n    v_hat = {name: v[name] / (1 - 0.999**(step + 1))"),
+    ("params: m_hat is corrected with v's 0.999; it is m / (1 - 0.9**step)", "(1 - 0.9**step)", "(1 - 0.999**step)"),
+    ("params: v_hat is corrected with m's 0.9; it is v / (1 - 0.999**step)", "(1 - 0.999**step)", "(1 - 0.9**step)"),
+    ("params: the bias correction multiplies; m_hat is m divided by (1 - 0.9**step)", "m[name] / (1 - 0.9**step)",
+     "m[name] * (1 - 0.9**step)"),
+    ("params: 0.9 * step where 0.9**step belongs, in the bias correction", "0.9**step) for name in params}\n    v_hat",
+     "0.9 * step) for name in params}\n    v_hat"),
+    ("params: learning_rate is divided by step; expected it as it is", "learning_rate * m_hat",
+     "learning_rate / step * m_hat"),
+    ("params: 1e-6 where 1e-8 belongs", "1e-8", "1e-6"),
+    ("params: 1e-7 where 1e-8 belongs", "1e-8", "1e-7"),
     ("params move along the gradient; expected against it (minus)", "params[name] - learning_rate",
      "params[name] + learning_rate"),
     ("params: the square root of v_hat is missing", "np.sqrt(v_hat[name])", "v_hat[name]"),

@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 2
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def sigmoid(z):

@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 3
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def lstm_step_backward(dh_hat, dc, x, h_prev, c_prev, i, f, g, o, c, W_x, W_h):

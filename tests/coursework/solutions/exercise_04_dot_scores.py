@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 4
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def dot_scores(h_hat, M, W_q, da):

@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 5
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def select_and_renormalise(a, K, normalise, dw):

@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 6
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def recall_backward(ds, M, slots, w, slope):

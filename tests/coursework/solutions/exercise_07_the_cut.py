@@ -1,7 +1,7 @@
 import numpy as np
 
 EXERCISE = 7
-EXERCISE_SET = 1
+EXERCISE_SET = 2
 
 
 def truncated_credit(dh_loss, h, W_h, k_trunc):
