@@ -80,10 +80,12 @@ def main(out):
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "book"
         run(gather(source), source)
-        shutil.rmtree(out, ignore_errors=True)
-        sphinx = ["-W", "--keep-going", "-q", "-E", "-b", "html", str(source), str(out)]
+        pages = Path(folder) / "pages"           # a neighbour of it gets copies of the pictures
+        sphinx = ["-W", "--keep-going", "-q", "-E", "-b", "html", str(source), str(pages)]
         if subprocess.run([sys.executable, "-m", "sphinx", *sphinx]).returncode:
             sys.exit("make book: not built, for the reasons above")
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(pages, out)
     print(f"the book is in {os.path.relpath(out)}: open {os.path.relpath(out / 'index.html')} in a browser")
 
 

@@ -29,10 +29,19 @@ nb_merge_streams = True
 autodoc_typehints = "none"
 
 
+KNOWN = (                                        # else the t of \hat h_t is below it, and \big( unknown
+    (r"(\\(?:hat|bar|tilde)\s*(?:\w|\{\w+\}))(?=[_^])", r"\1{}"),
+    (r"\\big(?=[([])", r"\\bigl"),
+    (r"\\big(?=[])])", r"\\bigr"),
+)
+
+
 def set_formula(block):
     """A visitor that puts a formula into the page as MathML, which browsers set themselves: no script, no font."""
     def visit(writer, node):
-        text = re.sub(r"(\\(?:hat|bar|tilde)\s*(?:\w|\{\w+\}))(?=[_^])", r"\1{}", node.astext())  # or _t is below
+        text = node.astext()
+        for written, known in KNOWN:
+            text = re.sub(written, known, text)
         try:
             formula = tex2mathml(text, as_block=block)
         except MathError as error:
