@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording or a Replay
-unheard = []                                           # functions told of a stop that nobody records
+unheard = []                                # functions told of a stop that nobody records
 
 
 class _Names:
