@@ -1,4 +1,4 @@
-"""Sparse Attentive Backtracking (Ke et al., NeurIPS 2018) in NumPy, every gradient by hand and proved.
+"""Sparse Attentive Backtracking (Ke et al., NeurIPS 2018) in NumPy, every gradient by hand and checked numerically.
 
 Sizes    T time, B batch, D inputs, H hidden, O outputs, N microstates, K = k_top, Q size of a key
 Arrays   time-major (T, B, .); row vectors, x @ W; dX is the gradient of X and has its shape
