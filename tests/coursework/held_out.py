@@ -454,7 +454,7 @@ def main():
     print(f"{sum(counts.values())} wrong files: {dict(counts)}", *details, sep="\n")
     counts, partly = Counter(), []
     with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
-        for number, text, what in itertools.islice(mutated(), 0, None, 5):
+        for number, text, what in itertools.islice(mutated(), 3, None, 17):
             result = student.grade_text(Path(folder), number, text)
             line = result.feedback[0] if result.feedback else ""
             kind = "nothing wrong" if result.status == "right" else "does not run" if "Error: " in line else (
