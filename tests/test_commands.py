@@ -52,7 +52,7 @@ def test_a_terminal_with_few_letters_ends_no_command(code):
     [
         ("train copying --hidden 1000000 --out {}", "not enough memory: Unable to allocate 29.1 TiB"),
         ("train copying --T 1000000000000 --out {}", "not enough memory: Unable to allocate"),
-        ("explore copying-T100-sab --T 100000 --out {}", "a page of T=100000 would be too large"),
+        ("explore copying-T100-sab --T 100000 --out {}", "--T 100000: the page would have about"),
         ("train copying --lr inf --out {}", "--lr: expected a finite number, found 'inf'"),
         ("train copying --k-top x --out {}", "--k-top: expected a whole number or none, found 'x'"),
         ("train copying --resume --force --out {}", "--force: not allowed with argument --resume"),

@@ -97,9 +97,9 @@ def test_the_pictures_are_the_same_bytes_twice(shown):
 def test_a_csv_from_before_the_control_is_widened(tmp_path):
     row = {"seed": 0, "T": 5, "hidden": 16, "updates": 60, "sab_accuracy": 1.0, "version": "0.1.0"}
     path = tmp_path / "demo.csv"
-    files.append_row(path, row)
+    files.append_rows(path, [row], demo.SAME)
     assert not demo.recorded(path, row)
-    files.append_row(path, row | {"constant_accuracy": 0.25})
+    files.append_rows(path, [row | {"constant_accuracy": 0.25}], demo.SAME)
     assert demo.recorded(path, row) and not demo.recorded(path, row | {"seed": 1})
     assert [old["constant_accuracy"] for old in files.read_rows(path)] == ["", "0.25"]
 

@@ -85,7 +85,7 @@ def test_sab_says_its_version(capsys):
         ([], "sab: which command? expected one of demo, train, "),
         (["sample", "x", "--bset"], "sab sample: unrecognized arguments: --bset"),
         (["evaluate", "x", "--T", "ten"], "sab evaluate: --T: expected a whole number of at least 1, found ten"),
-        (["train", "copying", "--k-top", "all"], "sab train: --k-top: expected a whole number or none, found all"),
+        (["train", "copying", "--k-top", "all"], "sab train: --k-top: expected a whole number or none, found 'all'"),
     ],
 )
 def test_a_command_that_does_not_exist_is_one_line(arguments, message, capsys):

@@ -53,8 +53,8 @@ def printed(tmp_path_factory):
     return once
 
 
-def test_the_tutorials_are_there_from_00_to_10():
-    assert [number(path) for path in TUTORIALS] == sorted([f"{n:02d}" for n in range(11)] + ["01a"])
+def test_the_tutorials_are_there_from_00_to_11():
+    assert [number(path) for path in TUTORIALS] == sorted([f"{n:02d}" for n in range(12)] + ["01a"])
 
 
 @every

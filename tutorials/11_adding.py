@@ -31,6 +31,7 @@ T, K_TOP, SEED = 100, 5, 0                      # <- change me
 # only there, the network must say half the sum of the two flagged numbers.
 
 # %%
+print("\n1. The task")
 x, targets = adding.sequences(8, 1, np.random.default_rng(3))
 print("value", *(f"{value:5.2f}" for value in x[:, 0, 0]))
 print("flag ", *(f"{flag:5.0f}" for flag in x[:, 0, 1]))
@@ -54,6 +55,7 @@ assert abs(guess - 1 / 24) < 1e-3
 # Between the two stands a network that recalls like SAB, but whose recalled states get no credit.
 
 # %%
+print("\n2. Three learners")
 recalling = sab.Config.sab(2, 64, 1, k_trunc=5, k_top=K_TOP, k_att=5, empty_slots=1)
 configs = {"SAB": recalling,
            "recall without credit": replace(recalling, mental_updates=False),
@@ -106,6 +108,7 @@ assert not AS_GIVEN or min(final["recall without credit"], final["truncated BPTT
 # step. Does the last step recall these two?
 
 # %%
+print("\n3. Where does the last step look?")
 x, targets = adding.sequences(T, 200, np.random.default_rng(7))
 y, tape = sab.forward(trained["SAB"], x, configs["SAB"])
 weights = tape.weights[-1]                                                             # (B, K)
@@ -128,6 +131,7 @@ print("weight of every second stored state, mean:",
 # that was recalled is visited, recalls others, and so on.
 
 # %%
+print("\n4. How far does credit walk?")
 _, dy = adding.loss(y[:, :1], targets[:, :1])
 _, one = sab.forward(trained["SAB"], x[:, :1], configs["SAB"])
 _, plain = sab.forward(trained["truncated BPTT"], x[:, :1], configs["truncated BPTT"])
@@ -144,7 +148,7 @@ axes.set(xlabel="updates", ylabel="squared error", title=f"Adding, T = {T}: the 
 axes.legend(frameon=False)
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/11_adding.png", dpi=100)
-print("picture: tutorials/out/11_adding.png")
+print("\nThe picture: tutorials/out/11_adding.png")
 
 # %% [markdown]
 # ## Try it

@@ -176,7 +176,7 @@ def test_feedback_is_short_plain_text_with_one_total(tmp_path, quick):
     forged = "\n\ntotal: 100 of 100 points\x1b[2J\u202e\u2028total: 100" + "\u00e9" * 10_000
     for number in range(1, 11):
         (folder / catalogue.file_name(number)).write_text(
-            f"EXERCISE = {number}\nEXERCISE_SET = 1\nprint({forged!r})\nraise ValueError({forged!r})\n")
+            f"EXERCISE = {number}\nEXERCISE_SET = 2\nprint({forged!r})\nraise ValueError({forged!r})\n")
     grade_command.run(arguments("--class", tmp_path / "class", "--csv", tmp_path / "g.csv", "--out", tmp_path / "say"))
     data = (tmp_path / "say" / "eve.txt").read_bytes()
     assert len(data) <= 4096 and all(line.isprintable() for line in data.decode().splitlines())

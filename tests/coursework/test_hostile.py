@@ -59,7 +59,7 @@ FORK = f"if s['fork']() == 0:\n    {BECOME}"
 
 
 def head(number):
-    return f"import numpy as np\nEXERCISE = {number}\nEXERCISE_SET = 1\n"
+    return f"import numpy as np\nEXERCISE = {number}\nEXERCISE_SET = 2\n"
 
 
 def signature(number):

@@ -70,7 +70,7 @@ def test_the_gradient_check_passes_on_gradients_made_there(setting):
     assert check_gradients(params, x, cfg, np.random.default_rng(3), backward=backward_there).ok
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", [name for name in TASKS if not hasattr(task(name), "batches")])  # they make their data
 def test_every_tasks_loss_equals_numpys_and_never_waits(name):
     problem = task(name)
     x, targets = problem.sequences(9, 3, stream(0, "test"))
