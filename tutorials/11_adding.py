@@ -2,8 +2,8 @@
 # # Adding: two numbers among a hundred
 #
 # *15 minutes, of which the computer works one. You need: tutorials 03, 05 and 07.*
-# *You will see: one answer at the end, and two learners of it; which past states the last step
-# [recalls](../GLOSSARY.md#recall), and how few steps credit visits. And a result that we did not expect.*
+# *You will see: one answer at the end, and three learners of it; which past states the last step
+# [recalls](../GLOSSARY.md#recall), and how few steps the walk visits. And a result that we did not expect.*
 
 # %%
 import os
@@ -50,9 +50,10 @@ assert abs(guess - 1 / 24) < 1e-3
 # %% [markdown]
 # ## 2. Three learners
 #
-# The same LSTM, the same data, and credit that walks in blocks of five steps. Without a recall, credit reaches a
+# The same [LSTM](../GLOSSARY.md#lstm), the same data, and [credit](../GLOSSARY.md#credit) that walks in
+# [blocks](../GLOSSARY.md#block) of five steps. Without a recall, credit reaches a
 # flagged number only where it stands in the last block: the second one in one sequence of ten, the first never.
-# Between the two stands a network that recalls like SAB, but whose recalled states get no credit.
+# That is [truncated BPTT](../GLOSSARY.md#truncated-bptt). Between the two stands a network that recalls like SAB, but whose recalled states get no credit.
 
 # %%
 print("\n2. Three learners")
