@@ -129,19 +129,22 @@ def spoilt(data, rng):
     return data[:place] + bytes([byte]) + data[place + 1 :]
 
 
+WRONGLY = "WRONGLY ACCEPTED"
+
+
 def verdict(before, after, exact):
     """What it means that damage was read: exact files must be as they were; a table may differ in one cell."""
     if after == before:
         return "read as it was"
     if exact:
-        return "WRONGLY ACCEPTED"
+        return WRONGLY
     rows, others = ([row[1] if isinstance(row, tuple) else row for row in table] for table in (before, after))
     if others == rows[: len(others)]:
         return "a table without its last rows, cut at the end of a line"
     heads = [list(table[0]) for table in (rows, others)]
     differ = sum(a != b for row, other in zip(rows, others) for a, b in zip(row.values(), other.values()))
     differ = differ if heads[0] == heads[1] else differ + sum(a != b for a, b in zip(*heads))
-    return "a table with one other cell of its kind" if len(rows) == len(others) and differ == 1 else "WRONGLY ACCEPTED"
+    return "a table with one other cell of its kind" if len(rows) == len(others) and differ == 1 else WRONGLY
 
 
 def flips(n, seed=0):
@@ -153,9 +156,15 @@ def flips(n, seed=0):
         for attack in range(n):
             path, read, command, exact = all_targets[attack % len(all_targets)]
             data, before = clean[path]
-            path.write_bytes(spoilt(data, rng))
+            bad = spoilt(data, rng)
+            path.write_bytes(bad)
             try:
-                counts[verdict(before, read(path), exact)] += 1
+                found = verdict(before, read(path), exact)
+                where = next((n for n, pair in enumerate(zip(data, bad)) if pair[0] != pair[1]), len(bad))
+                said_more = (
+                    f" {path.parent.name}/{path.name}: {data[where - 9 : where + 9]} {bad[where - 9 : where + 9]}"
+                )
+                counts[found + said_more * (found == WRONGLY)] += 1
             except (ValueError, OSError) as error:
                 counts["refused" if "\n" not in str(error) else "MORE THAN ONE LINE"] += 1
             except BaseException as error:

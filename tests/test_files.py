@@ -247,7 +247,7 @@ TABLE = "# made by hand\nT,accuracy\n5,0.5\n# seen\n9,0.25\n"
         (TABLE.replace("0.25", "1.25"), "line 5"),
         (TABLE.replace("9,", "9.5,"), "T: '9.5' (expected a whole number)"),
         (TABLE.replace("9,", '"9,'), "line 5"),
-        (TABLE.replace("0.5", '0.5X"a, b"').replace("acc", "more,acc"), "a quote stands alone"),
+        (TABLE.replace("0.5", '0.5X"a, b"').replace("acc", "more,acc"), "a quote stands in a cell"),
         (TABLE.replace("9,", "#9,"), "line 5"),
         (TABLE.replace("T,", "\ufeffT,"), "line 2: not the head of this table (expected a column T"),
         (TABLE.replace("accuracy", "T"), "expected a column accuracy"),

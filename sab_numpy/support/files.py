@@ -226,8 +226,8 @@ def _read(path, columns):
             continue
         with judged(f"{path}, line {number}", "not a row of this table" if head else "not the head of this table"):
             cells = next(csv.reader([line], strict=True))
-            if '"' in "".join(cells) and '""' not in line:
-                raise ValueError("a quote stands alone in a cell")
+            if any('"' in cell and '"' + cell.replace('"', '""') + '"' not in line for cell in cells):
+                raise ValueError("a quote stands in a cell that is not in quotes")
             if head is None:
                 head = cells
                 if lacking := [name for name in columns if name not in head and columns[name] is not maybe]:
