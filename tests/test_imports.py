@@ -88,6 +88,13 @@ def test_the_core_is_short_enough_to_be_read_and_narrow_enough_to_be_projected(n
     assert len(lines) <= 250 and not [line for line in lines if len(line) > 100]
 
 
+@pytest.mark.parametrize("folder", ["tutorials", "tutorials/gradients"])
+def test_a_tutorial_is_narrow_enough_to_be_projected(folder):
+    for path in (FOLDER.parent / folder).glob("*.py"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert not [line for line in lines if len(line) > 100], path.name
+
+
 @pytest.mark.parametrize("name", CORE)
 def test_a_function_of_the_core_has_few_lines_and_parameters(name):
     """Lines of code: the forward lines that a comment quotes are not counted."""

@@ -3,11 +3,12 @@
 #
 # *25 minutes. You need: tutorials 03 and 05.*
 # *You will see: two numbers turn one program into [BPTT](../GLOSSARY.md#bptt), [truncated
-# BPTT](../GLOSSARY.md#truncated-bptt), [self-attention](../GLOSSARY.md#self-attention) and SAB; and a picture of who
-# gives [credit](../GLOSSARY.md#credit) to whom in each.*
+# BPTT](../GLOSSARY.md#truncated-bptt), [self-attention](../GLOSSARY.md#self-attention) and SAB; and
+# a picture of who gives [credit](../GLOSSARY.md#credit) to whom in each.*
 #
-# Papers give each of these a section of its own. Here they are one forward and one backward. `k_trunc` says how far the
-# [credit](../GLOSSARY.md#credit) walks before it is [cut](../GLOSSARY.md#cut); `k_top` says how many past states a step
+# Papers give each of these a section of its own. Here they are one forward and one backward.
+# `k_trunc` says how far the [credit](../GLOSSARY.md#credit) walks before it is
+# [cut](../GLOSSARY.md#cut); `k_top` says how many past states a step
 # [recalls](../GLOSSARY.md#recall).
 #
 # | algorithm | k_trunc | k_top |
@@ -29,7 +30,7 @@ from sab_numpy.core import credit
 from sab_numpy.plots import COLOURS
 from sab_numpy.tasks import copying
 
-trained, cfg = sab.load_pretrained("copying-T100-sab")              # SAB 5/5, comes with the package
+trained, cfg = sab.load_pretrained("copying-T100-sab")  # SAB 5/5, comes with the package
 params = {name: value.astype(float) for name, value in trained.items()}
 block, D, H = cfg.k_trunc, cfg.n_in, cfg.n_hidden
 four = {"BPTT": sab.Config.full_bptt(D, H, D),
@@ -37,13 +38,14 @@ four = {"BPTT": sab.Config.full_bptt(D, H, D),
         "self-attention": sab.Config.self_attention(D, H, D, k_att=cfg.k_att),
         "SAB": cfg}
 rng = np.random.default_rng(3)
-x, targets = copying.sequences(5, 1, rng)                           # ten symbols, a wait of 5, the ten symbols: (25, 1)
+x, targets = copying.sequences(5, 1, rng)   # ten symbols, a wait of 5, the ten symbols: (25, 1)
 T, ANSWERS = len(x), 10
 assert all(set(sab.init_params(cfg, rng)) == set(params) for cfg in four.values())
 
 # %% [markdown]
-# All four have the same parameters, by name and shape. (Those without a memory have no use for `W_q`, and give it a
-# gradient of zero.) So one set of numbers goes through all four: those of a network that SAB has trained to copy.
+# All four have the same parameters, by name and shape. (Those without a memory have no use for
+# `W_q`, and give it a gradient of zero.) So one set of numbers goes through all four: those of a
+# network that SAB has trained to copy.
 #
 # ## 1. Forward: two kinds
 #
@@ -66,7 +68,8 @@ assert right["SAB"] == 1 and right["BPTT"] < 0.5
 # %% [markdown]
 # (Without its recalls the network says little that is right: it has learned to lean on them.)
 #
-# And there is a bridge between the last two. SAB that recalls so many states that none is left out *is* self-attention:
+# And there is a bridge between the last two. SAB that recalls so many states that none is left
+# out *is* self-attention:
 
 # %%
 everything = sab.Config.sab(D, H, D, k_trunc=None, k_top=99, k_att=cfg.k_att, empty_slots=1)
@@ -77,8 +80,8 @@ assert difference < 1e-12
 # %% [markdown]
 # ## 2. Backward: who gives credit to whom?
 #
-# Let one answer at a time have a say, and write down how much credit arrives at each input: one row for each step. 25
-# steps, 25 ways back.
+# Let one answer at a time have a say, and write down how much credit arrives at each input: one row
+# for each step. 25 steps, 25 ways back.
 
 # %%
 print("\n2. Backward: who gives credit to whom?")
@@ -99,29 +102,33 @@ def who_credits_whom(cfg):
 maps = {name: who_credits_whom(cfg) for name, cfg in four.items()}
 t, s = np.indices((T, T))
 for name, found in maps.items():
-    assert (found[s > t] == 0).all()                                        # nobody credits the future
+    assert (found[s > t] == 0).all()                                     # nobody credits the future
 assert (maps["BPTT"][s <= t] > 0).all()
-assert ((maps["truncated BPTT"] > 0) == ((s <= t) & (s // block == t // block))).all()      # its own block alone
+own_block = (s <= t) & (s // block == t // block)
+assert ((maps["truncated BPTT"] > 0) == own_block).all()                  # its own block alone
 assert (maps["self-attention"][s <= t] > 0).all()
 beyond = (maps["SAB"] > 0) & (s // block != t // block)
-assert beyond.any()                                                         # what the skips add
-print(f"pairs with credit: BPTT {(maps['BPTT'] > 0).sum()}, truncated {(maps['truncated BPTT'] > 0).sum()}, "
+assert beyond.any()                                                      # what the skips add
+print(f"pairs with credit: BPTT {(maps['BPTT'] > 0).sum()}, "
+      f"truncated {(maps['truncated BPTT'] > 0).sum()}, "
       f"SAB {(maps['SAB'] > 0).sum()}, of them {beyond.sum()} by skips")
 
 # %% [markdown]
 # ## 3. What it costs
 #
-# Now the last answer alone. `credit.count` says how many steps the way back must walk and how many
-# [skips](../GLOSSARY.md#skip) it takes. The [cosine](../GLOSSARY.md#cosine) is that with the whole gradient of the same
-# forward, nothing cut: 1 means that cutting did no harm. *far* is how much of that whole credit goes to inputs before
-# the last [block](../GLOSSARY.md#block): how much there is to lose.
+# Now the last answer alone. `credit.count` says how many steps the way back must walk and how
+# many [skips](../GLOSSARY.md#skip) it takes. The [cosine](../GLOSSARY.md#cosine) is that with
+# the whole gradient of the same forward, nothing cut: 1 means that cutting did no harm. *far* is
+# how much of that whole credit goes to inputs before the last [block](../GLOSSARY.md#block): how
+# much there is to lose.
 
 # %%
 print("\n3. What it costs")
 
 
 def gradient(cfg):
-    """The parameters' gradient as one list, what it cost, and the share of credit before the last block."""
+    """The parameters' gradient as one list, what it cost, and the share of credit before the last
+    block."""
     y, tape = sab.forward(params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets)
     dy[:-1] = 0
@@ -133,7 +140,8 @@ def gradient(cfg):
 
 def whole(cfg):
     """The same forward, with nothing cut and nothing held constant."""
-    return gradient(sab.Config(D, H, D, k_top=None if cfg.dense_forward else cfg.k_top, k_att=cfg.k_att))
+    k_top = None if cfg.dense_forward else cfg.k_top
+    return gradient(sab.Config(D, H, D, k_top=k_top, k_att=cfg.k_att))
 
 
 print(f"{'':30}{'forward':>9}{'backward':>10}{'steps':>7}{'skips':>7}{'cosine':>8}{'far':>7}")
@@ -144,10 +152,12 @@ for name, cfg in (four | more).items():
     g, cost[name], _ = gradient(cfg)
     full, _, distant[name] = whole(cfg)
     cosine = found_cosine[name] = g @ full / np.linalg.norm(g) / np.linalg.norm(full)
-    forward = "-" if cfg.k_top == 0 else "dense" if cfg.k_top is None or cfg.dense_forward else "sparse"
+    forward = ("-" if cfg.k_top == 0 else
+               "dense" if cfg.k_top is None or cfg.dense_forward else "sparse")
     backward = ("-" if cfg.k_top == 0 else "none" if not cfg.mental_updates else
                 "dense" if cfg.k_top is None else "sparse")
-    print(f"{name:30}{forward:>9}{backward:>10}{cost[name].steps:>7}{cost[name].skips:>7}{cosine:>8.3f}"
+    print(f"{name:30}{forward:>9}{backward:>10}"
+          f"{cost[name].steps:>7}{cost[name].skips:>7}{cosine:>8.3f}"
           f"{100 * distant[name]:>5.0f} %")
     if cfg.k_trunc is None:
         assert np.isclose(cosine, 1)
@@ -155,27 +165,31 @@ assert cost["truncated BPTT"].steps == block and cost["BPTT"].steps == T
 assert cost["SAB"].skips < cost["self-attention"].skips
 assert cost["SAB without mental updates"] == (block, 0)
 assert 0.4 < distant["truncated BPTT"] < 0.6 < 0.75 < distant["SAB"]
-assert found_cosine["SAB without mental updates"] < found_cosine["truncated BPTT"] < found_cosine["SAB"]
+assert (found_cosine["SAB without mental updates"] < found_cosine["truncated BPTT"]
+        < found_cosine["SAB"])
 
 # %% [markdown]
-# Each row compares with a whole gradient of its own. Truncated BPTT gives up all that is far, here half of the credit.
-# With recalls four fifths are far, and SAB keeps most of it: it comes closer to its whole, with more to lose.
+# Each row compares with a whole gradient of its own. Truncated BPTT gives up all that is far, here
+# half of the credit. With recalls four fifths are far, and SAB keeps most of it: it comes closer to
+# its whole, with more to lose.
 #
 # Two variants stand below the four:
 #
-# * *dense and sparse*: the forward reads every [slot](../GLOSSARY.md#slot), credit goes only through the five largest.
-#   The paper's slides name both forms.
-# * *without [mental updates](../GLOSSARY.md#mental-update)*: what was recalled counts as a constant. The recalled
-#   state is used, but nobody tells it so. A [mental update](../GLOSSARY.md#mental-update) is just this credit to a
-#   recalled state.
+# * *dense and sparse*: the forward reads every [slot](../GLOSSARY.md#slot), credit goes only
+#   through the five largest. The paper's slides name both forms.
+# * *without [mental updates](../GLOSSARY.md#mental-update)*: what was recalled counts as a
+#   constant. The recalled state is used, but nobody tells it so. A [mental
+#   update](../GLOSSARY.md#mental-update) is just this credit to a recalled state.
 #
-# With 25 steps the walk is short in any case. Of a longer sequence BPTT walks all, and truncated BPTT still 5 steps.
+# With 25 steps the walk is short in any case. Of a longer sequence BPTT walks all, and
+# truncated BPTT still 5 steps.
 
 # %%
 fig, axes = plt.subplots(1, 4, figsize=(14, 4), sharey=True, layout="constrained")
 colours = [COLOURS[key] for key in ("bptt", "tbptt", "attention", "sab")]
 for ax, (name, found), colour in zip(axes, maps.items(), colours, strict=True):
-    shares = np.where(found > 0, found, np.nan) / found.max(1, keepdims=True)         # of each answer's largest
+    largest = found.max(1, keepdims=True)                                       # of each answer
+    shares = np.where(found > 0, found, np.nan) / largest
     image = ax.imshow(np.log10(shares), cmap="viridis", vmin=-3, vmax=0)
     ax.set(title=name, xlabel="input of step s")
     ax.title.set_color(colour)

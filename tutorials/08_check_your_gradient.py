@@ -4,8 +4,8 @@
 # *30 minutes. You need: tutorial 03, and a gradient that you wrote yourself some day.*
 # *You will see: a right gradient pass, four planted bugs caught, and a test that is blind.*
 #
-# You wrote a backward pass. It runs, the shapes fit, the loss goes down. Is it right? A wrong gradient trains too, only
-# worse, and nothing tells you. So test it.
+# You wrote a backward pass. It runs, the shapes fit, the loss goes down. Is it right? A wrong
+# gradient trains too, only worse, and nothing tells you. So test it.
 
 # %%
 from pathlib import Path
@@ -20,16 +20,18 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## 1. Not our network: yours
 #
-# A small recurrent network that looks back, written by "you" in a dozen lines. Its [credit](../GLOSSARY.md#credit) is
-# [cut](../GLOSSARY.md#cut) every three steps, and at the end it picks the past state that fits best. Two marks are
-# added, and they change nothing in an ordinary run: `sab.stop(name, value)` on what the gradient treats as a constant,
+# A small recurrent network that looks back, written by "you" in a dozen lines. Its
+# [credit](../GLOSSARY.md#credit) is [cut](../GLOSSARY.md#cut) every three steps, and at the end
+# it picks the past state that fits best. Two marks are added, and they change nothing in an
+# ordinary run: `sab.stop(name, value)` on what the gradient treats as a constant,
 # `sab.choose(name, index)` on every decision.
 
 # %%
 print("\n1. Not our network: yours")
 T, B, D, H, k = 8, 4, 3, 5, 3
 x, weight = rng.standard_normal((T, B, D)), rng.standard_normal((B, H))
-params = {"W": rng.standard_normal((D, H)), "U": 0.7 * rng.standard_normal((H, H)), "b": 0.1 * rng.standard_normal(H)}
+params = {"W": rng.standard_normal((D, H)), "U": 0.7 * rng.standard_normal((H, H)),
+          "b": 0.1 * rng.standard_normal(H)}
 
 
 def loss(p):
@@ -70,9 +72,10 @@ print(report)
 assert report.ok and report.worst < 1e-10
 
 # %% [markdown]
-# `sab.check` runs `loss` once and records what is stopped and chosen. Then it moves the weights along random
-# directions in a [frozen replay](../GLOSSARY.md#frozen-replay) and compares. It needs no access to your code beyond
-# `loss`. Cost: a few runs of `loss` for each tensor, however large the tensor is.
+# `sab.check` runs `loss` once and records what is stopped and chosen. Then it moves the weights
+# along random directions in a [frozen replay](../GLOSSARY.md#frozen-replay) and compares. It
+# needs no access to your code beyond `loss`. Cost: a few runs of `loss` for each tensor,
+# however large the tensor is.
 #
 # ## 2. Plant a bug, find it
 #
@@ -90,17 +93,18 @@ for name, planted in bugs.items():
     for note in dict.fromkeys([row.note for row in failing if row.note] + report.notes):
         print("    ", note)
 assert not any(report.ok for report in found.values())                  # every one is caught
-assert [row.name for row in found["the bias has the wrong sign"].rows if row.verdict == "FAIL"] == ["b"]
+of_the_bias = found["the bias has the wrong sign"]
+assert [row.name for row in of_the_bias.rows if row.verdict == "FAIL"] == ["b"]
 
 # %% [markdown]
-# *Which* tensors fail is the first clue. One alone: look at the line that collects it. All of them: look at what flows
-# between the steps. And the notes guess.
+# *Which* tensors fail is the first clue. One alone: look at the line that collects it. All of them:
+# look at what flows between the steps. And the notes guess.
 #
 # ## 3. Our network: the proof, entry by entry
 #
-# For the package's own model there is `sab.check_gradients`. It moves *every single entry* by a tiny imaginary number
-# (the [complex step](../GLOSSARY.md#complex-step), exact to the last digits), and takes *your* backward if you give
-# it one. Let us swap two [gates](../GLOSSARY.md#gate):
+# For the package's own model there is `sab.check_gradients`. It moves *every single entry* by a
+# tiny imaginary number (the [complex step](../GLOSSARY.md#complex-step), exact to the last digits),
+# and takes *your* backward if you give it one. Let us swap two [gates](../GLOSSARY.md#gate):
 
 # %%
 print("\n3. Our network: the proof, entry by entry")
@@ -110,7 +114,7 @@ inputs = rng.standard_normal((7, 3, 3))                                 # (T, B,
 
 
 def swapped(dy, tape):
-    """The backward, but the gradients of the forget and output gates' biases have changed places."""
+    """The backward, but the gradients of the forget and output gates' biases are swapped."""
     g = sab.backward(dy, tape)
     i, f, c, o = np.split(g["b"], 4)
     return g | {"b": np.concatenate([i, o, c, f])}
@@ -126,10 +130,11 @@ assert failing == ["b.f", "b.o"]
 # %% [markdown]
 # ## 4. A blind test
 #
-# Many tests take the sum of a layer's output as the loss. For attention weights that is a trap: they sum to 1
-# whatever the [scores](../GLOSSARY.md#score) are. So the true gradient of that sum is zero, and a backward that
-# returns nothing but zeros looks right. (`sab.check` says UNRESOLVED: there is nothing here to tell right from
-# wrong.) Weigh the outputs with random numbers instead; `check_gradients` does.
+# Many tests take the sum of a layer's output as the loss. For attention weights that is a trap:
+# they sum to 1 whatever the [scores](../GLOSSARY.md#score) are. So the true gradient of that sum is
+# zero, and a backward that returns nothing but zeros looks right. (`sab.check` says UNRESOLVED:
+# there is nothing here to tell right from wrong.) Weigh the outputs with random numbers instead;
+# `check_gradients` does.
 
 # %%
 print("\n4. A blind test")
@@ -152,10 +157,12 @@ assert blind.verdict == "UNRESOLVED" and seeing.verdict == "FAIL"
 # %%
 fig, ax = plt.subplots(figsize=(9, 4), layout="constrained")
 names = ["no bug", *bugs, "gates f and o swapped (SAB)"]
-errors = [sab.check(loss, params, grads).worst, *(report.worst for report in found.values()), wrong.worst]
+errors = [sab.check(loss, params, grads).worst, *(report.worst for report in found.values()),
+          wrong.worst]
 ax.barh(names[::-1], errors[::-1], color=["#D55E00"] * 5 + ["#009E73"], left=1e-17)
 ax.axvline(1e-10, color="black", linestyle=":", label="tolerance of sab.check")
-ax.set(xscale="log", xlim=(1e-17, 10), xlabel="largest relative error", title="Right and wrong are far apart")
+ax.set(xscale="log", xlim=(1e-17, 10), xlabel="largest relative error",
+       title="Right and wrong are far apart")
 fig.legend(loc="outside lower right")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/08_check_your_gradient.png", dpi=100)
@@ -163,5 +170,5 @@ print("\nThe picture: tutorials/out/08_check_your_gradient.png")
 assert errors[0] < 1e-10 < 1e-3 < min(errors[1:])
 
 # %% [markdown]
-# **Try it.** Plant a bug that you once had in `grads`. The report of section 1 says what it finds, and the assert below
-# it stops the script. More examples: `tutorials/gradients/`.
+# **Try it.** Plant a bug that you once had in `grads`. The report of section 1 says what it finds,
+# and the assert below it stops the script. More examples: `tutorials/gradients/`.

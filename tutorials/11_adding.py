@@ -2,8 +2,9 @@
 # # Adding: two numbers among a hundred
 #
 # *15 minutes, of which the computer works one. You need: tutorials 03, 05 and 07.*
-# *You will see: one answer at the end, and three learners of it; which past states the last step
-# [recalls](../GLOSSARY.md#recall), and how few steps the walk visits. And a result that we did not expect.*
+# *You will see: one answer at the end, and three learners of it; which past states the last
+# step [recalls](../GLOSSARY.md#recall), and how few steps the walk visits. And a result
+# that we did not expect.*
 
 # %%
 import os
@@ -27,8 +28,8 @@ T, K_TOP, SEED = 100, 5, 0                      # <- change me
 # %% [markdown]
 # ## 1. The task
 #
-# Every step brings a number between 0 and 1 and a flag. The flag is 1 at two steps, one in each half. At the end, and
-# only there, the network must say half the sum of the two flagged numbers.
+# Every step brings a number between 0 and 1 and a flag. The flag is 1 at two steps, one in each
+# half. At the end, and only there, the network must say half the sum of the two flagged numbers.
 
 # %%
 print("\n1. The task")
@@ -39,7 +40,8 @@ print(f"answer {targets[0, 0, 0]:.3f}")
 assert abs((x[..., 0] * x[..., 1]).sum() / 2 - targets[0, 0, 0]) < 1e-6
 
 # %% [markdown]
-# Who always says 1/2 has a mean squared error of 1/24. That is what a network gets that remembers nothing.
+# Who always says 1/2 has a mean squared error of 1/24. That is what a network gets that remembers
+# nothing.
 
 # %%
 _, many = adding.sequences(T, 100_000, np.random.default_rng(0))
@@ -50,10 +52,11 @@ assert abs(guess - 1 / 24) < 1e-3
 # %% [markdown]
 # ## 2. Three learners
 #
-# The same [LSTM](../GLOSSARY.md#lstm), the same data, and [credit](../GLOSSARY.md#credit) that walks in
-# [blocks](../GLOSSARY.md#block) of five steps. Without a recall, credit reaches a
-# flagged number only where it stands in the last block: the second one in one sequence of ten, the first never.
-# That is [truncated BPTT](../GLOSSARY.md#truncated-bptt). Between the two stands a network that recalls like SAB, but whose recalled states get no credit.
+# The same [LSTM](../GLOSSARY.md#lstm), the same data, and [credit](../GLOSSARY.md#credit) that
+# walks in [blocks](../GLOSSARY.md#block) of five steps. Without a recall, credit reaches a flagged
+# number only where it stands in the last block: the second one in one sequence of ten, the first
+# never. That is [truncated BPTT](../GLOSSARY.md#truncated-bptt). Between the two stands a network
+# that recalls like SAB, but whose recalled states get no credit.
 
 # %%
 print("\n2. Three learners")
@@ -84,7 +87,8 @@ def train(cfg, name):
         params, state, _ = optim.adam_step(params, grads, state, lr, clip=0.1)
         if (update + 1) % (UPDATES // 10) == 0:
             curve.append((update + 1, error(params, cfg)))
-            print(f"{name:21} update {update + 1:4d}  loss {loss:.4f}  squared error {curve[-1][1]:.4f}", flush=True)
+            print(f"{name:21} update {update + 1:4d}  loss {loss:.4f} ",
+                  f"squared error {curve[-1][1]:.4f}", flush=True)
     return params, curve
 
 
@@ -94,42 +98,46 @@ for name, cfg in configs.items():
 final = {name: curve[-1][1] for name, curve in curves.items()}
 print({name: f"{value:.4f}" for name, value in final.items()}, f"(always 1/2: {1 / 24:.4f})")
 AS_GIVEN = not QUICK and (T, K_TOP, SEED) == (100, 5, 0)
-learned = {name: next((update for update, found in curve if found < 1 / 48), None) for name, curve in curves.items()}
+learned = {name: next((update for update, found in curve if found < 1 / 48), None)
+           for name, curve in curves.items()}
 print(f"half the error of guessing is reached at update: {learned}")
 assert not AS_GIVEN or final["SAB"] < 0.004
 assert not AS_GIVEN or min(final["recall without credit"], final["truncated BPTT"]) > 0.03
 
 # %% [markdown]
-# Only the network whose recalls carry credit has learned it. The recall alone, with nothing told to the states that
-# are recalled, is no better than none.
+# Only the network whose recalls carry credit has learned it. The recall alone, with nothing told to
+# the states that are recalled, is no better than none.
 #
 # ## 3. Where does the last step look?
 #
-# A state is stored every five steps. The state that holds a flagged number is the first one stored at or after its
-# step. Does the last step recall these two?
+# A state is stored every five steps. The state that holds a flagged number is the first one stored
+# at or after its step. Does the last step recall these two?
 
 # %%
 print("\n3. Where does the last step look?")
 x, targets = adding.sequences(T, 200, np.random.default_rng(7))
 y, tape = sab.forward(trained["SAB"], x, configs["SAB"])
-weights = tape.weights[-1]                                                             # (B, K)
-steps = tape.memory.step_of(tape.slots[-1])                                            # (B, K); negative: empty
-flags = [np.flatnonzero(column) for column in x[:, :, 1].T]                            # two a sequence
+weights = tape.weights[-1]                                                 # (B, K)
+steps = tape.memory.step_of(tape.slots[-1])                                # (B, K); negative: empty
+flags = [np.flatnonzero(column) for column in x[:, :, 1].T]                # two a sequence
 stored = np.array([[(flag // 5 + 1) * 5 - 1 for flag in two] for two in flags])        # (B, 2)
 hit = (steps[:, :, None] == stored[:, None]).any(2)
-print(f"of the last step's weight {100 * weights[hit].sum() / weights.sum():.0f} % goes to the two states that hold a "
-      f"flagged number, {100 * weights[steps < 0].sum() / weights.sum():.0f} % to the empty slot")
+print(f"of the last step's weight {100 * weights[hit].sum() / weights.sum():.0f} % goes to the two "
+      f"states that hold a flagged number, "
+      f"{100 * weights[steps < 0].sum() / weights.sum():.0f} % to the empty slot")
 print("weight of every second stored state, mean:",
-      *(f"{step}: {weights[steps == step].sum() / len(weights):.2f}" for step in range(4, T - 1, 10)))
+      *(f"{step}: {weights[steps == step].sum() / len(weights):.2f}"
+        for step in range(4, T - 1, 10)))
 
 # %% [markdown]
-# Hardly: most of the weight goes to the latest states, wherever the flags are; they hold the sum so far. The recall is
-# no pointer here. It is a road: whatever a block has to learn about keeping a number, it can be told from the end.
+# Hardly: most of the weight goes to the latest states, wherever the flags are; they hold the sum so
+# far. The recall is no pointer here. It is a road: whatever a block has to learn about keeping a
+# number, it can be told from the end.
 #
 # ## 4. How far does credit walk?
 #
-# With a loss at the last step alone, truncated BPTT visits one block. SAB goes on from recall to recall: every block
-# that was recalled is visited, recalls others, and so on.
+# With a loss at the last step alone, truncated BPTT visits one block. SAB goes on from recall to
+# recall: every block that was recalled is visited, recalls others, and so on.
 
 # %%
 print("\n4. How far does credit walk?")
@@ -145,7 +153,8 @@ fig, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for (name, curve), colour in zip(curves.items(), ("#0072B2", "#999999", "#D55E00")):
     axes.semilogy(*zip(*curve), color=colour, label=name)
 axes.axhline(1 / 24, color="black", linestyle=":", label="always 1/2")
-axes.set(xlabel="updates", ylabel="squared error", title=f"Adding, T = {T}: the same data, the same cut")
+axes.set(xlabel="updates", ylabel="squared error",
+         title=f"Adding, T = {T}: the same data, the same cut")
 axes.legend(frameon=False)
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/11_adding.png", dpi=100)
@@ -155,8 +164,9 @@ print("\nThe picture: tutorials/out/11_adding.png")
 # ## Try it
 #
 # 1. `T = 50`: now truncated BPTT learns it as well, a little later. One sequence in five shows it a
-#    flagged number within reach, and a rule that is learned there holds over any distance. A task that
-#    looks as if it needed long credit need not need it; what [tutorial 07](07_learning_to_copy.py) asks
-#    has no such shortcut.
+#    flagged number within reach, and a rule that is learned there holds over any distance. A task
+#    that looks as if it needed long credit need not need it; what [tutorial
+#    07](07_learning_to_copy.py) asks has no such shortcut.
 # 2. `T = 50`, `K_TOP = 1`: two numbers, one recall. SAB still learns it. How can it?
-# 3. Test the trained network at T = 200: `print(error(trained["SAB"], configs["SAB"], 200))`. It saw one length alone.
+# 3. Test the trained network at T = 200: `print(error(trained["SAB"], configs["SAB"], 200))`.
+#    It saw one length alone.

@@ -4,12 +4,14 @@
 # *10 minutes. You need: the chain rule.*
 # *You will see: a right gradient that every ordinary checker calls wrong.*
 #
-# A value function V(s) = v . tanh(s W) is taught to predict the reward plus its own opinion of the next state:
+# A value function V(s) = v . tanh(s W) is taught to predict the reward plus its own
+# opinion of the next state:
 #
 #     loss = mean (V(s) - target)^2 / 2,      target = r + gamma V(s')
 #
-# The target is held constant. So the gradient that everybody uses is *not* the derivative of this loss, and a
-# gradient checker that differentiates the loss calls it wrong. Mark the target with `stop`, and it is checked exactly.
+# The target is held constant. So the gradient that everybody uses is *not* the derivative of this
+# loss, and a gradient checker that differentiates the loss calls it wrong. Mark the target with
+# `stop`, and it is checked exactly.
 
 # %%
 import numpy as np

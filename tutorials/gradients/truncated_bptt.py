@@ -6,8 +6,8 @@
 #
 #     h_t = tanh(x_t W + h_{t-1} U + b),    credit is cut before every k-th step
 #
-# "Check your gradient with finite differences" is good advice, until the gradient is truncated: then the right one
-# fails.
+# "Check your gradient with finite differences" is good advice, until the gradient is truncated:
+# then the right one fails.
 
 # %%
 import numpy as np
@@ -17,7 +17,8 @@ import sab_numpy as sab
 rng = np.random.default_rng(2)
 T, B, D, H, k = 10, 2, 3, 4, 4
 x, weight = rng.standard_normal((T, B, D)), rng.standard_normal((T, B, H))
-params = {"W": rng.standard_normal((D, H)), "U": rng.standard_normal((H, H)), "b": rng.standard_normal(H)}
+params = {"W": rng.standard_normal((D, H)), "U": rng.standard_normal((H, H)),
+          "b": rng.standard_normal(H)}
 
 
 def loss(p, stop=sab.stop):
@@ -53,7 +54,8 @@ print(plain)
 assert not plain.ok and plain.worst > 0.01
 
 # %% [markdown]
-# Differences of the replay, in which what was stopped stays what it was: it is right, to the last digits.
+# Differences of the replay, in which what was stopped stays what it was: it is right, to the last
+# digits.
 
 # %%
 frozen = sab.check(loss, params, grads)
