@@ -13,6 +13,7 @@ from sab_numpy import cli
 from sab_numpy.cli import options, train
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
 from sab_numpy.support import files, threads
+from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation, launch, loop
 from sab_numpy.training.run import Run
 
@@ -429,3 +430,67 @@ def test_seeds_are_a_number_of_them_or_the_first_and_the_last():
     for wrong in ("0", "9-3", "-1", "1-", "x", ""):
         with pytest.raises(argparse.ArgumentTypeError, match="expected"):
             options.seeds(wrong)
+
+
+@pytest.mark.parametrize("what", ["adding", "images", "characters"])
+def test_every_experiment_has_its_table_and_resumes(what, tmp_path, monkeypatch, capsys):
+    from test_tasks import make_data
+
+    monkeypatch.setenv("SAB_DATA", str(tmp_path / "files"))
+    (tmp_path / "files").mkdir()
+    make_data(tmp_path / "files", n=40)
+    ptb = " the cat sat on the mat and said nothing at all \n" * 20
+    for part in ("train", "valid", "test"):
+        (tmp_path / "files" / f"ptb.{part}.txt").write_text(ptb)
+    names = list(recipes.EXPERIMENTS[what].rows)[:2]
+    words = ("--rows", *names, "--seeds", "1", "--runs", str(tmp_path / what))
+    for left in (2, 0):
+        assert sab_reproduce(tmp_path, what, *words) == 0
+        said = capsys.readouterr().out
+        assert f"{left} of 2 runs are missing" in said and "hours of a core" in said
+    found = results.read(f"{tmp_path}/data/{what}.csv")
+    metric = recipes.EXPERIMENTS[what].metric
+    for run, row in found:
+        assert row["name"] == results.name_of(run) and f"{what}/{row['name']}" in row["command"]
+        own = checkpoints.load_run(tmp_path / what / row["name"])[1]
+        again, n = evaluation.counted(
+            own.params,
+            run.config(),
+            task(run.task),
+            run.T,
+            1024 if what == "adding" else None,
+            stream(0, "test", run.T),
+        )
+        assert float(row[metric]) == again[metric] and int(row["test_sequences"]) == n
+        assert n == {"adding": 1024, "images": 40, "characters": 20 * 48 - 1}[what]
+    assert ("data" in found[0][1]) == (what != "adding")
+
+
+def test_hours_are_those_of_rows_where_there_are_some():
+    run = recipes.cell("bptt", 200, 0, what="adding")
+    row = {"name": "x", "cpu_seconds": "120", "updates_done": "1000"}
+    assert tables.hours([run], [(run, row)], "adding") == pytest.approx(6000 * 0.12 / 3600)
+    assert tables.hours([run], [], "adding") == pytest.approx(6000 * 200 / 4000 / 3600)
+
+
+def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():
+    rows = recipes.IMAGES_ROWS
+    shown = tables.cells([], rows, (196, 784, 1024), what="images")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.of_task("images", shown)]
+    printed = {line[0]: line[-1] for line in lines[2:] if line[-1] != "–"}
+    assert printed == {
+        "pmnist: SAB 20/5/20": "89.8",
+        "pmnist: SAB 50/10/50": "94.2",
+        "pmnist: LSTM, full BPTT": "90.3",
+        "cifar10: SAB 16/10/16": "64.5",
+        "cifar10: LSTM, full BPTT": "58.3",
+    }
+
+
+@pytest.mark.parametrize("what", recipes.EXPERIMENTS)
+def test_no_two_rows_of_an_experiment_are_one_recipe(what):
+    rows, lengths = recipes.EXPERIMENTS[what].rows, recipes.EXPERIMENTS[what].lengths
+    for name, T in recipes.pairs(what, rows, lengths) if what != "copying" else ():
+        run = recipes.cell(name, T, 3, what=what)
+        assert results.row_name(run) == name
+        assert train.wanted(cli.parse(run.command("out")[1:], "train")) == run

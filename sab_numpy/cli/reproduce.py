@@ -6,20 +6,26 @@ import sys
 from sab_numpy.cli import options
 from sab_numpy.paper import publish, recipes, results, runner, tables, transfer
 from sab_numpy.support.threads import one_thread
+from sab_numpy.tasks import task
 from sab_numpy.training.checkpoints import load_run
 
 
 def add_arguments(parser):
     parser.add_argument(
         "what",
-        choices=("copying", "ablation", "transfer", "publish"),
-        help="copying and ablation train; transfer tests at longer lengths what copying trained; publish "
-        "stores the median seeds with the package",
+        choices=(*recipes.EXPERIMENTS, "ablation", "transfer", "publish"),
+        help="ablation (of copying) and those before it train; transfer tests at longer lengths what copying "
+        "trained; publish stores the median seeds with the package",
     )
     parser.add_argument(
         "--T", type=options.positive, nargs="+", metavar="N", help="lengths to train at (default: the table's)"
     )
-    parser.add_argument("--rows", nargs="+", metavar="ROW", help=f"of {', '.join(recipes.ROWS)}")
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help=". ".join(f"{what}: {', '.join(found.rows)}" for what, found in recipes.EXPERIMENTS.items()),
+    )
     parser.add_argument(
         "--seeds", type=options.seeds, default=range(5), metavar="N", help="seeds 0..N-1, or A-B, of every cell (5)"
     )
@@ -34,7 +40,7 @@ def add_arguments(parser):
         nargs="+",
         type=options.path,
         metavar="FILE",
-        help="run nothing, put the tables of copying and transfer between the marks of these Markdown files",
+        help="run nothing, put the tables between the marks of these Markdown files",
     )
     parser.add_argument(
         "--add", nargs="+", type=options.path, metavar="DIR", help="take in finished runs of sab train, print the table"
@@ -48,67 +54,112 @@ def add_arguments(parser):
         help="the CSV files (default: figures/data; --quick: runs/quick/data)",
     )
     parser.add_argument(
-        "--runs", type=options.path, metavar="DIR", help="the runs (default: runs/copying; --quick: runs/quick)"
+        "--runs",
+        type=options.path,
+        metavar="DIR",
+        help="the runs (default: runs/copying, runs/adding, ...; --quick: runs/quick)",
     )
+    options.add_data_dir(parser)
     parser.epilog = (
         "example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
+        "         sab reproduce images --data-dir mnist --seeds 1\n"
         "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce publish\n"
         "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
-        f"200,000 updates ({', '.join(recipes.BY_NAME)}) are trained where --rows names them."
+        "hours (200,000 updates; 784 or 1,024 steps) are trained where --rows names them."
     )
 
 
 def run(args):
     args.data = args.data or (os.path.join("runs", "quick", "data") if args.quick else os.path.join("figures", "data"))
-    args.runs = args.runs or os.path.join("runs", "quick" if args.quick else "copying")
+    args.runs = args.runs or os.path.join("runs", "quick" if args.quick else experiment(args))
     if args.write:
         for path in args.write:
             tables.write(path, args.data)
         return 0
     one_thread()
-    return {"copying": train, "ablation": train, "transfer": test, "publish": store}[args.what](args)
+    return {"transfer": test, "publish": store}.get(args.what, train)(args)
+
+
+def experiment(args):
+    """The name of the experiment that the command is about."""
+    return args.what if args.what in recipes.EXPERIMENTS else "copying"
 
 
 def wanted(args, default):
     """The names of the rows and the lengths that the command is about."""
-    lengths = args.T or ((5,) if args.quick else recipes.LENGTHS if args.what == "copying" else (100,))
-    names = args.rows or default
+    what, names = experiment(args), args.rows or default
+    every = recipes.EXPERIMENTS[what].lengths
+    short = every[:1] if what == "images" else (5,)
+    lengths = args.T or (short if args.quick else every if args.what == what else (100,))
     for name in names:
-        for T in lengths:
-            recipes.cell(name, T, 0, args.quick)  # ValueError when there is no such cell
+        if name not in recipes.EXPERIMENTS[what].rows:
+            recipes.cell(name, lengths[0], 0, what=what)  # ValueError: there is no such row
+    pairs = recipes.pairs(what, names, lengths)
+    if not pairs:
+        raise ValueError(f"no such cell: the rows of {what} have T of {', '.join(map(str, every))}, found {lengths}")
+    for name, T in pairs:
+        recipes.cell(name, T, 0, args.quick, what)  # ValueError when there is no such cell
     return names, lengths
 
 
 def train(args):
-    names, lengths = wanted(args, recipes.ABLATION if args.what == "ablation" else recipes.COPYING)
-    path, failed = os.path.join(args.data, "copying.csv"), 0
+    what = experiment(args)
+    every = recipes.COPYING if what == "copying" else tuple(recipes.EXPERIMENTS[what].rows)
+    names, lengths = wanted(args, recipes.ABLATION if args.what == "ablation" else every)
+    path, failed = results.table_of(args.data, what), 0
     for folder in args.add or []:
         run, _ = load_run(folder)
+        if recipes.experiment(run.task) != what:
+            raise ValueError(f"{folder}: a run of {run.task}, expected one of {what}")
         row = add(run, folder, args)
         print(
             f"{folder}:",
-            f"row {results.row_name(run)}, {100 * row['accuracy']:.2f} %" if row else "is in the table already",
+            f"row {results.row_name(run)}, {results.said(run, row)}" if row else "is in the table already",
         )
     if not (args.table or args.add):
-        trained = [name for name in names if args.rows or args.quick or name not in recipes.BY_NAME]
-        runs = [recipes.cell(name, T, seed, args.quick) for seed in args.seeds for T in lengths for name in trained]
-        runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
-        have = {results.name_of(run) for run, _ in results.read(path)}
-        missing = [run for name, run in runs.items() if name not in have]
-        updates = sum(run.updates for run in missing)
-        print(f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most", flush=True)
-        failed = runner.train(missing, args.data, args.runs, args.jobs, args.backend)
+        failed = train_missing(args, what, path, names, lengths)
     found = results.read(path)
-    shown = tables.cells(found, names, lengths, args.quick)
-    print(
-        "the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten symbols, "
-        "in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians of the seeds\n",
-        *tables.copying(shown),
-        sep="\n",
-    )
+    shown = tables.cells(found, names, lengths, args.quick, what)
+    show(what, shown)
     if count := tables.others(found, shown):
         print(f"{count} more runs in {path} belong to other rows, lengths or recipes")
     return 1 if failed else 0
+
+
+def train_missing(args, what, path, names, lengths):
+    """Train the cells that the CSV at `path` does not have; how many failed."""
+    by_name = recipes.EXPERIMENTS[what].by_name
+    trained = [name for name in names if args.rows or args.quick or name not in by_name]
+    pairs = recipes.pairs(what, trained, lengths)
+    runs = [recipes.cell(name, T, seed, args.quick, what) for seed in args.seeds for name, T in pairs]
+    runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
+    found = results.read(path)
+    have = {results.name_of(run) for run, _ in found}
+    missing = [run for name, run in runs.items() if name not in have]
+    for name in {run.task for run in missing if hasattr(task(run.task), "about")}:
+        print(task(name).about())  # ValueError where its data is missing
+    updates = sum(run.updates for run in missing)
+    print(
+        f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most, "
+        f"about {tables.hours(missing, found, what):.1f} hours of a core",
+        flush=True,
+    )
+    return runner.train(missing, args.data, args.runs, args.jobs, args.backend)
+
+
+def show(what, shown):
+    """Print the table of an experiment."""
+    if what == "copying":
+        print(
+            "the last parameters, on test sequences that no training used; CE10: cross-entropy on the last ten "
+            "symbols, in nats;\nupdates, minutes: of a processor, until 99.9 % of a validation were right, medians "
+            "of the seeds\n",
+            *tables.copying(shown),
+            sep="\n",
+        )
+        return
+    note = f"the last parameters; {tables.NOTES[what]}"
+    print(note, *tables.data_of(shown), "", *tables.of_task(what, shown), sep="\n")
 
 
 def add(run, folder, args):

@@ -1,8 +1,12 @@
 """What is run for the tables: one recipe for every row and every length. Edit this file alone; results follow it.
 
-Every name below is a field of run.Run. A cell's run is EVERYWHERE | the row's fields | its T and seed.
+Every name below is a field of run.Run. A cell's run is what its experiment has everywhere (EXPERIMENTS, at the end;
+copying: EVERYWHERE) | the row's fields | its T and seed.
 """
 
+from typing import NamedTuple
+
+from sab_numpy.tasks import OBJECTS, task
 from sab_numpy.training.run import Run
 
 EVERYWHERE = {
@@ -114,6 +118,104 @@ PUBLISHED = {
     "copying-T100-paper": ("sab-5-5-paper-16", 100),
     "copying-T300-sab": ("sab-5-5", 300),
 }
+# The adding task: all rows have one budget. SAB never leaves the mean with K + 1 empty slots and one length.
+ADDING = {
+    "task": "adding",
+    "min_length": 10,
+    "k_att": 5,
+    "batch": 32,
+    "updates": 6000,
+    "schedule": "cosine",
+    "clip": 0.1,
+    "stop_at": 0.999,
+    "fall": 1000,
+    "validate_every": 100,
+} | ONE
+PLAIN, ALL = {"k_trunc": None, "k_top": 0}, {"k_trunc": None, "k_top": None}
+ADDING_ROWS = {
+    "sab-5-5": ("SAB 5/5", SAB5),
+    "bptt": ("LSTM, full BPTT", PLAIN),
+    "tbptt-5": ("LSTM, TBPTT 5", {"k_trunc": 5, "k_top": 0}),
+    "attention": ("LSTM + self-attention", ALL),
+}
+
+# Images: 100 a batch of 54,000 (CIFAR-10: 9,000 of one file), so an epoch is 540 updates (90).
+IMAGES = {
+    "batch": 100,
+    "k_att": 20,
+    "clip": 1.0,
+    "schedule": "cosine",
+    "validate_every": 270,
+    "validation_sequences": 1000,
+} | ONE
+SAB20, SAB50 = {"k_trunc": 20, "k_top": 5}, {"k_trunc": 50, "k_top": 10, "k_att": 50}
+METHODS = {
+    "sab-20-5-20": ("SAB 20/5/20", SAB20),
+    "sab-50-10-50": ("SAB 50/10/50", SAB50),
+    "bptt": ("LSTM, full BPTT", PLAIN),
+    "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}),
+    "attention": ("LSTM + self-attention", ALL),
+}
+PIXELS = {  # task: (updates, methods)
+    "pmnist14": (5400, ("sab-20-5-20", "bptt", "tbptt-20", "attention")),
+    "mnist14": (5400, ("sab-20-5-20", "bptt")),
+    "pmnist": (16_200, tuple(METHODS)),
+}
+IMAGES_ROWS = {
+    f"{name}-{method}": (f"{name}: {METHODS[method][0]}", METHODS[method][1] | {"task": name, "updates": updates})
+    for name, (updates, methods) in PIXELS.items()
+    for method in methods
+} | {
+    f"cifar10-{method}": (f"cifar10: {words}", fields | {"task": "cifar10", "updates": 4500})
+    for method, (words, fields) in {
+        "sab-16-10-16": ("SAB 16/10/16", {"k_trunc": 16, "k_top": 10, "k_att": 16}),
+        "bptt": METHODS["bptt"],
+    }.items()
+}
+
+# Penn Treebank: four passes; 32 places are read side by side, 1,567 segments of 100 characters a pass.
+CHARACTERS = {
+    "task": "ptb",
+    "hidden": 256,
+    "batch": 32,
+    "k_att": 5,
+    "lr": 2e-3,
+    "clip": 1.0,
+    "schedule": "cosine",
+    "updates": 4 * 1567,
+} | ONE
+CHARACTERS_ROWS = {
+    "sab-5-5": ("SAB 5/5", SAB5),
+    "bptt": ("LSTM, full BPTT in a segment", PLAIN),
+    "tbptt-5": ("LSTM, TBPTT 5", {"k_trunc": 5, "k_top": 0}),
+    "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}),
+}
+
+
+class Experiment(NamedTuple):
+    """One table: the rows are trained at all lengths, those of a task with one length at that."""
+
+    everywhere: dict
+    rows: dict
+    lengths: tuple
+    metric: str  # of the task; what is better is less, but of accuracy
+    steps: int  # that a core makes a second, a batch at once: what the hours are told from before there is a row
+    by_name: tuple = ()  # rows that are trained where --rows names them
+
+
+EXPERIMENTS = {
+    "copying": Experiment(EVERYWHERE, ROWS, LENGTHS, "ce10", 5500, BY_NAME),
+    "adding": Experiment(ADDING, ADDING_ROWS, (200, 400), "squared_error", 4000),
+    "images": Experiment(
+        IMAGES,
+        IMAGES_ROWS,
+        (196, 784, 1024),
+        "accuracy",
+        650,
+        tuple(name for name in IMAGES_ROWS if "14-" not in name),  # hours each
+    ),
+    "characters": Experiment(CHARACTERS, CHARACTERS_ROWS, (100,), "bpc", 500),
+}
 QUICK = {
     "fall": 0,
     "min_length": 2,
@@ -125,8 +227,31 @@ QUICK = {
 }  # --quick: shows that all works, learns nothing
 
 
-def cell(name, T, seed, quick=False):
+def experiment(name):
+    """The name of the experiment that a task belongs to. Raises ValueError where it belongs to none."""
+    found = next((what for what in EXPERIMENTS if name in OBJECTS.get(what, (what,))), None)
+    if found is None:
+        raise ValueError(f"no table has the task {name}: expected one of {', '.join(EXPERIMENTS)}")
+    return found
+
+
+def length(name, what):
+    """The one length of a row's task, or None."""
+    fields = EXPERIMENTS[what].everywhere | EXPERIMENTS[what].rows[name][1]
+    return getattr(task(fields["task"]), "LENGTH", None)
+
+
+def cell(name, T, seed, quick=False, what="copying"):
     """The Run of one row at one length. Raises ValueError for a row that is not in the table."""
-    if name not in ROWS:
-        raise ValueError(f"no row {name!r}: expected one of {', '.join(ROWS)}")
-    return Run(**EVERYWHERE | ROWS[name][1] | (QUICK if quick else {}) | {"T": T, "seed": seed})
+    everywhere, rows = EXPERIMENTS[what][:2]
+    if name not in rows:
+        raise ValueError(f"no row {name!r}: expected one of {', '.join(rows)}")
+    small = QUICK if quick else {}
+    if what not in ("copying", "adding"):
+        small = {key: value for key, value in small.items() if key not in ("min_length", "fall")}
+    return Run(**everywhere | rows[name][1] | small | {"T": T, "seed": seed})
+
+
+def pairs(what, names, lengths):
+    """(row name, T) of every cell: a row whose task has one length has that alone."""
+    return [(name, T) for T in lengths for name in names if length(name, what) in (None, T)]

@@ -12,15 +12,15 @@ import numpy as np
 from sab_numpy.paper import recipes
 from sab_numpy.support import __version__, files
 from sab_numpy.support.machine import machine
+from sab_numpy.support.progress import OWN
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import DROPPED, MODEL, Run
 
-COLUMNS = {  # that every row of copying.csv has; run_of reads those of Run
+COLUMNS = {  # that every row has, and its experiment's metric; run_of reads those of Run
     "name": str,
     "status": str,
     "accuracy": files.share,
-    "ce10": files.number,
     "updates_to_999": files.maybe,
     "cpu_minutes_to_999": files.maybe,
 }
@@ -52,7 +52,9 @@ def same(run, other):
 
 def row_name(run):
     """The row of the table that `run` belongs to: the first whose recipe at this length it followed, or "other"."""
-    return next((name for name in recipes.ROWS if same(recipes.cell(name, run.T, run.seed), run)), "other")
+    what = recipes.experiment(run.task)
+    own = [name for name, _ in recipes.pairs(what, recipes.EXPERIMENTS[what].rows, [run.T])]
+    return next((name for name in own if same(recipes.cell(name, run.T, run.seed, what=what), run)), "other")
 
 
 def name_of(run):
@@ -60,6 +62,25 @@ def name_of(run):
     rest = hashlib.sha256(json.dumps(recipe(run), sort_keys=True).encode()).hexdigest()[:6]
     ks = "-".join("none" if k is None else str(k) for k in (run.k_trunc, run.k_top, run.k_att))
     return f"T{run.T}-{ks}-{rest}-seed{run.seed}"
+
+
+def table_of(data, what):
+    """The path of the CSV of an experiment in the folder `data`."""
+    return os.path.join(data, f"{what}.csv")
+
+
+def columns(path):
+    """What every row of the CSV at `path` has."""
+    what = os.path.basename(path).removesuffix(".csv")
+    return COLUMNS | {recipes.EXPERIMENTS.get(what, recipes.EXPERIMENTS["copying"]).metric: files.number}
+
+
+def said(run, row):
+    """What came of a run, in its experiment's metric: "99.95 %", or "squared error 0.00016"."""
+    metric = recipes.EXPERIMENTS[recipes.experiment(run.task)].metric
+    if metric in OWN:
+        return f"{OWN[metric]} {float(row[metric]):.5f}"
+    return f"{100 * float(row['accuracy']):.2f} %"
 
 
 def outcome(run, state):
@@ -87,18 +108,19 @@ def first_learned(history):
 def result(folder, sequences=1024, backend="numpy"):
     """The row of a run: its fields, and what its last parameters do on test sequences that no training ever used.
 
-    Raises ValueError when the run is neither finished nor diverged.
+    A task that has data is tested on all of its test split. Raises ValueError when the run is neither finished nor
+    diverged.
     """
     run, state = checkpoints.load_run(folder)
+    what, problem = recipes.experiment(run.task), task(run.task)
+    has_data = hasattr(problem, "batches")
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         status = outcome(run, state)
-        found = (
-            evaluation.measure(
-                state.params, run.config(), task(run.task), run.T, sequences, stream(run.seed, "test", run.T)
+        if status != "unfinished":
+            found, tested = evaluation.counted(
+                *(state.params, run.config(), problem, run.T),
+                *(None if has_data else sequences, stream(run.seed, "test", run.T)),
             )
-            if status != "unfinished"
-            else None
-        )
     if status == "unfinished":
         raise ValueError(
             f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
@@ -106,11 +128,12 @@ def result(folder, sequences=1024, backend="numpy"):
         )
     path = os.path.join(folder, "history.csv")
     history = files.read_rows(path, checkpoints.COLUMNS) if os.path.exists(path) else []
-    made = shlex.join(run.command(f"runs/copying/{name_of(run)}", backend))
+    made = shlex.join(run.command(f"runs/{what}/{name_of(run)}", backend))
     return (
         {"name": name_of(run)}
         | spelled(asdict(run))
-        | {"status": status, "updates_done": state.update, "test_sequences": sequences}
+        | {"status": status, "updates_done": state.update, "test_sequences": tested}
+        | ({"data": problem.about()} if has_data else {})
         | found
         | first_learned(history)
         | {
@@ -144,7 +167,7 @@ def run_of(row):
 def read(path):
     """[(Run, row), ...] of a CSV of runs; none when there is no file yet."""
     found = []
-    for row in files.read_rows(path, COLUMNS) if os.path.exists(path) else ():
+    for row in files.read_rows(path, columns(path)) if os.path.exists(path) else ():
         with files.judged(path, f"the row of {row['name']:.60} is damaged"):
             found.append((run_of(row), row))
             if name_of(found[-1][0]) != row["name"]:
@@ -159,7 +182,7 @@ def keep(folder, data, runs, backend="numpy"):
     None when the CSV has it already. Two processes may do this at the same time with different runs.
     """
     run, _ = checkpoints.load_run(folder)
-    path, name = os.path.join(data, "copying.csv"), name_of(run)
+    path, name = table_of(data, recipes.experiment(run.task)), name_of(run)
     if any(row["name"] == name for _, row in read(path)):
         return None
     row = result(folder, backend=backend)
@@ -175,5 +198,5 @@ def keep(folder, data, runs, backend="numpy"):
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(source, "rb") as file:
                 files.write_atomic(target, file.read())
-    files.append_rows(path, [row], COLUMNS)
+    files.append_rows(path, [row], columns(path))
     return row

@@ -30,7 +30,7 @@ def finish(training, said, data, runs):
         return False
     if row:
         print(
-            f"{training.name}: {row['status']}, {100 * row['accuracy']:.2f} % after {row['updates_done']} "
+            f"{training.name}: {row['status']}, {results.said(training.run, row)} after {row['updates_done']} "
             f"updates, {row['wall_seconds'] / 60:.1f} minutes",
             flush=True,
         )

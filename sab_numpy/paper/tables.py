@@ -1,18 +1,21 @@
 """The tables, beside what the paper prints: Markdown, on the screen and in the documents, from the CSVs alone."""
 
 import os
+from functools import partial
 from statistics import mean, median
 
 from sab_numpy.paper import recipes, results
 from sab_numpy.paper.transfer import read as transfer_rows
 from sab_numpy.support import files
 from sab_numpy.support.text import table
+from sab_numpy.tasks import task
 
 PAPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "paper.csv")
 BEGIN = "<!-- from figures/data/copying.csv and transfer.csv -->"
 END = "<!-- end: figures/data/copying.csv and transfer.csv -->"
 BEGIN_SIX = "<!-- six rows, from figures/data/copying.csv -->"
 END_SIX = "<!-- end: six rows -->"
+BEGIN_TASK, END_TASK = "<!-- from figures/data/{}.csv -->", "<!-- end: figures/data/{}.csv -->"
 BEGIN_DEMO, END_DEMO = "<!-- from figures/data/demo.csv -->", "<!-- end: figures/data/demo.csv -->"
 SIX = (  # of each the first that was run
     ("bptt-recipe", "bptt"),
@@ -34,6 +37,17 @@ COPYING = (
     "paper: right %",
     "CE10",
 )
+METRICS = {  # of a table: what its columns say
+    "squared_error": "squared error, median (best – worst)",
+    "bpc": "bits per character, median (best – worst)",
+    "accuracy": "right %, median (worst – best)",
+}
+PIXELS = {"pmnist": "permuted MNIST", "cifar10": "CIFAR10"}  # what the paper calls a task of images
+NOTES = {
+    "adding": "right: within 0.04. Of this task no number of the paper could be had.",
+    "images": "tested on the whole test split. The paper has 784 steps (permuted MNIST) and 1,024 (CIFAR10).",
+    "characters": "tested on the whole test split. Of this task no number of the paper could be had.",
+}
 
 
 def paper(name, T, run):
@@ -48,6 +62,7 @@ def paper(name, T, run):
             row
             for row in files.read_rows(PAPER)
             if (row["table"], row["T"], row["k_trunc"], row["k_top"]) == (name, str(T), *ks)
+            and row["k_att"] in ("", str(run.k_att))
         ),
         None,
     )
@@ -70,9 +85,9 @@ def middle(rows, column):
     return median(values) if values else None
 
 
-def cells(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False):
-    """{(row name, T): (its Run, seed 0, and the rows of all its seeds)}; `found` is results.read(copying.csv)."""
-    runs = {(name, T): recipes.cell(name, T, 0, quick) for T in lengths for name in names}
+def cells(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False, what="copying"):
+    """{(row name, T): (its Run, seed 0, and the rows of all its seeds)}; `found` is results.read(its CSV)."""
+    runs = {(name, T): recipes.cell(name, T, 0, quick, what) for name, T in recipes.pairs(what, names, lengths)}
     return {key: (run, of(found, run)) for key, run in runs.items()}
 
 
@@ -92,6 +107,58 @@ def copying(shown, all_cells=True):
                 ]
             )
     return table(COPYING, lines, markdown=True)
+
+
+def of_task(what, shown, all_cells=True):
+    """The table of adding, images or characters of `shown`, from cells(), beside the paper's where it has a number."""
+    metric, lines = recipes.EXPERIMENTS[what].metric, []
+    for (name, T), (run, rows) in shown.items():
+        if rows or all_cells:
+            printed = paper(PIXELS.get(run.task, ""), "", run)
+            accuracies = [float(row["accuracy"]) for row in rows]
+            values = [float(row[metric]) for row in rows]
+            middles = [] if metric == "accuracy" else [spread(accuracies) if rows else "–"]
+            diverged = sum(row["status"] == "diverged" for row in rows)
+            lines.append(
+                [
+                    recipes.EXPERIMENTS[what].rows[name][0],
+                    "–" if run.k_top == 0 else run.k_att,
+                    T,
+                    len(rows),
+                    (spread(values) if metric == "accuracy" else plain(values)) if rows else "not run",
+                    *middles,
+                    f"{middle(rows, 'updates_done'):,.0f}" if rows else f"({run.updates:,})",
+                    f"{middle(rows, 'cpu_seconds') / 60:.1f}" if rows else "–",
+                    *([printed["accuracy"] if printed else "–"] if what == "images" else []),
+                ]
+            )
+            lines[-1][4] += f", {diverged} diverged" if diverged else ""
+    head = ["method", "k_att", "T", "seeds", METRICS[metric]]
+    head += [] if metric == "accuracy" else [METRICS["accuracy"]]
+    head += ["updates", "minutes of a core", *(["paper: right %"] if what == "images" else [])]
+    return table(head, lines, markdown=True)
+
+
+def plain(values):
+    """The median and, of several, the range."""
+    low, mid, high = (f"{value:.5f}" for value in (min(values), median(values), max(values)))
+    return mid if len(values) == 1 else f"{mid} ({low} – {high})"
+
+
+def data_of(shown):
+    """The lines that say which data the rows of `shown` were trained on."""
+    return sorted({row["data"] for _, rows in shown.values() for row in rows if row.get("data")})
+
+
+def hours(runs, found, what):
+    """Processor hours that `runs` will take at most: of an update what rows of the same task, recipe, T took, or else
+    what the experiment states."""
+    total = 0.0
+    for run in runs:
+        known = [row for row in of(found, run) if int(row["updates_done"])]
+        each = [float(row["cpu_seconds"]) / int(row["updates_done"]) for row in known]
+        total += run.updates * (median(each) if each else task(run.task).steps(run.T) / recipes.EXPERIMENTS[what].steps)
+    return total / 3600
 
 
 def measured(rows):
@@ -150,6 +217,13 @@ def document(data):
     ]
 
 
+def document_of(what, data):
+    """The table of one experiment but copying: what was run, and on which data."""
+    experiment = recipes.EXPERIMENTS[what]
+    shown = cells(results.read(results.table_of(data, what)), experiment.rows, experiment.lengths, what=what)
+    return [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
+
+
 def six(data):
     """The README's table: six methods by the paper's lengths, beside the paper's."""
     found, lines = results.read(os.path.join(data, "copying.csv")), []
@@ -178,7 +252,12 @@ def demo(data):
     return table(["right answers, %: seed", *sides], lines, markdown=True)
 
 
-BLOCKS = ((BEGIN, END, document), (BEGIN_SIX, END_SIX, six), (BEGIN_DEMO, END_DEMO, demo))
+BLOCKS = (
+    (BEGIN, END, document),
+    (BEGIN_SIX, END_SIX, six),
+    (BEGIN_DEMO, END_DEMO, demo),
+    *((BEGIN_TASK.format(what), END_TASK.format(what), partial(document_of, what)) for what in NOTES),
+)
 
 
 def write(path, data):

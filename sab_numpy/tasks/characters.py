@@ -9,6 +9,8 @@ the microstates of the last segment alone are kept, so that it does not grow. No
 count; bits per character are the cross-entropy in nats divided by ln 2. text8 here may be a prefix: `about` says so.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from sab_numpy.core.losses import softmax_cross_entropy
@@ -39,7 +41,11 @@ class Characters:
 
     def split(self, name):
         """The characters of training, validation or test as whole numbers, (N,)."""
-        here = data.folder()
+        return self.read(data.folder(), name)
+
+    @lru_cache(maxsize=4)  # noqa: B019 (there are three, for ever)
+    def read(self, here, name):
+        """The same of the files in the folder `here`: an update reads a few characters, not all files again."""
         if len(self.files) == 3:
             which = ("training", "validation", "test").index(name)
             return self.encode(_lines(data.text(here, self.files[which], self.size, self.source)))

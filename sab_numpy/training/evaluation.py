@@ -11,18 +11,23 @@ from sab_numpy.training.checkpoints import trained
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
-def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
-    """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time.
+def measure(*args, **options):
+    """The metrics of counted(), without their number."""
+    return counted(*args, **options)[0]
 
-    Returns the task's metrics and what it recalls, and `max_abs_h`. The result does not depend on the chunk beyond
-    rounding. progress: called with the number of sequences done.
+
+def counted(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
+    """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time, and how many they were.
+
+    Returns the task's metrics and what it recalls, and `max_abs_h`; and the number of sequences (of a text:
+    characters). The result does not depend on the chunk beyond rounding. progress: called with the number done.
     """
     chunk = chunk or max(1, min(n or 512, 512, STEPS_AT_ONCE // length))
     done, sums, largest, xp, tape, start = 0, {}, 0.0, backend.namespace(*params.values()), None, None
     for x, targets in batches(problem, length, n, chunk, rng, split):
         y, tape = forward(params, xp.asarray(x), cfg, state=start, reuse=tape)
         start = problem.carried(tape) if hasattr(problem, "carried") else None
-        weight = (targets >= 0).sum() if hasattr(problem, "carried") else x.shape[1]
+        weight = int((targets >= 0).sum()) if hasattr(problem, "carried") else x.shape[1]
         found = problem.metrics(backend.to_numpy(y), targets)
         if recalled(tape) is not None and hasattr(problem, "recalls"):
             found |= problem.recalls(recalled(tape), cfg, x)
@@ -32,7 +37,7 @@ def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", prog
         largest = max(largest, float(abs(tape.cache.h).max()))
         if progress:
             progress(done)
-    return {name: total / done for name, total in sums.items()} | {"max_abs_h": largest}
+    return {name: total / done for name, total in sums.items()} | {"max_abs_h": largest}, done
 
 
 def recalled(tape):
@@ -53,17 +58,19 @@ def interval(accuracy, n):
     return float(low), float(binomtest(math.ceil(right), n).proportion_ci(method="wilson").high)
 
 
-def evaluate(source, lengths=None, n=512, best=False, backend_name="numpy", progress=None):
-    """One row of metrics for each length, on test sequences that no training ever used.
+def evaluate(source, lengths=None, n=None, best=False, backend_name="numpy", progress=None):
+    """One row of metrics for each length, on n test sequences that no training ever used.
 
+    n: None means 512, of a task that has data the whole test split.
     source: the folder of a run, or the name of a pretrained model; best: its best parameters, not the last; progress:
     called with the length and the number of sequences done.
     """
     model = trained(source, best)
-    params = backend.to_backend(model.params, backend_name)
+    params, problem = backend.to_backend(model.params, backend_name), task(model.task)
+    n = n or (None if hasattr(problem, "batches") else 512)
     for length in lengths or [model.T]:
         told = progress and partial(progress, length)
         rng = stream(model.seed, "test", length)
-        found = measure(params, model.cfg, task(model.task), length, n, rng, progress=told)
-        low, high = interval(found["accuracy"], n)
-        yield {"T": length, "sequences": n, "low": low, "high": high} | found
+        found, done = counted(params, model.cfg, problem, length, n, rng, progress=told)
+        low, high = interval(found["accuracy"], done)
+        yield {"T": length, "sequences": done, "low": low, "high": high} | found
