@@ -107,7 +107,8 @@ BUGS = [Bug(*bug) for bug in (
     ("the query's parameters learn nothing", "backward", "grads[query] += project_gradient(", "project_gradient("),
     ("the key's parameters learn nothing", "memory", "return {name: project_gradient(",
      "return {name: 0 * project_gradient("),
-    ("without mental updates the key's parameters learn nothing", "backward", "elif score.key:", "elif False:"),
+    ("without mental updates the key's parameters learn nothing", "backward",
+     "dM if cfg.mental_updates else None, dkeys)", "*((dM, dkeys) if cfg.mental_updates else (None, None)))"),
     # scores
     ("dot: 1/sqrt(H) forgotten on the way back", "scores", "da = da * query.shape[1] ** -0.5", "da = 1 * da"),
     ("dot: 1/sqrt(H) forgotten for the keys alone", "scores", "Outer(da, query)",
@@ -148,8 +149,8 @@ BUGS = [Bug(*bug) for bug in (
      'M_stopped = stop(("memory", t), M, copy=False)', "M_stopped = M"),
     ("dense: the selected microstates are stopped", "forward", " + w_sel[:, None] @ change",
      " + 0 * w_sel[:, None] @ change"),
-    ("the replay stops nothing", "replay", "        self.met.add(name)\n        return kept",
-     "        self.met.add(name)\n        return kept if kept.dtype.kind == 'i' else value"),
+    ("the replay stops nothing", "replay", "        self[name] = kept\n        return kept",
+     "        self[name] = kept\n        return kept if kept.dtype.kind == 'i' else value"),
 )]
 # fmt: on
 

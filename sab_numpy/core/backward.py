@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sab_numpy.core.backend import namespace
-from sab_numpy.core.credit import chunks, reached_steps
+from sab_numpy.core.credit import reached_steps
 from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_chunk, tape_part
 from sab_numpy.core.inputs import one_hot
 from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
@@ -77,7 +77,7 @@ def backward(dy, tape, inputs=False, watch=None):
     reached = reached_steps(tape, dy)                                      # (T,)
     credit = new_credit(xp, tape, reached.all())
     dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
-    for start in chunks(reached, CHUNK):
+    for start in (np.unique(np.flatnonzero(reached) // CHUNK)[::-1] * CHUNK).tolist():
         chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start)
         end = start + len(chunk.h)
         given = new_chunk_credit(tape, dy[start:end], reached[start:end], credit.scratch)
@@ -158,10 +158,8 @@ def recall_backward(tape, t, step, ds, dquery, credit):
 
     # M, keys = those in slots, the choice a constant: credit as values, and as keys
     dM, dkeys = microstate_credit(xp, step.w, ds, dkeys, own_key=memory.keys is memory.M)
-    if cfg.mental_updates:
-        credit.memory.add(xp, step.slots, dM, dkeys)
-    elif score.key:                                            # the key's weight still learns
-        credit.memory.add(xp, step.slots, None, dkeys)
+    # (without mental updates the key's weight still learns)
+    credit.memory.add(xp, step.slots, dM if cfg.mental_updates else None, dkeys)
 
     # query = project(h_hat, W_q)
     W_q, W_q_T = params.get(score.query), credit.turned.get("W_q")

@@ -32,11 +32,6 @@ def reached_steps(tape, dy):
     return walk
 
 
-def chunks(walk, size):
-    """The first steps of the chunks of `size` steps that hold a walked step, last first."""
-    return (np.unique(np.flatnonzero(walk) // size)[::-1] * size).tolist()
-
-
 class Count(NamedTuple):
     """Steps walked, and skips: recalls of states of this sequence that carried credit, all rows."""
 

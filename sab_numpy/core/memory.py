@@ -65,11 +65,17 @@ class MemoryCredit(NamedTuple):
     memory: Memory
 
     def add(self, xp, slots, dM, dkeys):
-        """One recall's credit, dM (B, K, H) and dkeys (B, K, Q), each or None, to slots (B, K)."""
-        if dM is not None:
-            _spread(xp, self.dM, slots, dM)
-        if dkeys is not None:
-            _spread(xp, self.dkeys, slots, dkeys)
+        """One recall's credit, dM (B, K, H) and dkeys (B, K, Q), each or None, to slots (B, K).
+
+        slots None: to the first K. They are distinct within a row: plain indexing adds every one.
+        """
+        for a, values in ((self.dM, dM), (self.dkeys, dkeys)):             # a (N, B, .)
+            if values is not None and slots is None:
+                a[:values.shape[1]] += values.swapaxes(0, 1)
+            elif values is not None:
+                B = a.shape[1]
+                rows = slots * B + xp.arange(B)[:, None]       # where they stand in (N*B, .)
+                a.reshape(-1, a.shape[2])[rows] += values
 
     def of(self, xp, slot, params):
         """All credit of the state in `slot`, (B, H): as a value, and through its key."""
@@ -84,19 +90,6 @@ class MemoryCredit(NamedTuple):
         if name is None:
             return {}
         return {name: project_gradient(xp, self.dkeys, self.memory.M.swapaxes(0, 1), params[name])}
-
-
-def _spread(xp, a, slots, values):
-    """values (B, K, .) are added to the slots (B, K) of a (N, B, .); slots None: to the first K.
-
-    Slots are distinct within a row, so plain indexing adds every one.
-    """
-    if slots is None:
-        a[:values.shape[1]] += values.swapaxes(0, 1)
-    else:
-        B = a.shape[1]
-        rows = slots * B + xp.arange(B)[:, None]               # where they stand in (N*B, .)
-        a.reshape(-1, a.shape[2])[rows] += values
 
 
 def microstate_credit(xp, w, ds, dkeys, own_key):

@@ -18,13 +18,20 @@ _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording o
 unheard = []                                # functions told of a stop that nobody records
 
 
-class _Names:
-    """From a function's second run in one context on, its names carry the run's number."""
+class Recording(dict):
+    """What was stopped or chosen, by name; names of a function's later runs carry their number."""
 
     runs = run = 0
 
     def full(self, name):
         return (self.run, name) if self.run > 1 else name
+
+    def meet(self, name, value):
+        name = self.full(name)
+        if name in self:
+            raise ValueError(f"{name!r} was recorded twice: "
+                             "every stop and choose needs a name of its own")
+        self[name] = value
 
     @contextmanager
     def next_run(self):
@@ -36,38 +43,28 @@ class _Names:
             self.run = before
 
 
-class Recording(_Names, dict):
-    """What was stopped or chosen, by name."""
-
-    def meet(self, name, value):
-        name = self.full(name)
-        if name in self:
-            raise ValueError(f"{name!r} was recorded twice: "
-                             "every stop and choose needs a name of its own")
-        self[name] = value
-
-
-class Replay(_Names):
-    """A recording that is given back, and what was met of it so far."""
+class Replay(Recording):
+    """What was met so far of a recording that is given back."""
 
     def __init__(self, recording):
-        self.recording, self.met, self.changed = recording, set(), []
+        super().__init__()
+        self.recording, self.changed = recording, []
 
     def meet(self, name, value):
         name = self.full(name)
-        if name not in self.recording or name in self.met:
-            raise ValueError(f"{name!r} was {'met twice' if name in self.met else 'not recorded'}: "
+        if name not in self.recording or name in self:
+            raise ValueError(f"{name!r} was {'met twice' if name in self else 'not recorded'}: "
                              "a replay must meet every recorded name exactly once")
         kept = self.recording[name]
         recorded, found = (getattr(v, "shape", None) for v in (kept, value))
         if recorded != found:
             raise ValueError(f"{name!r} was recorded with shape {recorded}, found {found}: "
                              "replay the same function on the same sizes")
-        self.met.add(name)
+        self[name] = kept
         return kept
 
     def finish(self):
-        left = [name for name in self.recording if name not in self.met]
+        left = [name for name in self.recording if name not in self]
         if left:
             raise ValueError(f"{left[0]!r} was recorded but not met in the replay "
                              f"({len(left)} such): "

@@ -81,7 +81,7 @@ def spread(values, middle=median):
 
 def middle(rows, column):
     """The median of a column over the rows that have it, or None."""
-    values = [float(row[column]) for row in rows if row[column] != ""]
+    values = [float(row[column]) for row in rows if row.get(column)]
     return median(values) if values else None
 
 

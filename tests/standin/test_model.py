@@ -161,7 +161,7 @@ PLANTED = {
     "a copy to the computer in the optimiser": ("optim", "global_norm", _after(lambda norm: norm + 0 * to_numpy(norm))),
     "a keyword CuPy lacks": ("forward", "weights", _before(lambda a: namespace(a).sum(a, where=a > 0))),
     "a name CuPy lacks": ("forward", "project", _before(lambda q, *_: namespace(q).errstate())),
-    "a slot written twice": ("memory", "_spread", _before(lambda a, *_: _write_twice(a))),
+    "a row written twice": ("backward", "microstate_credit", _before(lambda w, *_: _write_twice(w))),
 }
 
 
