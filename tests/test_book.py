@@ -32,7 +32,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.loads, self.places = [], [], set()
+        self.links, self.loads, self.pictures, self.places = [], [], [], set()
         self.text = path.read_text(encoding="utf-8")
         self.feed(self.text)
 
@@ -44,6 +44,7 @@ class Page(HTMLParser):
         loaded = found.get("src") or (found.get("href") if tag in ("link", "use") else None)
         if loaded and not loaded.startswith(("data:", "#")):
             self.loads.append(loaded)
+            self.pictures += [loaded] * (tag == "img")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_every_tutorial_has_its_picture_what_it_prints_and_its_neighbours(book):
     out, pages = book
     for stem, after in zip(TUTORIALS, [*TUTORIALS[1:], "../one_file"], strict=True):
         page = pages[f"tutorials/{stem}.html"]
-        pictures = [out / "tutorials" / load for load in page.loads if load.endswith(".png")]
+        pictures = [out / "tutorials" / picture for picture in page.pictures]
         assert pictures and all(picture.stat().st_size > 5000 for picture in pictures), stem
         assert "output stream" in page.text and f'class="next-page" href="{after}.html"' in page.text
         assert f"tutorials/{stem}.html" in pages["index.html"].links and f"<h1>{stem.split('_')[0]} " in page.text

@@ -318,6 +318,15 @@ def test_a_row_that_is_too_small_to_judge_says_so():
     assert report.rows[1].note.startswith("lost in rounding: ")
 
 
+@pytest.mark.parametrize("factor, verdict", [(1 + 5e-4, PASS), (1.02, UNRESOLVED)])
+def test_entries_of_nothing_but_rounding_pass_where_they_agree(factor, verdict):
+    """Right entries of 1e-18 beside ones of 1: a backward's dy = p - 1 has lost most of their digits."""
+    w, size = np.arange(1.0, 7), np.repeat([1.0, 1e-18], 3)
+    given = 2 * size * w * np.where(size < 1, factor, 1)
+    report = check(lambda p: (size * p["w"] ** 2).sum(), {"w": w}, {"w": given})
+    assert report.verdict == verdict and (report.rows[0].known <= 1e-2) == report.ok
+
+
 @pytest.mark.parametrize(
     "f, grads, words",
     [
