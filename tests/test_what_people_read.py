@@ -172,7 +172,8 @@ def test_progress_prints_the_row_of_the_history_the_speed_and_the_time_left(tmp_
 
 
 def test_the_warm_up_begins_at_the_first_ratio_and_never_falls_below_it(tmp_path, sab_says):
-    words = ["--updates", 10, "--validate-every", 1, "--lr", 0.01, "--warmup", 8, "--first-lr-ratio", 0.5, "--schedule", "constant"]
+    words = ["--updates", 10, "--validate-every", 1, "--lr", 0.01, "--warmup", 8, "--first-lr-ratio", 0.5]
+    words += ["--schedule", "constant"]
     sab_says("train", "copying", *SMALL, *words, "--quiet", "--out", tmp_path)
     rates = [float(row["lr"]) for row in files.read_rows(tmp_path / "history.csv")]
     assert rates == pytest.approx([0.005] * 4 + [0.00625, 0.0075, 0.00875] + [0.01] * 3)
