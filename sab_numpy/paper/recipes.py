@@ -249,7 +249,8 @@ def cell(name, T, seed, quick=False, what="copying"):
     small = QUICK if quick else {}
     if what not in ("copying", "adding"):
         small = {key: value for key, value in small.items() if key not in ("min_length", "fall")}
-    return Run(**everywhere | rows[name][1] | small | {"T": T, "seed": seed})
+    fields = everywhere | rows[name][1] | small | {"T": T, "seed": seed}
+    return Run(**fields | {"min_length": min(fields.get("min_length") or T, T)})
 
 
 def pairs(what, names, lengths):
