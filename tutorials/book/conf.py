@@ -31,7 +31,7 @@ autodoc_typehints = "none"
 
 KNOWN = (                                        # else the t of \hat h_t is below it, and \big( unknown
     (r"(\\(?:hat|bar|tilde)\s*(?:\w|\{\w+\}))(?=[_^])", r"\1{}"),
-    (r"\\(tanh|exp|log)\b", r"\\,\\\1\\,"),                # else "o tanh c" has no spaces
+    (r"\\(tanh|exp|log)\b", r"\\,\\\1\\,"),         # else "o tanh c" has no spaces
     (r"\\big(?=[([])", r"\\bigl"),
     (r"\\big(?=[])])", r"\\bigr"),
 )
