@@ -87,10 +87,10 @@ def test_the_summary_of_walk_counts_the_lines_above_it(sab_says):
         elif skip := re.match(r"  skip: .* to the state of step (\d+) ", line):
             skips.append(step - int(skip.group(1)))
         cuts += line.startswith("--- cut")
-        blocks += line.startswith("--- skipped block")
+        blocks += line.startswith("--- not visited")
     assert last == (
         f"walked {len(walked_steps)} of 25 steps; skips: {len(skips)}, the longest over {max(skips)} steps; "
-        f"cuts: {cuts}; skipped blocks: {blocks}"
+        f"cuts: {cuts}; blocks not visited: {blocks}"
     )
     assert len(set(skips)) > 2
 
@@ -116,7 +116,7 @@ def test_a_line_of_walk_is_a_block_its_largest_credit_and_its_skips(sab_says):
         block = range(first, first + 5)
         assert line.split()[0] == f"{first}-{first + 4}"
         if not any(t in credit for t in block):
-            assert "(skipped)" in line
+            assert "(not visited)" in line
             continue
         largest, ending, starting = map(float, line.split()[-3:])
         assert largest == pytest.approx(max(credit.get(t, 0) for t in block), rel=0.01)

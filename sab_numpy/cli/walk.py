@@ -24,7 +24,7 @@ def say(event):
         )
     if kind == "cut":
         return f"--- cut: nothing passes from step {start} to step {end} ---"
-    return f"--- skipped block: no credit reaches steps {end} to {start}; they are not visited ---"
+    return f"--- not visited: no credit reaches steps {end} to {start} ---"
 
 
 def tell(events, x, answers, targets):
@@ -55,7 +55,7 @@ def summary(events, T):
     far = max((event.start - event.end for event in skips), default=0)
     return (
         f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
-        f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}"
+        f"cuts: {count['cut']}; blocks not visited: {count['skipped block']}"
     )
 
 
@@ -68,7 +68,7 @@ def blocks(events, T, k):
         block = range(first, min(first + k, T))
         credit = max((last[t] for t in block if t in last), default=None)
         into, out = (sum(getattr(event, side) in block for event in skips) for side in ("end", "start"))
-        numbers = ["(skipped)", "", ""] if credit is None else [f"{credit:.3g}", into, out]
+        numbers = ["(not visited)", "", ""] if credit is None else [f"{credit:.3g}", into, out]
         lines.append([f"{first}-{block[-1]}", *numbers])
     return table(["steps", "largest credit", "skips that end here", "skips that start here"], lines)
 
