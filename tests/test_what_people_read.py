@@ -87,10 +87,10 @@ def test_the_summary_of_walk_counts_the_lines_above_it(sab_says):
         elif skip := re.match(r"  skip: .* to the state of step (\d+) ", line):
             skips.append(step - int(skip.group(1)))
         cuts += line.startswith("--- cut")
-        blocks += line.startswith("--- skipped block")
+        blocks += line.startswith("--- not visited")
     assert last == (
         f"walked {len(walked_steps)} of 25 steps; skips: {len(skips)}, the longest over {max(skips)} steps; "
-        f"cuts: {cuts}; skipped blocks: {blocks}"
+        f"cuts: {cuts}; blocks not visited: {blocks}"
     )
     assert len(set(skips)) > 2
 
@@ -172,7 +172,8 @@ def test_progress_prints_the_row_of_the_history_the_speed_and_the_time_left(tmp_
 
 
 def test_the_warm_up_begins_at_the_first_ratio_and_never_falls_below_it(tmp_path, sab_says):
-    words = ["--updates", 10, "--validate-every", 1, "--lr", 0.01, "--warmup", 8, "--first-lr-ratio", 0.5, "--schedule", "constant"]
+    words = ["--updates", 10, "--validate-every", 1, "--lr", 0.01, "--warmup", 8, "--first-lr-ratio", 0.5]
+    words += ["--schedule", "constant"]
     sab_says("train", "copying", *SMALL, *words, "--quiet", "--out", tmp_path)
     rates = [float(row["lr"]) for row in files.read_rows(tmp_path / "history.csv")]
     assert rates == pytest.approx([0.005] * 4 + [0.00625, 0.0075, 0.00875] + [0.01] * 3)

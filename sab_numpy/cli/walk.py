@@ -24,7 +24,7 @@ def say(event):
         )
     if kind == "cut":
         return f"--- cut: nothing passes from step {start} to step {end} ---"
-    return f"--- skipped block: no credit reaches steps {end} to {start}; they are not visited ---"
+    return f"--- not visited: no credit reaches steps {end} to {start} ---"
 
 
 def tell(events, x, answers, targets):
@@ -55,7 +55,7 @@ def summary(events, T):
     far = max((event.start - event.end for event in skips), default=0)
     return (
         f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
-        f"cuts: {count['cut']}; skipped blocks: {count['skipped block']}"
+        f"cuts: {count['cut']}; blocks not visited: {count['skipped block']}"
     )
 
 
