@@ -19,6 +19,7 @@ from sab_numpy.support import files
 from sab_numpy.tasks import copying
 from sab_numpy.training import loop, pretrained
 
+TO_999 = ("updates_to_999", "cpu_minutes_to_999")
 RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
 
 
@@ -59,6 +60,12 @@ def data(tmp_path_factory):
             )
             tests += [{"name": key, "trained_at": T, "T": length, "accuracy": accuracy * 0.9} for length in (100, 2000)]
     write(folder / "copying.csv", runs)
+    run = recipes.cell("sab-5-5", 200, 0, what="adding")
+    name = results.name_of(run)
+    measured = {"status": "finished", "accuracy": 0.9, "squared_error": 0.001, "updates_done": 6000}
+    write(folder / "adding.csv", [{"name": name} | results.spelled(asdict(run)) | measured | dict.fromkeys(TO_999, "")])
+    errors = ((100, 0.04), (6000, 0.001))
+    write(folder / "curves" / f"{name}.csv", [{"update": u, "accuracy": 0.5, "squared_error": e} for u, e in errors])
     write(folder / "transfer.csv", tests)
     write(
         folder / "moments.csv",
@@ -121,7 +128,7 @@ def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, published, tmp_
 
 def test_all_figures_are_drawn_when_all_is_there(data, published, tmp_path, capsys):
     assert cli.main(["figures", "--data", str(data), "--out", str(tmp_path)]) == 0
-    assert "14 of 14 figures drawn" in capsys.readouterr().out
+    assert "15 of 15 figures drawn" in capsys.readouterr().out
     assert {path.stem for path in tmp_path.glob("*.png")} == set(FIGURES)
 
 
@@ -133,7 +140,7 @@ def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, c
     assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
     assert f"forward_pass               not run: {MODEL} (sab reproduce publish)" in told
     drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
-    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 14 figures drawn" in told
+    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 15 figures drawn" in told
     text = (tmp_path / "out" / "README.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.M) == list(FIGURES)
     assert re.findall(r"\((.*)\.png\)", text) == [name for name in FIGURES if name in drawn]

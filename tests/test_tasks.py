@@ -252,3 +252,48 @@ def test_a_task_with_data_has_its_own_length():
     assert Run(task="mnist14", T=196).T == 196
     with pytest.raises(ValueError, match="mnist14 has T=196 steps, found T=100"):
         Run(task="mnist14")
+
+
+SMALL = {"hidden": 6, "batch": 3, "k_trunc": 3, "k_top": 2, "updates": 2, "validate_every": 2}
+
+
+@pytest.mark.parametrize(
+    "name, evaluated, sampled",
+    [
+        ("adding", ["squared error 0.042", "512 test sequences"], ["marked     0.", "half their sum", "recalls"]),
+        ("pmnist14", ["Chance: 10.0 %, CE 2.303", "the whole test split"], ["should say ", "recalls"]),
+        ("text8", ["bits/char. 4.755", "the whole test split"], []),
+        ("first_word", ["Chance: 12.5 %"], ["should say "]),
+    ],
+)
+def test_evaluate_and_sample_speak_of_their_task(name, evaluated, sampled, files, tmp_path, capsys):
+    train(Run(task=name, T=getattr(task(name), "LENGTH", 6), **SMALL), tmp_path / "run")
+    run = str(tmp_path / "run")
+    assert cli.main(["evaluate", run]) == 0
+    said = capsys.readouterr().out
+    assert all(words in said for words in evaluated)
+    assert cli.main(["sample", run]) == 0
+    said = capsys.readouterr().out
+    assert all(words in said for words in sampled)
+    if name == "pmnist14":
+        image, shades = files["t10k"][0][0], [line[::2] for line in said.splitlines()[:14]]
+        grey = image.reshape(14, 2, 14, 2).mean((1, 3)) / 255
+        assert [[" .:-=+*#%@".index(one) for one in row] for row in shades] == (grey * 10).astype(int).tolist()
+    for command in ("walk", "explore"):
+        assert cli.main([command, run, *(["--out", f"{tmp_path}/p.html"] if command == "explore" else [])]) == 2
+        error = capsys.readouterr().err
+        assert f"expected a model of copying, found one of {name}" in error and error.count("\n") == 1
+
+
+def test_text_is_written_as_it_was_asked_for(files, tmp_path, capsys):
+    train(Run(task="text8", T=6, **SMALL), tmp_path / "run")
+
+    def text(*words):
+        assert cli.main(["sample", str(tmp_path / "run"), "--length", "40", *words]) == 0
+        return capsys.readouterr().out.removesuffix("\n")
+
+    one = text()
+    assert len(one) == 40 and one == text() != text("--number", "1") and set(one) <= set(task("text8").alphabet)
+    assert len(set(text("--temperature", "0.001"))) < len(set(one))
+    assert cli.main(["sample", str(tmp_path / "run"), "--temperature", "0"]) == 2
+    assert "above 0" in capsys.readouterr().err

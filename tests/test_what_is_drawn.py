@@ -511,3 +511,25 @@ def test_the_demo_draws_all_histories_and_what_sab_recalled(drawn, tmp_path, mon
     x, _ = task("copying").sequences(5, 1, stream(0, "test", 5))
     _, recalls = by_hand(state.params, run.config(), x[:, 0])
     check_map(attention, map_expected(recalls))
+
+
+def test_the_adding_figure_draws_the_squared_errors_of_the_curves(drawn):
+    figure, expected = drawn.figure("adding"), {}
+    for run, row in results.read(DATA / "adding.csv"):
+        history = rows(f"curves/{row['name']}.csv")
+        line = [[float(one[column]) for one in history] for column in ("update", "squared_error")]
+        words = recipes.ADDING_ROWS[results.row_name(run)][0]
+        expected.setdefault((run.T, words), []).append(line)
+    for ax in figure.axes:
+        T = int(ax.get_title().removeprefix("T = "))
+        for line in ax.lines:
+            words = line.get_label().lstrip("_")
+            if words == "always the mean":
+                assert line.get_ydata() == pytest.approx([1 / 24] * 2)
+                continue
+            own = [list(map(float, data)) for data in line.get_data()]
+            assert own in expected[T, words]
+            expected[T, words].remove(own)
+            looks = {"SAB 5/5": "SAB", "LSTM, full BPTT": "BPTT", "LSTM, TBPTT 5": "TBPTT"}
+            assert same_color(line.get_color(), COLOURS[looks.get(words, "self-attention")])
+    assert not any(expected.values())

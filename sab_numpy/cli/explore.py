@@ -25,7 +25,7 @@ def run(args):
     if os.path.isdir(args.out):
         raise ValueError(f"--out {args.out} is a folder, expected the name of a file")
     one_thread()
-    model = trained(args.folder, args.best)
+    model = options.of_copying(trained(args.folder, args.best))
     text = page(explore(model, args.T, args.number))
     write_atomic(args.out, text)
     print(f"{args.out}: {len(text.encode()) / 1000:.0f} kB; open it in a browser")

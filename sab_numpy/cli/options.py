@@ -103,6 +103,13 @@ def add_model(parser):
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
 
 
+def of_copying(model):
+    """The model; ValueError for one of another task."""
+    if model.task != "copying":
+        raise ValueError(f"{model.name}: expected a model of copying, found one of {model.task}; sab sample shows it")
+    return model
+
+
 def add_sequence(parser, length="that of the training"):
     """Which test sequence."""
     parser.add_argument("--T", type=positive, metavar="N", help=f"length (default: {length})")

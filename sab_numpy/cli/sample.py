@@ -1,9 +1,10 @@
 """`sab sample`: one test sequence, what the model says to it, and which past steps it recalled to say it."""
 
 from sab_numpy.cli import options
-from sab_numpy.explore.sequence import sample
+from sab_numpy.explore.sequence import sample, written
 from sab_numpy.support.text import table
 from sab_numpy.tasks import task
+from sab_numpy.training.checkpoints import trained
 
 
 def say(slots, weights, cfg):
@@ -19,13 +20,53 @@ def say(slots, weights, cfg):
 def add_arguments(parser):
     options.add_model(parser)
     options.add_sequence(parser)
+    parser.add_argument("--temperature", type=options.real, metavar="X", help="of a model of text (default: 1)")
+    parser.add_argument("--length", type=options.positive, metavar="N", help="of its text, in characters (300)")
     options.add_backend(parser)
-    parser.epilog = "example: sab sample copying-T100-sab --T 30 --number 2"
+    options.add_data_dir(parser)
+    parser.epilog = (
+        "example: sab sample copying-T100-sab --T 30 --number 2\n         sab sample runs/ptb --temperature 0.7"
+    )
 
 
 def run(args):
+    model = trained(args.folder, args.best)
+    if hasattr(task(model.task), "carried"):
+        return write(args)
+    if args.temperature is not None or args.length is not None:
+        raise ValueError(f"--temperature and --length are of models of text, found one of {model.task}")
     found = sample(args.folder, args.T, args.number, args.best, args.backend)
-    width, cfg, n_steps = task(found.model.task).WIDTH, found.model.cfg, len(found.x)
+    return copying(found) if model.task == "copying" else last_step(found)
+
+
+def write(args):
+    """The text that a model of text writes."""
+    temperature = 1.0 if args.temperature is None else args.temperature
+    if temperature <= 0:
+        raise ValueError(f"--temperature must be above 0, found {temperature}")
+    if args.T:
+        raise ValueError("--T is of test sequences, a model of text has none: expected --length")
+    print(written(args.folder, args.length or 300, temperature, args.number, args.best))
+    return 0
+
+
+def last_step(found):
+    """What a model says at the last step, and which steps it recalls there."""
+    problem, cfg = task(found.model.task), found.model.cfg
+    if hasattr(problem, "tell"):
+        print("\n".join(problem.tell(found.x[:, None], found.y, found.targets[:, None])))
+    else:
+        print(f"should say {found.targets[-1]}\nsays       {found.answers[-1]}")
+    if found.slots is None:
+        print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
+    else:
+        print(f"recalls the states of steps (weight): {say(found.slots[-1], found.weights[-1], cfg)}")
+    return 0
+
+
+def copying(found):
+    """The ten answers, and what each recalls."""
+    width, cfg, n_steps = task("copying").WIDTH, found.model.cfg, len(found.x)
     first = n_steps - width  # the first answer
     good = (found.answers == found.targets)[first:].sum()
     print(

@@ -97,7 +97,7 @@ def steps_of(at, T):
 
 def run(args):
     one_thread()
-    model = trained(args.folder, args.best)
+    model = options.of_copying(trained(args.folder, args.best))
     x, targets = sequence(model, args.T, args.number)
     T, cfg = len(x), model.cfg
     y, tape = forward(model.params, x, cfg)

@@ -205,6 +205,13 @@ FIGURES = {
         "for T = 100, 200 and 300, and a dot where a training ended; pale behind them the lines of the other "
         "panels.",
     ),
+    "adding": Figure(
+        reproduction.adding,
+        ("adding.csv",),
+        "sab reproduce adding",
+        "A panel a length: squared error on validation over updates, on a logarithmic axis, a line a seed in the "
+        "colour of its method, and a dotted line where an answer that is always the mean stands.",
+    ),
     "transfer": Figure(
         reproduction.transfer,
         ("copying.csv", "transfer.csv"),

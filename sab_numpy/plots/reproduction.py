@@ -13,6 +13,7 @@ from sab_numpy.plots import COLOURS, save
 from sab_numpy.plots.recalls import draw_recalls, recalled
 from sab_numpy.plots.style import BLUE, GREY, INK, PALE, Missing, panels
 from sab_numpy.support import files
+from sab_numpy.tasks import task
 
 # The six methods that pictures compare: {name: (colour, rows of recipes.ROWS, what it is)}. At each length the first of
 # the rows that was run is drawn; all rows are in the tables.
@@ -130,6 +131,33 @@ def all_learning_curves(data, path):
     rest = Line2D([], [], color="#d0d0d0", label="the other panels' lines")
     chance = Line2D([], [], color=INK, linestyle=(0, (1, 3)), linewidth=1, label="chance")
     fig.legend(handles=[*lengths, end, rest, chance], loc="outside lower center", ncols=6)
+    save(fig, path)
+
+
+def adding(data, path):
+    """Squared error over updates: a panel a length, a line a seed, the colour of its method."""
+    found = results.read(os.path.join(data, "adding.csv"))
+    experiment = recipes.EXPERIMENTS["adding"]
+    shown = tables.cells(found, experiment.rows, experiment.lengths, what="adding")
+    curves = {
+        key: [history for row in rows if (history := curve(data, row))] for key, (_, rows) in shown.items() if rows
+    }
+    lengths = sorted({T for (_, T), histories in curves.items() if histories})
+    if not lengths:
+        raise Missing("adding.csv has no run with a curve (sab reproduce adding)")
+    fig, axes = panels(1, len(lengths), 2 + 6 * len(lengths), 5.6, sharey=True)
+    for ax, T in zip(axes[0], lengths):
+        for name, (words, _) in experiment.rows.items():
+            for number, history in enumerate(curves.get((name, T), [])):
+                label = f"_{words}" if number else words
+                colour = COLOURS[name.partition("-")[0]]
+                ax.plot(history["update"], history["squared_error"], color=colour, linewidth=1.5, label=label)
+        ax.axhline(task("adding").CHANCE["squared_error"], color=GREY, linestyle=":", label="always the mean")
+        ax.set(title=f"T = {T}", xlabel="updates", yscale="log", xlim=(0, None))
+    axes[0, 0].set_ylabel("squared error on validation")
+    handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels())}
+    fig.legend(handles.values(), handles, loc="outside lower center", ncols=3)
+    fig.suptitle("Adding two marked numbers: a line a seed")
     save(fig, path)
 
 

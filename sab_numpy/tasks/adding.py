@@ -14,6 +14,7 @@ from sab_numpy.core.losses import mean_squared_error
 
 N_IN, N_OUT, ANSWERS = 2, 1, 1
 CHANCE = {"accuracy": 1 - 0.92**2, "squared_error": 1 / 24}
+METRICS = {"squared_error": ("squared error", "of the last step; right: within 0.04")}
 RIGHT = 0.04  # the largest error of an answer that counts as right
 
 
@@ -45,6 +46,17 @@ def metrics(y, targets):
     """Squared error of the last step, and the share of answers within 0.04."""
     error = y[-1:].astype(np.float64) - targets
     return {"accuracy": float((abs(error) < RIGHT).mean()), "squared_error": float((error**2).mean())}
+
+
+def tell(x, y, targets):
+    """Lines about one sequence: x (T, 1, 2), y (T, 1, 1), targets (1, 1, 1)."""
+    marked = [f"{x[t, 0, 0]:.4f} at step {t}" for t in np.flatnonzero(x[:, 0, 1])]
+    said, right = float(y[-1, 0, 0]), float(targets[0, 0, 0])
+    return [
+        f"marked     {' and '.join(marked)}, of {len(x)} steps",
+        f"should say {right:.4f}, half their sum",
+        f"says       {said:.4f}   (off by {abs(said - right):.4f})",
+    ]
 
 
 def recalls(slots, cfg, x):

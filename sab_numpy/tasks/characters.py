@@ -24,6 +24,8 @@ PTB = "\n #$&'*-./0123456789<>N\\abcdefghijklmnopqrstuvwxyz"
 class Characters:
     """A task: one of the texts above."""
 
+    METRICS = {"bpc": ("bits/char.", "cross-entropy in bits; right: the likeliest character")}
+
     def __init__(self, name, alphabet, files, size, source):
         self.name, self.alphabet, self.files, self.size, self.source = name, alphabet, files, size, source
         self.N_IN = self.N_OUT = len(alphabet)

@@ -15,6 +15,7 @@ N_IN = N_OUT = 10
 BLANK, MARKER, WIDTH = 0, 9, 10  # WIDTH: symbols to copy
 ANSWERS = WIDTH  # the last steps, which are asked
 CHANCE = {"accuracy": 1 / 8, "ce10": float(np.log(8))}
+METRICS = {"ce10": ("CE10", "nats on the ten answers"), "ce": ("CE", "on all steps")}
 
 
 def steps(length):

@@ -26,6 +26,9 @@ class Images:
     N_OUT, ANSWERS = 10, 1
     CHANCE = {"accuracy": 1 / 10, "ce": float(np.log(10))}
 
+    METRICS = {"ce": ("CE", "nats of the last step")}
+    SHADES = " .:-=+*#%@"
+
     def __init__(self, name, read, side, n_in=1, permuted=False):
         self.name, self.read, self.side, self.N_IN, self.permuted = name, read, side, n_in, permuted
         self.LENGTH = side * side
@@ -70,6 +73,18 @@ class Images:
         images, labels = self.split("training")
         drawn = rng.integers(0, len(images), batch)
         return self.pixels(images[drawn]), labels[drawn][None]
+
+    def count(self, split):
+        """Images of a split."""
+        return len(self.split(split)[1])
+
+    def tell(self, x, y, targets):
+        """Lines about one image, its pixels in their places: x (steps, 1, n_in), y (steps, 1, 10), targets (1, 1)."""
+        grey = np.empty(self.LENGTH)
+        grey[self.order] = x[:, 0].mean(-1)
+        shades = np.minimum((grey * len(self.SHADES)).astype(int), len(self.SHADES) - 1).reshape(self.side, -1)
+        rows = ["".join(2 * self.SHADES[n] for n in row) for row in shades]  # a letter is twice as high as wide
+        return [*rows, f"should say {targets[0, 0]}", f"says       {y[-1, 0].argmax()}"]
 
     def batches(self, length, n, chunk, split):
         """The first n images of a split (None: all), a chunk at a time, as sequences() gives them."""
