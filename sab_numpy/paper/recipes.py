@@ -211,10 +211,10 @@ EXPERIMENTS = {
         IMAGES_ROWS,
         (196, 784, 1024),
         "accuracy",
-        650,
+        800,
         tuple(name for name in IMAGES_ROWS if "14-" not in name),  # hours each
     ),
-    "characters": Experiment(CHARACTERS, CHARACTERS_ROWS, (100,), "bpc", 500),
+    "characters": Experiment(CHARACTERS, CHARACTERS_ROWS, (100,), "bpc", 800),
 }
 QUICK = {
     "fall": 0,

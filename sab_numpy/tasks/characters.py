@@ -5,14 +5,16 @@
     text     any file text.txt, byte by byte, in the same shares
 
 A batch reads B places of the text side by side. h, c and the memory go on from one segment to the next; of the memory
-the microstates of the last segment alone are kept, so that it does not grow. No credit crosses the border. All targets
-count; bits per character are the cross-entropy in nats divided by ln 2. text8 here may be a prefix: `about` says so.
+the empty slots and the microstates of the last segment alone are kept: it does not grow. No credit crosses the border.
+All targets count; bits per character are the cross-entropy in nats divided by ln 2. text8 here may be a prefix: `about`
+says so.
 """
 
 from functools import lru_cache
 
 import numpy as np
 
+from sab_numpy.core.backend import namespace
 from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.core.tape import State
 from sab_numpy.tasks import data
@@ -97,9 +99,15 @@ class Characters:
 
     @staticmethod
     def carried(tape):
-        """The State that the next segment goes on from: of the memory what this segment wrote."""
+        """The State that the next segment goes on from: of the memory the empty slots and what this segment wrote.
+
+        Without the empty slots every step must recall something that is not zero, h = h_hat + what it recalls is
+        written again, and |h| grows with every segment.
+        """
         h, c, memory = tape.final_state
-        return State(h, c, memory[-max(1, len(tape.x) // tape.cfg.k_att) :] if len(memory) else None)
+        empty, kept = tape.cfg.n_empty, max(1, len(tape.x) // tape.cfg.k_att)
+        xp = namespace(h)
+        return State(h, c, xp.concatenate([memory[:empty], memory[empty:][-kept:]]) if len(memory) else None)
 
     loss = staticmethod(softmax_cross_entropy)
 
