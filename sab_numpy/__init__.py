@@ -7,7 +7,7 @@ Reading  scores, sparsify, config, params, lstm, replay, memory, tape, inputs, f
          losses, optim
 """
 
-import sab_numpy.support.interrupt  # noqa: F401  before NumPy
+import sab_numpy.support.signals  # noqa: F401  before NumPy
 from sab_numpy.core.backend import to_backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.config import Config

@@ -10,8 +10,8 @@ import importlib
 import os
 import sys
 
-from sab_numpy.support import __version__, interrupt
-from sab_numpy.support.signals import one_stop
+from sab_numpy.support import __version__
+from sab_numpy.support.signals import loaded, one_stop
 
 COMMANDS = {  # name: one line of help
     "demo": "watch SAB learn what truncated BPTT cannot (3 minutes)",
@@ -44,7 +44,7 @@ def main(argv=None):
     said_by = f"sab {name}" if name in COMMANDS else "sab"
     speak()
     try:
-        interrupt.loaded()
+        loaded()
         with one_stop():
             args = parse(argv, name)
             status = module(name).run(args) or 0

@@ -78,7 +78,7 @@ def add_arguments(parser):
     options.add_data_dir(groups["task and data"])
     parser.epilog = (
         "example: sab train copying --T 20 --out runs/copy     (80 s of one core)\n"
-        "What it does with copying where it is not told otherwise is the row sab-5-5-one-recipe of sab reproduce.\n"
+        "What it does with copying where it is not told otherwise is the row sab-5-5-recipe of sab reproduce.\n"
         "Ctrl-C saves; the same command with --resume goes on."
     )
 

@@ -45,7 +45,7 @@ PAPER = (
 )
 # The recipe of every method, frozen before its fresh seeds: the rate is held until validation has reached 98 % three
 # times in a row, then falls to the end, so that late learners have their time. Chosen on seeds 0 and 1, reported on
-# seeds 100 and up (sab reproduce copying --rows sab-5-5-one-recipe --seeds 100-109). The first choice, the paper's cell
+# seeds 100 and up (sab reproduce copying --rows sab-5-5-recipe --seeds 100-109). The first choice, the paper's cell
 # with chrono biases until 99.9 %, learned T=100 and 200 on fresh seeds, but not T=300 on seed 1: it stays as a row.
 UNTIL_LEARNED = {"updates": 20_000, "stop_at": 0.98, "fall": 2000, "decay_from": 0.0}
 RECIPE = ONE | UNTIL_LEARNED
@@ -79,9 +79,9 @@ ROWS = {  # name: (what the tables call it, the row's fields)
     "sab-1-1-cell": ("SAB 1/1, paper's cell, our training", {"k_trunc": 1, "k_top": 1, "k_att": 1} | CELL),
     "sab-1-5-cell": ("SAB 1/5, paper's cell, our training", {"k_trunc": 1, "k_top": 5, "k_att": 1} | CELL),
     "sab-5-5-cell": ("SAB 5/5, paper's cell, our training", SAB5 | CELL | ATT2),
-    "sab-5-5-one-recipe": ("SAB 5/5, the recipe", SAB5 | RECIPE),
-    "sab-10-10-one-recipe": ("SAB 10/10, the recipe, k_att 2", SAB10 | ATT2 | RECIPE),
-    "sab-5-5-one-recipe-constant": (
+    "sab-5-5-recipe": ("SAB 5/5, the recipe", SAB5 | RECIPE),
+    "sab-10-10-recipe": ("SAB 10/10, the recipe, k_att 2", SAB10 | ATT2 | RECIPE),
+    "sab-5-5-recipe-constant": (
         "SAB 5/5, the recipe, no mental updates",
         SAB5 | RECIPE | {"mental_updates": False},
     ),
@@ -91,9 +91,9 @@ ROWS = {  # name: (what the tables call it, the row's fields)
         "LSTM, full BPTT, the recipe, chrono biases",
         {"k_trunc": None, "k_top": 0} | UNTIL_LEARNED | CHRONO,
     ),
-    "sab-5-5-recipe": ("SAB 5/5, paper's cell, chrono biases, until learned", SAB5 | CELL_CHRONO),
-    "sab-10-10-recipe": ("SAB 10/10, paper's cell, chrono biases, until learned", SAB10 | CELL_CHRONO),
-    "sab-5-5-recipe-constant": (
+    "sab-5-5-cell-chrono": ("SAB 5/5, paper's cell, chrono biases, until learned", SAB5 | CELL_CHRONO),
+    "sab-10-10-cell-chrono": ("SAB 10/10, paper's cell, chrono biases, until learned", SAB10 | CELL_CHRONO),
+    "sab-5-5-cell-chrono-constant": (
         "SAB 5/5, paper's cell, chrono biases, no mental updates",
         SAB5 | CELL_CHRONO | {"mental_updates": False},
     ),
@@ -104,13 +104,21 @@ ROWS = {  # name: (what the tables call it, the row's fields)
     "sab-5-5-dense": ("SAB 5/5, dense forward", SAB5 | CLIP1 | {"dense_forward": True}),
 }
 
-ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense", "sab-5-5-one-recipe-constant")
+ABLATION = ("sab-5-5-clip1", "sab-5-5-constant", "sab-5-5-dense", "sab-5-5-recipe-constant")
 COPYING = tuple(name for name in ROWS if name not in ABLATION[1:])
 BY_NAME = (
     "sab-5-5-paper",
     "sab-5-5-paper-16",
-    *(name for name in ROWS if "recipe" in name),
+    *(name for name in ROWS if "recipe" in name or "chrono" in name),
 )  # long, or on fresh seeds: trained where --rows names them
+SIX = {  # what README and the pictures compare: of each method, at each length, the first row that was run
+    "full BPTT": ("bptt-recipe", "bptt"),
+    "TBPTT 20": ("tbptt-20-recipe", "tbptt-20"),
+    "self-attention": ("attention-recipe", "attention"),
+    "SAB 5/5": ("sab-5-5-recipe", "sab-5-5"),
+    "SAB 5/5, the paper's cell": ("sab-5-5-cell-chrono", "sab-5-5-cell"),
+    "no mental updates": ("sab-5-5-recipe-constant", "sab-5-5-constant"),
+}
 TRANSFER = (100, 200, 300, 400, 2000, 5000)  # tested at these, trained at 100
 PUBLISHED = {
     "copying-T100-sab": ("sab-5-5-clip1", 100),

@@ -17,14 +17,6 @@ BEGIN_SIX = "<!-- six rows, from figures/data/copying.csv -->"
 END_SIX = "<!-- end: six rows -->"
 BEGIN_TASK, END_TASK = "<!-- from figures/data/{}.csv -->", "<!-- end: figures/data/{}.csv -->"
 BEGIN_DEMO, END_DEMO = "<!-- from figures/data/demo.csv -->", "<!-- end: figures/data/demo.csv -->"
-SIX = (  # of each the first that was run
-    ("bptt-recipe", "bptt"),
-    ("tbptt-20-recipe", "tbptt-20"),
-    ("attention-recipe", "attention"),
-    ("sab-5-5-one-recipe", "sab-5-5"),
-    ("sab-5-5-recipe", "sab-5-5-cell"),
-    ("sab-5-5-one-recipe-constant", "sab-5-5-constant"),
-)
 COPYING = (
     "method",
     "k_att",
@@ -225,18 +217,17 @@ def document_of(what, data):
 
 
 def six(data):
-    """The README's table: six methods by the paper's lengths, beside the paper's."""
+    """The README's table: six methods by the paper's lengths, beside the paper's. *: an earlier recipe's row."""
     found, lines = results.read(os.path.join(data, "copying.csv")), []
-    for names in SIX:
-        shown = cells(found, names)
-        name = next((name for name in names if any(shown[name, T][1] for T in recipes.LENGTHS)), names[-1])
-        line = [recipes.ROWS[name][0]]
+    for method, names in recipes.SIX.items():
+        shown, line = cells(found, names), [method]
         for T in recipes.LENGTHS:
+            name = next((name for name in names if shown[name, T][1]), names[0])
             run, rows = shown[name, T]
-            seeds = f", {len(rows)} seed{'s' * (len(rows) > 1)}"
+            words = f", {len(rows)} seed{'s' * (len(rows) > 1)}{' *' * (name != names[0])}"
             printed = paper("copying", T, run)
             line += [
-                spread([float(row["accuracy"]) for row in rows]) + seeds if rows else "not run",
+                spread([float(row["accuracy"]) for row in rows]) + words if rows else "not run",
                 (printed and printed["accuracy"]) or "–",
             ]
         lines.append(line)

@@ -15,19 +15,14 @@ from sab_numpy.plots.style import BLUE, GREY, INK, PALE, Missing, panels
 from sab_numpy.support import files
 from sab_numpy.tasks import task
 
-# The six methods that pictures compare: {name: (colour, rows of recipes.ROWS, what it is)}. At each length the first of
-# the rows that was run is drawn; all rows are in the tables.
-SIX = {
-    "full BPTT": ("bptt", ("bptt-recipe", "bptt"), "credit walks back through every step"),
-    "TBPTT 20": ("tbptt", ("tbptt-20-recipe", "tbptt-20"), "credit is cut every 20 steps"),
-    "self-attention": ("attention", ("attention-recipe", "attention"), "recalls every state, credit to all of them"),
-    "SAB 5/5": ("sab", ("sab-5-5-one-recipe", "sab-5-5"), "recalls 5 states, credit is cut every 5 steps"),
-    "SAB 5/5, the paper's cell": ("paper", ("sab-5-5-recipe", "sab-5-5-cell"), "its score and weights, our training"),
-    "no mental updates": (
-        "constant",
-        ("sab-5-5-one-recipe-constant", "sab-5-5-constant"),
-        "SAB's forward, no credit to what is recalled",
-    ),
+# The six methods of recipes.SIX: {name: (colour, what it is)}; all rows are in the tables.
+SAID = {
+    "full BPTT": ("bptt", "credit walks back through every step"),
+    "TBPTT 20": ("tbptt", "credit is cut every 20 steps"),
+    "self-attention": ("attention", "recalls every state, credit to all of them"),
+    "SAB 5/5": ("sab", "recalls 5 states, credit is cut every 5 steps"),
+    "SAB 5/5, the paper's cell": ("paper", "its score and weights, our training"),
+    "no mental updates": ("constant", "SAB's forward, no credit to what is recalled"),
 }
 DASHES = {100: "-", 200: "--", 300: ":"}  # of the lengths
 
@@ -55,9 +50,10 @@ def columns_of(path):
 def six(found):
     """Of {(row name, T): ...} what is drawn: {method: (colour, {T: ...}, a row name, words)}."""
     drawn = {}
-    for method, (colour, names, words) in SIX.items():
+    for method, names in recipes.SIX.items():
+        colour, words = SAID[method]
         own = {T: rows for name in reversed(names) for (row, T), rows in found.items() if row == name}
-        drawn[method] = COLOURS[colour], own, names[-1], words
+        drawn[method] = COLOURS[colour], own, names[0], words
     if not any(own for _, own, _, _ in drawn.values()):
         raise Missing("copying.csv has no run of the six methods (sab reproduce copying)")
     return drawn
@@ -75,7 +71,8 @@ def swarm(values, width=1.6, step=0.13, room=0.4):
 
 def copying_table(data, path):
     """Accuracy of the six methods at every length: a dot a seed, their median, and the paper's number."""
-    drawn, lengths = six(cells(data)), recipes.LENGTHS
+    found, lengths = cells(data), recipes.LENGTHS
+    drawn = six(found)
     fig, axes = panels(1, len(lengths), 14.5, 6.4, sharey=True)
     for ax, T in zip(axes[0], lengths):
         for y, (colour, own, name, _) in enumerate(drawn.values()):
@@ -85,6 +82,7 @@ def copying_table(data, path):
                 ax.plot(float(printed["accuracy"]), y, "D", color=INK, markerfacecolor="white", markersize=11, zorder=2)
             ax.scatter(values, y + swarm(values), s=42, color=colour, edgecolor="white", linewidth=0.7, zorder=3)
             words = f"{median(values):.2f}\n{len(values)} seed{'s' * (len(values) > 1)}" if values else "not run"
+            words += " *" if values and (name, T) not in found else ""
             ax.text(107, y, words, va="center", fontsize=11, color=INK if values else GREY)
         ax.axvline(12.5, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         ax.hlines(range(len(drawn)), 0, 103, color=PALE, linewidth=0.8, zorder=0)
@@ -94,12 +92,12 @@ def copying_table(data, path):
     axes[0, 0].set_yticks(range(len(drawn)), drawn)
     for label, (colour, *_) in zip(axes[0, 0].get_yticklabels(), drawn.values()):
         label.set(color=colour, fontweight="bold")
-    axes[0, len(lengths) // 2].set_xlabel("right answers (%); beside them: the median")
+    axes[0, len(lengths) // 2].set_xlabel("right answers (%); beside them: the median; *: by an earlier recipe")
     seed = Line2D([], [], marker="o", color=GREY, linestyle="", label="a seed")
     paper = Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="", label="the paper")
     chance = Line2D([], [], color=GREY, linestyle=":", label="chance, 12.5 %")
     fig.legend(handles=[seed, paper, chance], loc="outside lower center", ncols=3)
-    fig.suptitle("Copying ten symbols after T steps: every seed that was trained")
+    fig.suptitle("Copying ten symbols after T steps: a dot a seed")
     save(fig, path)
 
 

@@ -18,7 +18,7 @@ SCHEDULES = ("constant", "cosine")
 INITS = ("standard", "chrono")
 HELD = 3  # validations in a row at stop_at, before the rate falls or a run ends
 DROPPED = {"lengths": "uniform", "phase_in": 0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}  # options of older runs
-USUAL = {  # of `sab train copying`: the recipe of the table's row sab-5-5-one-recipe
+USUAL = {  # of `sab train copying`: the recipe of the table's row sab-5-5-recipe
     "min_length": 5,  # or T, if that is less
     "updates": 20_000,
     "batch": 16,
