@@ -9,6 +9,7 @@ import pytest
 import sab_numpy as sab
 from sab_numpy import cli
 from sab_numpy.core.config import Config
+from sab_numpy.explore.sequence import written
 from sab_numpy.tasks import TASKS, data, task
 from sab_numpy.training import checkpoints
 from sab_numpy.training.loop import train
@@ -309,3 +310,35 @@ def test_text_is_written_as_it_was_asked_for(files, tmp_path, capsys):
     assert len(set(text("--temperature", "0.001"))) < len(set(one))
     assert cli.main(["sample", str(tmp_path / "run"), "--temperature", "0"]) == 2
     assert "above 0" in capsys.readouterr().err
+
+
+def test_recalls_of_images_tell_empty_slots_ink_and_paper():
+    cfg = Config(1, 4, 10, k_top=2, k_att=2)  # 3 empty slots, then the states of steps 1, 3, 5
+    x = np.zeros((7, 2, 1))
+    x[3, 0], x[1, 1] = 1, 0.5
+    slots = np.full((7, 2, 2), 3)
+    slots[-1] = [[4, 2], [3, 5]]  # ink, the last empty slot; ink, paper
+    assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 4, "recalls_input": 2 / 4}
+    slots[-1] = [[0, 3], [-1, 4]]  # an empty slot, paper; nothing, paper
+    assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 3, "recalls_input": 0}
+
+
+def test_recalls_of_the_first_word_are_those_of_the_first_state():
+    cfg = Config(8, 4, 8, k_top=2, k_att=1)
+    slots = np.array([[[0, 0], [0, 0]], [[3, 4], [2, -1]]])  # at last: the first state, the second; empty, nothing
+    assert task("first_word").recalls(slots, cfg, None) == {"recalls_input": 1 / 3}
+
+
+def test_a_task_with_data_takes_no_shorter_lengths(files):
+    with pytest.raises(ValueError, match="mnist14 has one length: expected no min_length, found 10"):
+        Run(task="mnist14", T=196, min_length=10)
+
+
+def test_a_cold_text_is_the_likeliest_and_a_warm_one_is_not(files, tmp_path):
+    train(Run(task="text8", T=6, hidden=5, batch=4, k_trunc=3, k_top=2, updates=9, validate_every=9), tmp_path / "run")
+
+    def texts(temperature):
+        return {written(str(tmp_path / "run"), 20, temperature, number) for number in range(4)}
+
+    assert len(texts(1e-9)) == 1 and len(texts(1.0)) == 4
+    assert texts(1.0) == texts(1.0) and {len(text) for text in texts(1.0)} == {20}

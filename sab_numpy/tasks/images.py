@@ -106,7 +106,7 @@ class Images:
         return {"accuracy": float((y[-1:].argmax(-1) == targets).mean()), "ce": float(value)}
 
     def recalls(self, slots, cfg, x):
-        """Of the recalls at the last step, the share that went to empty slots and to states after a dark pixel."""
+        """Of the recalls at the last step, the share that went to empty slots and to states after a pixel with ink."""
         last = slots[-1]  # (B, K)
         there, empty = last >= 0, last < cfg.n_empty
         states = np.where(there & ~empty, cfg.written_at(last - cfg.n_empty), 0)
