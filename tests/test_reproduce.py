@@ -205,10 +205,9 @@ def test_a_row_with_an_option_that_is_no_more_is_read_where_it_was_at_its_defaul
         results.run_of(row | {"phase_in": "50"})
 
 
-@pytest.mark.parametrize("name", recipes.ROWS)
-@pytest.mark.parametrize("T", [100, 300])
+@pytest.mark.parametrize("name, T", recipes.pairs("copying", recipes.ROWS, [100, 300]))
 def test_a_row_of_the_csv_gives_its_run_back(tmp_path, name, T):
-    run = recipes.cell(name, T, 4)
+    run = recipes.cell(name, T, 104)
     row = results.spelled(vars(run)) | {"name": "x"}
     files.append_rows(tmp_path / "a.csv", [row])
     assert results.run_of(files.read_rows(tmp_path / "a.csv")[0]) == run
@@ -246,21 +245,20 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         for line in tables.copying(tables.cells(found, names, [100, 300]))
     ]
     assert cells[2] == [
-        "SAB 5/5",
+        "earlier: SAB 5/5",
         "5",
         "100",
         "3",
         "99.95 (50.00 – 100.00)",
-        "2 of 3",
+        "2 of 3 (9 – 99)",
         "0.1000",
         "4,500, 3.5",
         "100.0",
         "0.000",
     ]
     assert all(line[4] == "not run" for line in cells[3:])
-    assert [line[-2:] for line in cells[3:]] == [
-        ["–", "–"],  # the paper has no TBPTT 150 at T=100,
-        ["–", "–"],  # and prints nothing without mental updates
+    assert [line[-2:] for line in cells[3:]] == [  # TBPTT 150 is never cut at T=100, so it is no row there
+        ["–", "–"],  # the paper prints nothing without mental updates
         ["99.9", "0.007"],
         ["24.4", "1.857"],
         ["–", "–"],
@@ -270,6 +268,14 @@ def test_the_table_stands_beside_the_papers_and_says_what_was_not_run():
         tables.others(found, tables.cells(found, ["sab-5-5"], [300])) == 3
         and tables.others(found, tables.cells(found, ["sab-5-5"], [100])) == 0
     )
+
+
+def test_where_a_recipe_has_fresh_seeds_they_alone_are_reported():
+    run = recipes.cell("sab-5-5-recipe", 300, 100)
+    old = replace(run, seed=3)
+    assert tables.of([(old, "chosen on")], run) == ["chosen on"]
+    assert tables.of([(old, "chosen on"), (run, "fresh")], run) == ["fresh"]
+    assert tables.others([(old, "chosen on"), (run, "fresh")], {"row": (run, ["fresh"])}) == 0
 
 
 def test_the_papers_numbers_agree_with_each_other_where_they_can():
@@ -312,10 +318,10 @@ def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers(
     names = ["sab-5-5", "sab-1-5", "attention"]
     lines = tables.transfer(tables.cells(found, names, (100,)), tested, [300, 400])[2:]
     assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines] == [
-        ["SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"],
-        ["SAB 1/5, one empty slot", "0", "not run", "not run"],
+        ["earlier: SAB 5/5", "3", "80.00 (50.00 – 100.00)", "not run"],
+        ["earlier: SAB 1/5, one empty slot", "0", "not run", "not run"],
         ["the paper's", "", "83", "75"],
-        ["LSTM + self-attention", "0", "not run", "not run"],
+        ["earlier: LSTM + self-attention", "0", "not run", "not run"],
         ["the paper's", "", "28", "20"],
     ]
 
@@ -372,7 +378,7 @@ def test_a_users_mistake_is_one_line(tmp_path, capsys, words, expected):
 
 
 def test_the_tables_name_rows_that_exist():
-    assert set(recipes.COPYING) | set(recipes.ABLATION) == set(recipes.ROWS)
+    assert set(recipes.BY_NAME) <= set(recipes.ROWS) and not set(recipes.TABLE) & set(recipes.DIARY)
     assert all(name in recipes.ROWS and T in recipes.LENGTHS for name, T in recipes.PUBLISHED.values())
     assert os.path.exists(tables.PAPER)
 
@@ -410,19 +416,20 @@ def test_a_document_gets_its_tables_between_its_marks_and_nothing_else(done, tmp
         assert cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 0
         text = path.read_text(encoding="utf-8")
         assert text.startswith(f"before\n{tables.BEGIN}\n\n| method ") and "\nold\n" not in text
-        assert text.endswith(f"|\n\n{tables.END}\nafter\n")
+        assert text.endswith(f"--rows ROW`.\n\n{tables.END}\nafter\n")
     path.write_text("no marks", encoding="utf-8")
     assert (
         cli.main(["reproduce", "copying", "--write", str(path), "--data", DATA]) == 2 and path.read_text() == "no marks"
     )
 
 
-@pytest.mark.parametrize("rows, long", [([], 0), (["--rows", "sab-5-5-paper-16"], 1)])
+@pytest.mark.parametrize("rows, long", [([], 0), (["--rows", "sab-5-5-paper-16"], 5)])
 def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("sab_numpy.paper.runner.train", lambda missing, *rest: asked.extend(missing))
-    assert cli.main(["reproduce", "copying", "--T", "100", "--seeds", "1", "--data", str(tmp_path), *rows]) == 0
-    assert asked and sum(run.updates > 10_000 for run in asked) == long
+    assert cli.main(["reproduce", "copying", "--T", "100", "--data", str(tmp_path), *rows]) == 0
+    assert {run.seed for run in asked} == set(range(100, 105))
+    assert asked and sum(run.updates > 20_000 for run in asked) == long
 
 
 def test_seeds_are_a_number_of_them_or_the_first_and_the_last():

@@ -14,8 +14,8 @@ def add_arguments(parser):
     parser.add_argument(
         "what",
         choices=(*recipes.EXPERIMENTS, "ablation", "transfer", "publish"),
-        help="ablation (of copying) and those before it train; transfer tests at longer lengths what copying "
-        "trained; publish stores the median seeds with the package",
+        help="ablation (of copying: a part left out, a setting changed) and those before it train; transfer tests at "
+        "longer lengths what copying trained; publish stores the median seeds with the package",
     )
     parser.add_argument(
         "--T", type=options.positive, nargs="+", metavar="N", help="lengths to train at (default: the table's)"
@@ -27,7 +27,7 @@ def add_arguments(parser):
         help=". ".join(f"{what}: {', '.join(found.rows)}" for what, found in recipes.EXPERIMENTS.items()),
     )
     parser.add_argument(
-        "--seeds", type=options.seeds, default=range(5), metavar="N", help="seeds 0..N-1, or A-B, of every cell (5)"
+        "--seeds", type=options.seeds, metavar="N", help="seeds 0..N-1, or A-B, of every cell (the fresh ones: 100-...)"
     )
     parser.add_argument(
         "--jobs", type=options.positive, default=2, metavar="N", help="trainings at a time, one a core (2)"
@@ -61,7 +61,7 @@ def add_arguments(parser):
     )
     options.add_data_dir(parser)
     parser.epilog = (
-        "example: sab reproduce copying --T 100 --rows sab-5-5 tbptt-5 --seeds 5 --jobs 2\n"
+        "example: sab reproduce copying --T 100 --rows sab-5-5-recipe --seeds 100-104 --jobs 2\n"
         "         sab reproduce images --data-dir mnist --seeds 1\n"
         "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce publish\n"
         "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
@@ -104,8 +104,8 @@ def wanted(args, default):
 
 def train(args):
     what = experiment(args)
-    every = recipes.COPYING if what == "copying" else tuple(recipes.EXPERIMENTS[what].rows)
-    names, lengths = wanted(args, recipes.ABLATION if args.what == "ablation" else every)
+    every = recipes.TABLE if what == "copying" else recipes.EXPERIMENTS[what].rows
+    names, lengths = wanted(args, ("sab-5-5-recipe", *recipes.ABLATION) if args.what == "ablation" else tuple(every))
     path, failed = results.table_of(args.data, what), 0
     for folder in args.add or []:
         run, _ = load_run(folder)
@@ -128,10 +128,10 @@ def train(args):
 
 def train_missing(args, what, path, names, lengths):
     """Train the cells that the CSV at `path` does not have; how many failed."""
-    by_name = recipes.EXPERIMENTS[what].by_name
+    by_name, seeds = recipes.EXPERIMENTS[what].by_name, args.seeds or recipes.EXPERIMENTS[what].seeds
     trained = [name for name in names if args.rows or args.quick or name not in by_name]
     pairs = recipes.pairs(what, trained, lengths)
-    runs = [recipes.cell(name, T, seed, args.quick, what) for seed in args.seeds for name, T in pairs]
+    runs = [recipes.cell(name, T, seed, args.quick, what) for seed in seeds for name, T in pairs]
     runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
     found = results.read(path)
     have = {results.name_of(run) for run, _ in found}
@@ -169,7 +169,7 @@ def add(run, folder, args):
 
 
 def test(args):
-    names, lengths = wanted(args, [name for name in recipes.COPYING if "tbptt" not in name])
+    names, lengths = wanted(args, tuple(recipes.TABLE | recipes.ABLATION))
     found = results.read(os.path.join(args.data, "copying.csv"))
     tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER)
     for T in lengths:

@@ -23,7 +23,7 @@ COPYING = (
     "T",
     "seeds",
     "right %, median (worst – best)",
-    "≥ 99.9 %",
+    "≥ 99.9 % (share of seeds: 95 %)",
     "CE10",
     "updates, minutes",
     "paper: right %",
@@ -61,8 +61,9 @@ def paper(name, T, run):
 
 
 def of(found, run):
-    """The rows of all seeds of a run's recipe."""
-    return [row for other, row in found if results.same(run, other)]
+    """The rows of all seeds of a run's recipe: where it has fresh ones, of those alone."""
+    rows = {other.seed: row for other, row in found if results.same(run, other)}
+    return [row for seed, row in rows.items() if seed >= recipes.FRESH] or list(rows.values())
 
 
 def spread(values, middle=median):
@@ -155,16 +156,19 @@ def hours(runs, found, what):
 
 def measured(rows):
     """The middle of a line of the copying table: from the seeds to the minutes of a processor, both to 99.9 %."""
+    from scipy.stats import binomtest  # takes as long as all of NumPy
+
     if not rows:
         return [0, "not run", "–", "–", "–"]
     accuracies = [float(row["accuracy"]) for row in rows]
     reached = sum(accuracy >= results.LEARNED for accuracy in accuracies)
     diverged = sum(row["status"] == "diverged" for row in rows)
+    low, high = binomtest(reached, len(rows)).proportion_ci()  # Clopper and Pearson's
     updates, minutes = middle(rows, "updates_to_999"), middle(rows, "cpu_minutes_to_999")
     return [
         len(rows),
         spread(accuracies) + (f", {diverged} diverged" if diverged else ""),
-        f"{reached} of {len(rows)}",
+        f"{reached} of {len(rows)} ({100 * low:.0f} – {100 * high:.0f})",
         f"{middle(rows, 'ce10'):.4f}",
         "–" if updates is None else f"{updates:,.0f}, {minutes:.1f}",
     ]
@@ -172,8 +176,8 @@ def measured(rows):
 
 def others(found, shown):
     """How many rows of the CSV no cell of `shown` has: they follow other recipes."""
-    names = {row["name"] for _, rows in shown.values() for row in rows}
-    return sum(row["name"] not in names for _, row in found)
+    recipes_shown = [run for run, rows in shown.values() if rows]
+    return sum(not any(results.same(run, other) for other in recipes_shown) for run, _ in found)
 
 
 def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
@@ -195,17 +199,25 @@ def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
 
 
 def document(data):
-    """Both tables of the CSVs in the folder `data`: what was run."""
+    """The tables of the CSVs in the folder `data`: what was run of the recipe; the earlier rows are counted."""
     found = results.read(os.path.join(data, "copying.csv"))
     if not found:
         raise ValueError(f"{data}: expected the folder of copying.csv, found no run there")
-    tested = transfer_rows(data)
+    shown, changed = cells(found, tuple(recipes.TABLE)), cells(found, ("sab-5-5-recipe", *recipes.ABLATION))
+    longer = {key: cell for key, cell in (shown | changed).items() if key[1] == 100}
     return [
-        *copying(cells(found), all_cells=False),
+        *copying(shown, all_cells=False),
+        "",
+        "A part left out, and one setting changed at a time:",
+        "",
+        *copying(changed, all_cells=False),
         "",
         "Mean (worst – best) of the right answers, %:",
         "",
-        *transfer(cells(found, lengths=(100,)), tested, all_cells=False),
+        *transfer(longer, transfer_rows(data), all_cells=False),
+        "",
+        f"{others(found, shown | changed)} more runs in copying.csv follow earlier recipes: "
+        "`sab reproduce copying --table --rows ROW`.",
     ]
 
 
