@@ -171,7 +171,7 @@ def add(run, folder, args):
 def test(args):
     names, lengths = wanted(args, tuple(recipes.TABLE | recipes.ABLATION))
     found = results.read(os.path.join(args.data, "copying.csv"))
-    tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER)
+    tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER + recipes.UNALIGNED)
     for T in lengths:
         chosen = {
             row["name"]: (run, row)

@@ -130,7 +130,8 @@ SIX = {  # what README and the pictures compare: of each method, at each length,
     "SAB 5/5, the paper's cell": ("sab-5-5-cell-chrono", "sab-5-5-cell"),
     "no mental updates": ("sab-5-5-recipe-constant", "sab-5-5-constant"),
 }
-TRANSFER = (100, 200, 300, 400, 2000, 5000)  # tested at these, trained at 100
+TRANSFER = (100, 200, 300, 400, 2000, 5000)  # the paper's: tested at these, trained at 100
+UNALIGNED = (5, 21, 101, 333, 1001)  # and at these, which no k_att or k_trunc divides
 PUBLISHED = {
     "copying-T100-sab": ("sab-5-5-clip1", 100),
     "copying-T100-bptt": ("bptt-clip1", 100),

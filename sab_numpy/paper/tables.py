@@ -193,8 +193,9 @@ def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
             papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
             if papers in lines:
                 lines.remove(papers)  # it stands once, below those that it is compared with
+            papers = [papers] if any(printed) else []
             seeds = max(map(len, values))
-            lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
+            lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], *papers]
     return table([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines, markdown=True)
 
 
@@ -215,6 +216,10 @@ def document(data):
         "Mean (worst – best) of the right answers, %:",
         "",
         *transfer(longer, transfer_rows(data), all_cells=False),
+        "",
+        "The same at waits that no k_att or k_trunc divides:",
+        "",
+        *transfer(longer, transfer_rows(data), recipes.UNALIGNED, all_cells=False),
         "",
         f"{others(found, shown | changed)} more runs in copying.csv follow earlier recipes: "
         "`sab reproduce copying --table --rows ROW`.",
