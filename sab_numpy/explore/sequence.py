@@ -56,7 +56,7 @@ def sample(source, length=None, number=0, best=False, backend="numpy"):
 def written(source, length, temperature, number=0, best=False):
     """`length` characters that a model of text writes, one drawn after the other from softmax(y / temperature).
 
-    It reads them in segments of its T, as in its training: h, c and memory go on. number: which of its texts.
+    It reads them in segments of its T, as in its training: h and c go on. number: which of its texts.
     """
     model = trained(source, best)
     problem, rng = task(model.task), stream(model.seed, "test", number)

@@ -33,7 +33,7 @@ class State(NamedTuple):
     seconds: float = 0.0  # wall clock, all sittings together
     cpu_seconds: float = 0.0  # of this process
     window: dict = WINDOW  # sums since the last row
-    carried: dict = {}  # h, c and memory that the next segment of a stream goes on from
+    carried: dict = {}  # h and c that the next segment of a stream goes on from
     history: list | None = None  # the rows of history.csv; None in a checkpoint of an earlier version
 
 
