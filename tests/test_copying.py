@@ -107,9 +107,9 @@ def test_a_measurement_does_not_depend_on_its_chunks(chunk):
 
     cfg = sab.Config.sab(10, 8, 10, k_trunc=3, k_top=2, k_att=2)
     params = sab.init_params(cfg, np.random.default_rng(0))
-    whole = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)
-    parts = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
-    assert parts == pytest.approx(whole, rel=1e-12)
+    whole, n = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)
+    parts, m = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
+    assert n == m == 20 and parts == pytest.approx(whole, rel=1e-12)
     assert {"accuracy", "ce10", "ce", "recalls_empty", "recalls_input", "max_abs_h"} == set(whole)
 
 

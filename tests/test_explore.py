@@ -61,7 +61,7 @@ def test_its_script_is_at_most_370_plain_lines():
 
 def test_its_script_names_the_kinds_of_events_and_its_colours_are_those_of_the_figures(text):
     assert "const [LOSS, LOCAL, SKIP, CUT, NOT_VISITED] = [0, 1, 2, 3, 4];" in text
-    assert KINDS == ("loss", "local", "skip", "cut", "skipped block")
+    assert KINDS == ("loss", "local", "skip", "cut", "not visited")
     for method in ("sab", "tbptt", "bptt", "attention"):
         assert re.findall(rf"--{method}: (#\w+)", text) == [COLOURS[method]]  # one, for both themes
 

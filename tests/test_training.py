@@ -15,10 +15,10 @@ from sab_numpy.core import backend, optim
 from sab_numpy.support import files, threads
 from sab_numpy.tasks import copying, stream
 from sab_numpy.training import checkpoints, evaluation, loop
-from sab_numpy.training.checkpoints import State
+from sab_numpy.training.checkpoints import TrainingState
 from sab_numpy.training.run import Run
 
-BEGUN = State({}, {})
+BEGUN = TrainingState({}, {})
 
 TINY = Run(
     T=4,
@@ -118,7 +118,7 @@ def test_last_is_the_last_state_and_best_the_best_on_validation(tmp_path):
     accuracies = [float(row["accuracy"]) for row in rows(tmp_path / "run")]
     _, best = checkpoints.load_run(tmp_path / "run", "best")
     assert best.update == 8 * (1 + int(np.argmax(accuracies)))
-    found = evaluation.measure(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
+    found, _ = evaluation.measure(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
     assert found["accuracy"] == max(accuracies)
 
 
@@ -473,9 +473,13 @@ FALLS = replace(TINY, updates=200, stop_at=0.5, schedule="cosine", fall=16, lr=0
 
 def scripted(monkeypatch, accuracies):
     """Validations find these accuracies, the last for ever."""
-    found, measure = iter(accuracies), evaluation.measure
-    value = lambda: {"accuracy": next(found, accuracies[-1])}  # noqa: E731
-    monkeypatch.setattr(evaluation, "measure", lambda *args, **named: measure(*args, **named) | value())
+    script, measure = iter(accuracies), evaluation.measure
+
+    def told(*args, **named):
+        found, n = measure(*args, **named)
+        return found | {"accuracy": next(script, accuracies[-1])}, n
+
+    monkeypatch.setattr(evaluation, "measure", told)
 
 
 def rates_of(run, folder):

@@ -108,7 +108,7 @@ def test_blocks_that_no_credit_reaches_are_told_as_skipped():
     assert [(e.kind, e.start, e.end) for e in events] == [
         ("loss", 16, 16),
         ("cut", 16, 15),
-        *(("skipped block", first + 3, first) for first in (12, 8, 4, 0)),
+        *(("not visited", first + 3, first) for first in (12, 8, 4, 0)),
     ]
 
 

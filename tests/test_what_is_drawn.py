@@ -160,7 +160,7 @@ def test_backward_pass_draws_the_events_of_the_walk(drawn):
         if text.get_text() in said:
             said[text.get_text()].append(text.get_position()[0])
     assert said["cut"] == [event.end + 0.5 for event in events if event.kind == "cut"]
-    assert said["not visited"] == [(e.start + e.end) / 2 for e in events if e.kind == "skipped block"]
+    assert said["not visited"] == [(e.start + e.end) / 2 for e in events if e.kind == "not visited"]
     assert said["loss"] == [step] and len(events) > 10
 
 

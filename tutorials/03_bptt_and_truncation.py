@@ -4,7 +4,7 @@
 # *30 minutes. You need: tutorial 00, which says what [credit](../GLOSSARY.md#credit) is.*
 # *You will see: [BPTT](../GLOSSARY.md#bptt) step by step; how far off the cheap version is, in
 # two numbers; why the usual gradient test calls the cheap version wrong; and the one trick
-# that proves it right.*
+# that shows it right.*
 #
 # Thirty steps of a real network, an [LSTM](../GLOSSARY.md#lstm) with 24 units: read ten
 # symbols, wait, say them again.
@@ -18,6 +18,7 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy.core import optim
+from sab_numpy.plots import COLOURS
 from sab_numpy.tasks import copying
 
 UPDATES = 20 if os.environ.get("SAB_QUICK") == "1" else 3000
@@ -204,15 +205,16 @@ assert right.ok and not wrong.ok
 
 # %%
 fig, (credit_plot, bias_plot) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-credit_plot.plot(range(T), whole, "s-", color="#009E73", label="BPTT")
-credit_plot.plot(range(25, T), short[25:], "o-", color="#D55E00", label=f"truncated, k = {k}")
+credit_plot.plot(range(T), whole, "s-", color=COLOURS["bptt"], label="BPTT")
+credit_plot.plot(range(25, T), short[25:], "o-", color=COLOURS["tbptt"],
+                 label=f"truncated, k = {k}")
 cuts = np.arange(k, T, k) - 0.5
 credit_plot.vlines(cuts, 0, whole.max(), color="grey", linestyle=":", linewidth=1)
 credit_plot.set(xlabel="step (dotted: cuts)", ylabel="credit of the step's input",
                 title="Credit of the last answer")
 credit_plot.legend()
-bias_plot.plot(blocks, cosines, "o-", color="#0072B2", label="cosine with the whole gradient")
-bias_plot.plot(blocks, ratios, "^--", color="#E69F00", label="length, whole gradient = 1")
+bias_plot.plot(blocks, cosines, "o-", color="black", label="cosine with the whole gradient")
+bias_plot.plot(blocks, ratios, "^--", color="grey", label="length, whole gradient = 1")
 bias_plot.axhline(1, color="grey", linewidth=0.8)
 bias_plot.set(xlabel="k, steps in a block", ylabel="1 = no difference", ylim=(0, 1.1),
               title="What truncation changes")

@@ -83,7 +83,7 @@ assert tape.slots[-1].min() >= one.n_empty      # the last step does recall stor
 # * `local`: the credit goes one step back, through the LSTM;
 # * `cut`: here it would go on to the step before, but the [block](../GLOSSARY.md#block) begins:
 #   the [cut](../GLOSSARY.md#cut);
-# * `skipped block`: no credit at all came here, so nobody walks through it.
+# * `not visited`: no credit at all came here, so nobody walks through it.
 
 # %%
 print("\n2. The way back, in words")
@@ -201,7 +201,7 @@ for event in events:
     if event.kind == "cut":
         line.axvline(event.start - 0.5, color="black", linestyle=":")
 for label, mark, face, edge in (("cut", ":", "w", 1), ("stored", "o", "w", 3),
-                                ("not reached", "o", "#dddddd", 1)):
+                                ("not visited", "o", "#dddddd", 1)):
     line.plot([], [], mark, color="black", markersize=12, markerfacecolor=face,
               markeredgewidth=edge, label=label)
 line.legend(ncols=3, loc="upper right")

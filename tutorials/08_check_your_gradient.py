@@ -100,14 +100,14 @@ assert [row.name for row in of_the_bias.rows if row.verdict == "FAIL"] == ["b"]
 # *Which* tensors fail is the first clue. One alone: look at the line that collects it. All of them:
 # look at what flows between the steps. And the notes guess.
 #
-# ## 3. Our network: the proof, entry by entry
+# ## 3. Our network, entry by entry
 #
 # For the package's own model there is `sab.check_gradients`. It moves *every single entry* by a
 # tiny imaginary number (the [complex step](../GLOSSARY.md#complex-step), exact to the last digits),
 # and takes *your* backward if you give it one. Let us swap two [gates](../GLOSSARY.md#gate):
 
 # %%
-print("\n3. Our network: the proof, entry by entry")
+print("\n3. Our network, entry by entry")
 cfg = sab.Config.sab(n_in=3, n_hidden=4, n_out=2, k_trunc=3, k_top=2, k_att=2)
 sab_params = sab.init_params(cfg, rng)
 inputs = rng.standard_normal((7, 3, 3))                                 # (T, B, D)

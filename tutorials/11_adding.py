@@ -17,6 +17,7 @@ import numpy as np
 
 import sab_numpy as sab
 from sab_numpy.core import credit, optim
+from sab_numpy.plots import COLOURS
 from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import adding
 
@@ -150,8 +151,9 @@ assert credit.count(plain, dy).steps == 5
 
 # %%
 fig, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
-for (name, curve), colour in zip(curves.items(), ("#0072B2", "#999999", "#D55E00")):
-    axes.semilogy(*zip(*curve), color=colour, label=name)
+looks = ("o-", "sab"), ("^-.", "constant"), ("s--", "tbptt")
+for (name, curve), (style, key) in zip(curves.items(), looks, strict=True):
+    axes.semilogy(*zip(*curve), style, color=COLOURS[key], label=name)
 axes.axhline(1 / 24, color="black", linestyle=":", label="always 1/2")
 axes.set(xlabel="updates", ylabel="squared error",
          title=f"Adding, T = {T}: the same data, the same cut")

@@ -35,8 +35,8 @@ def run(args):
         return write(args)
     if args.temperature is not None or args.length is not None:
         raise ValueError(f"--temperature and --length are of models of text, found one of {model.task}")
-    found = sample(args.folder, args.T, args.number, args.best, args.backend)
-    return copying(found) if model.task == "copying" else last_step(found)
+    show(sample(args.folder, args.T, args.number, args.best, args.backend), task(model.task))
+    return 0
 
 
 def write(args):
@@ -50,36 +50,18 @@ def write(args):
     return 0
 
 
-def last_step(found):
-    """What a model says at the last step, and which steps it recalls there."""
-    problem, cfg = task(found.model.task), found.model.cfg
+def show(found, problem):
+    """What a model says to one sequence, and what it recalls at the steps that are asked."""
+    cfg, asked = found.model.cfg, range(len(found.x) - problem.ANSWERS, len(found.x))
     if hasattr(problem, "tell"):
         print("\n".join(problem.tell(found.x[:, None], found.y, found.targets[:, None])))
     else:
         print(f"should say {found.targets[-1]}\nsays       {found.answers[-1]}")
     if found.slots is None:
         print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
-    else:
+    elif len(asked) == 1:
         print(f"recalls the states of steps (weight): {say(found.slots[-1], found.weights[-1], cfg)}")
-    return 0
-
-
-def copying(found):
-    """The ten answers, and what each recalls."""
-    width, cfg, n_steps = task("copying").WIDTH, found.model.cfg, len(found.x)
-    first = n_steps - width  # the first answer
-    good = (found.answers == found.targets)[first:].sum()
-    print(
-        f"reads      {' '.join(map(str, found.x[:width]))}   then {first - width - 1} blanks, and at step {first - 1} "
-        f"the marker\nshould say {' '.join(map(str, found.targets[first:]))}\n"
-        f"says       {' '.join(map(str, found.answers[first:]))}   ({good} of {width} right)"
-    )
-    if found.slots is None:
-        print("it recalls nothing in particular (k_top is 0, or it reads every microstate)")
-        return 0
-    lines = [
-        [t, found.answers[t], found.targets[t], say(found.slots[t], found.weights[t], cfg)]
-        for t in range(first, n_steps)
-    ]
-    print("\n".join(table(["step", "says", "right", "recalls the states of steps (weight)"], lines)))
-    return 0
+    else:
+        heads = ["step", "says", "right", "recalls the states of steps (weight)"]
+        lines = [[t, found.answers[t], found.targets[t], say(found.slots[t], found.weights[t], cfg)] for t in asked]
+        print("\n".join(table(heads, lines)))

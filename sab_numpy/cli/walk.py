@@ -41,7 +41,7 @@ def tell(events, x, answers, targets):
         if event.kind == "local" and event.start != told:  # nothing but skips brought the walk here
             yield f"{heading(event.start)}\n  recalled later: credit {given[event.start]:.3g} from skips"
         here = event.end if event.kind in ("local", "loss") else event.start
-        if event.kind not in ("cut", "skipped block") and here != told:
+        if event.kind not in ("cut", "not visited") and here != told:
             told = here
             yield heading(here)
         yield say(event)
@@ -51,11 +51,11 @@ def summary(events, T):
     """One paragraph about a whole walk."""
     walked = {event.end for event in events if event.kind in ("loss", "local", "skip")}
     skips = [event for event in events if event.kind == "skip"]
-    count = {kind: sum(event.kind == kind for event in events) for kind in ("cut", "skipped block")}
+    count = {kind: sum(event.kind == kind for event in events) for kind in ("cut", "not visited")}
     far = max((event.start - event.end for event in skips), default=0)
     return (
         f"walked {len(walked)} of {T} steps; skips: {len(skips)}, the longest over {far} steps; "
-        f"cuts: {count['cut']}; blocks not visited: {count['skipped block']}"
+        f"cuts: {count['cut']}; blocks not visited: {count['not visited']}"
     )
 
 

@@ -8,7 +8,7 @@ from sab_numpy.core.backend import namespace, to_numpy
 from sab_numpy.core.backward import backward
 from sab_numpy.core.scores import SCORES, project_backward
 
-KINDS = ("loss", "local", "skip", "cut", "skipped block")
+KINDS = ("loss", "local", "skip", "cut", "not visited")
 
 
 class Event(NamedTuple):
@@ -18,7 +18,7 @@ class Event(NamedTuple):
     local           h_t to h_{t-1}, through the LSTM
     skip            a recall at `start` to the microstate in `slot`, which step `end` wrote; with its weight
     cut             between the first step of a block and the step before it: no credit passes
-    skipped block   a block that no credit reached; backward does not visit it
+    not visited     a block that no credit reached; backward does not visit it
     norm is that of the credit dL/dh that this event brings to step `end`, total that of all that arrived so far.
     """
 
@@ -58,7 +58,7 @@ def walk(dy, tape, row=None):
     for first in reversed(range(0, T, k)):
         last = min(first + k, T) - 1
         if first not in arrivals:
-            yield Event("skipped block", last, first)
+            yield Event("not visited", last, first)
             continue
         for t in reversed(range(first, last + 1)):
             yield from arrivals.get(t, ())

@@ -117,7 +117,7 @@ def result(folder, sequences=1024, backend="numpy"):
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         status = outcome(run, state)
         if status != "unfinished":
-            found, tested = evaluation.counted(
+            found, tested = evaluation.measure(
                 *(state.params, run.config(), problem, run.T),
                 *(None if has_data else sequences, stream(run.seed, "test", run.T)),
             )

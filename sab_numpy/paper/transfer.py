@@ -21,7 +21,8 @@ def test(run, params, T, sequences):
     chunk = max(1, min(sequences, 512, evaluation.STEPS_AT_ONCE // T))
     if run.k_top is None:
         chunk = max(1, min(chunk, DENSE_ENTRIES * run.k_att // T**2))
-    return evaluation.measure(params, run.config(), task(run.task), T, sequences, stream(run.seed, "test", T), chunk)
+    rng = stream(run.seed, "test", T)
+    return evaluation.measure(params, run.config(), task(run.task), T, sequences, rng, chunk)[0]
 
 
 def read(data):

@@ -138,7 +138,7 @@ def backward_pass(events, T, k_trunc, x, path, title):
     credit_line(axes, events, T, x)
     blocks(axes, T, k_trunc, -1.4, 0.9)
     for event in events:
-        if event.kind == "skipped block":
+        if event.kind == "not visited":
             axes.text(
                 (event.start + event.end) / 2,
                 -0.85,

@@ -54,6 +54,17 @@ def metrics(y, targets):
     return {"accuracy": float(right(y, targets).mean()), "ce10": float(ce[-WIDTH:].mean()), "ce": float(ce.mean())}
 
 
+def tell(x, y, targets):
+    """Lines about one sequence: x (T+20, 1), y (T+20, 1, 10), targets (T+20, 1)."""
+    marker = len(x) - WIDTH - 1  # its step
+    words = (" ".join(map(str, symbols)) for symbols in (x[:WIDTH, 0], targets[-WIDTH:, 0], y[-WIDTH:, 0].argmax(-1)))
+    return [
+        f"reads      {next(words)}   then {marker - WIDTH} blanks, and at step {marker} the marker",
+        f"should say {next(words)}",
+        f"says       {next(words)}   ({right(y, targets).sum()} of {WIDTH} right)",
+    ]
+
+
 def recalls(slots, cfg, x):
     """Of the recalls at the ten output steps, the share that went to empty slots and to microstates of the input.
 

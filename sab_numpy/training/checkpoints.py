@@ -21,7 +21,7 @@ COLUMNS = {"update": files.whole, "seconds": files.number, "cpu_seconds": files.
 WINDOW = {"updates": 0, "loss": 0.0, "gradient_norm": 0.0, "gradient_norm_max": 0.0}
 
 
-class State(NamedTuple):
+class TrainingState(NamedTuple):
     """All that a run needs to go on. The random numbers follow from the seed and the update."""
 
     params: dict
@@ -58,7 +58,7 @@ def load(path):
         for name, array in arrays.items():
             group, _, key = name.partition(".")
             groups[group][key] = array if array.ndim else array.item()
-        run, state = Run.of(meta["run"]), State(**groups, **meta["state"])
+        run, state = Run.of(meta["run"]), TrainingState(**groups, **meta["state"])
         check_params(state.params, run.config())
         if sizes(state.adam) != sizes(optim.adam_init(state.params)) or state.params["b"].dtype != run.dtype:
             raise ValueError("the moments of Adam do not fit the parameters, or their dtype is not that of the run")
@@ -158,7 +158,7 @@ def present(folder):
 def first_state(run):
     """The state before the first update."""
     params = first_parameters(run)
-    return State(params, optim.adam_init(params), history=[])
+    return TrainingState(params, optim.adam_init(params), history=[])
 
 
 def prepare(folder, run, first, resume, force):

@@ -11,12 +11,7 @@ from sab_numpy.training.checkpoints import trained
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
-def measure(*args, **options):
-    """The metrics of counted(), without their number."""
-    return counted(*args, **options)[0]
-
-
-def counted(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
+def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
     """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time, and how many they were.
 
     Returns the task's metrics and what it recalls, and `max_abs_h`; and the number of sequences (of a text:
@@ -71,6 +66,6 @@ def evaluate(source, lengths=None, n=None, best=False, backend_name="numpy", pro
     for length in lengths or [model.T]:
         told = progress and partial(progress, length)
         rng = stream(model.seed, "test", length)
-        found, done = counted(params, model.cfg, problem, length, n, rng, progress=told)
+        found, done = measure(params, model.cfg, problem, length, n, rng, progress=told)
         low, high = interval(found["accuracy"], done)
         yield {"T": length, "sequences": done, "low": low, "high": high} | found

@@ -10,7 +10,7 @@ from sab_numpy.core import optim
 from sab_numpy.core.backend import namespace, require, to_backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
-from sab_numpy.core.tape import State as Start
+from sab_numpy.core.tape import State
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
@@ -23,10 +23,10 @@ class Diverged(ArithmeticError):
 
 
 def batch(run, problem, state):
-    """What the next update reads: x, targets, and the core's State that it begins from (None: zeros)."""
+    """What the next update reads: x, targets, and the State that it begins from (None: zeros)."""
     if hasattr(problem, "segment"):
         x, targets, begins = problem.segment(state.update, run.T, run.batch)
-        return x, targets, None if begins else Start(**state.carried)
+        return x, targets, None if begins else State(**state.carried)
     rng = stream(run.seed, "training", state.update)
     return *problem.sequences(run.length(rng), run.batch, rng), None
 
@@ -66,7 +66,7 @@ def advance(run, cfg, problem, state, tape=None):
 
 def validate(run, cfg, problem, state):
     """A row of history.csv: means since the last row, and what the model does at length T now."""
-    found = evaluation.measure(
+    found, _ = evaluation.measure(
         state.params,
         cfg,
         problem,
@@ -93,7 +93,7 @@ def due(run, state):
 
 
 def train(run, out_dir, resume=False, force=False, backend="numpy", progress=None):
-    """Train until `run.updates` (or stop_at) and return the last State; `out_dir` holds it and history.csv.
+    """Train until `run.updates` (or stop_at) and return the last TrainingState; `out_dir` holds it and history.csv.
 
     run       a Run, or a dict of its fields
     resume    go on with the run in out_dir, bit for bit, where there is one; else begin
