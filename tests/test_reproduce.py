@@ -432,6 +432,23 @@ def test_the_longest_rows_are_trained_only_where_they_are_named(rows, long, tmp_
     assert asked and sum(run.updates > 20_000 for run in asked) == long
 
 
+def test_printed_commands_make_the_missing_rows_without_this_process(tmp_path, capsys):
+    words = ["copying", "--quick", "--T", "5", "--rows", "tbptt-1", "sab-5-5", "--seeds", "7-7"]
+    words += ["--data", f"{tmp_path}/data", "--runs", f"{tmp_path}/my runs"]
+    assert cli.main(["reproduce", *words, "--print-commands"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and not (tmp_path / "my runs").exists()
+    for line in lines:
+        for _ in range(2):  # the second time there is nothing left to do
+            made = line.replace("&& sab ", f"&& {sys.executable} -m sab_numpy ")
+            assert subprocess.run(made, shell=True, env=threads.environment()).returncode == 0
+    folders = [str(folder) for folder in (tmp_path / "my runs").iterdir() if folder.is_dir()]
+    assert cli.main(["reproduce", *words, "--add", *folders]) == 0
+    capsys.readouterr()
+    assert cli.main(["reproduce", *words, "--print-commands"]) == 0
+    assert not capsys.readouterr().out
+
+
 def test_seeds_are_a_number_of_them_or_the_first_and_the_last():
     assert [list(options.seeds(text)) for text in ("2", "100-102", "7-7")] == [[0, 1], [100, 101, 102], [7]]
     for wrong in ("0", "9-3", "-1", "1-", "x", ""):

@@ -1,6 +1,7 @@
 """`sab reproduce`: the paper's tables. Runs what is missing, resumes what was cut off, prints both side by side."""
 
 import os
+import shlex
 import sys
 
 from sab_numpy.cli import options
@@ -35,6 +36,12 @@ def add_arguments(parser):
     options.add_backend(parser)
     parser.add_argument("--quick", action="store_true", help="far too small to learn, in seconds: shows that all works")
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument(
+        "--print-commands",
+        action="store_true",
+        help="run nothing, print a resumable command a line of what is missing: for GNU parallel, or the array job of "
+        "a cluster; --add takes their folders in afterwards",
+    )
     parser.add_argument(
         "--write",
         nargs="+",
@@ -116,6 +123,10 @@ def train(args):
             f"{folder}:",
             f"row {results.row_name(run)}, {results.said(run, row)}" if row else "is in the table already",
         )
+    if args.print_commands:
+        for line in commands(args, what, path, names, lengths):
+            print(line)
+        return 0
     if not (args.table or args.add):
         failed = train_missing(args, what, path, names, lengths)
     found = results.read(path)
@@ -126,21 +137,33 @@ def train(args):
     return 1 if failed else 0
 
 
-def train_missing(args, what, path, names, lengths):
-    """Train the cells that the CSV at `path` does not have; how many failed."""
+def missing_runs(args, what, found, names, lengths):
+    """(the cells that `found`, a table's rows, does not have, how many there are in all)."""
     by_name, seeds = recipes.EXPERIMENTS[what].by_name, args.seeds or recipes.EXPERIMENTS[what].seeds
     trained = [name for name in names if args.rows or args.quick or name not in by_name]
     pairs = recipes.pairs(what, trained, lengths)
     runs = [recipes.cell(name, T, seed, args.quick, what) for seed in seeds for name, T in pairs]
     runs = {results.name_of(run): run for run in runs}  # two rows may be one recipe at some length
-    found = results.read(path)
     have = {results.name_of(run) for run, _ in found}
-    missing = [run for name, run in runs.items() if name not in have]
+    return [run for name, run in runs.items() if name not in have], len(runs)
+
+
+def commands(args, what, path, names, lengths):
+    """A line of shell for each missing run: it begins, or goes on where it was cut off."""
+    for run in missing_runs(args, what, results.read(path), names, lengths)[0]:
+        folder = os.path.join(args.runs, results.name_of(run))
+        yield f"mkdir -p {shlex.quote(folder)} && {shlex.join(run.command(folder, args.backend))} --quiet --resume"
+
+
+def train_missing(args, what, path, names, lengths):
+    """Train the cells that the CSV at `path` does not have; how many failed."""
+    found = results.read(path)
+    missing, every = missing_runs(args, what, found, names, lengths)
     for name in {run.task for run in missing if hasattr(task(run.task), "about")}:
         print(task(name).about())  # ValueError where its data is missing
     updates = sum(run.updates for run in missing)
     print(
-        f"{len(missing)} of {len(runs)} runs are missing: {updates:,} updates at most, "
+        f"{len(missing)} of {every} runs are missing: {updates:,} updates at most, "
         f"about {tables.hours(missing, found, what):.1f} hours of a core",
         flush=True,
     )
