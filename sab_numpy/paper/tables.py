@@ -241,7 +241,7 @@ def six(data):
         for T in recipes.LENGTHS:
             name = next((name for name in names if shown[name, T][1]), names[0])
             run, rows = shown[name, T]
-            words = f", {len(rows)} seed{'s' * (len(rows) > 1)}{' *' * (name != names[0])}"
+            words = f", {len(rows)} seed{'s' * (len(rows) > 1)}{' *' * (name in recipes.DIARY)}"
             printed = paper("copying", T, run)
             line += [
                 spread([float(row["accuracy"]) for row in rows]) + words if rows else "not run",
