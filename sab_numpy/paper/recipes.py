@@ -119,7 +119,6 @@ SIX = {  # what README and the pictures compare: of each method, at each length,
     "SAB 5/5, the paper's cell": ("sab-5-5-cell-chrono", "sab-5-5-cell"),
     "no mental updates": ("sab-5-5-recipe-constant", "sab-5-5-constant"),
 }
-TRANSFER = (100, 200, 300, 400, 2000, 5000)  # tested at these, trained at 100
 PUBLISHED = {
     "copying-T100-sab": ("sab-5-5-clip1", 100),
     "copying-T100-bptt": ("bptt-clip1", 100),
@@ -209,11 +208,15 @@ class Experiment(NamedTuple):
     metric: str  # of the task; what is better is less, but of accuracy
     steps: int  # that a core makes a second, a batch at once: what the hours are told from before there is a row
     by_name: tuple = ()  # rows that are trained where --rows names them
+    tested: tuple = ()  # lengths at which what was trained is tested too
+    trained: tuple = ()  # at these
 
 
 EXPERIMENTS = {
-    "copying": Experiment(EVERYWHERE, ROWS, LENGTHS, "ce10", 5500, BY_NAME),
-    "adding": Experiment(ADDING, ADDING_ROWS, (200, 400), "squared_error", 4000),
+    "copying": Experiment(EVERYWHERE, ROWS, LENGTHS, "ce10", 5500, BY_NAME, (100, 200, 300, 400, 2000, 5000), (100,)),
+    "adding": Experiment(
+        ADDING, ADDING_ROWS, (200, 400), "squared_error", 4000, (), (200, 400, 1000, 5000), (200, 400)
+    ),
     "images": Experiment(
         IMAGES,
         IMAGES_ROWS,

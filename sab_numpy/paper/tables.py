@@ -176,21 +176,24 @@ def others(found, shown):
     return sum(row["name"] not in names for _, row in found)
 
 
-def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
-    """Right answers of `shown`, cells() at one length, at other lengths; `tested` are the rows of transfer.csv."""
-    lines, trained_at = [], next(iter(shown))[1]
+def transfer(shown, tested, lengths, all_cells=True):
+    """What `shown`, cells() at one length, do at other lengths; `tested` are the rows of transfer.csv."""
+    lines, (_, trained_at) = [], next(iter(shown))
     for (name, _), (run, rows) in shown.items():
-        trained = {row["name"] for row in rows}
+        what, trained = recipes.experiment(run.task), {row["name"] for row in rows}
+        column = "accuracy" if what == "copying" else recipes.EXPERIMENTS[what].metric
         values = [
-            [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
+            [float(row[column]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
         ]
         if any(values) or all_cells:
-            printed = [paper("transfer", T, run) for T in lengths]
-            papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
-            if papers in lines:
-                lines.remove(papers)  # it stands once, below those that it is compared with
-            seeds = max(map(len, values))
-            lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], papers]
+            said = [plain(v) if v and column != "accuracy" else spread(v, mean) if v else "not run" for v in values]
+            line = [[recipes.EXPERIMENTS[what].rows[name][0], max(map(len, values)), *said]]
+            if what == "copying":
+                printed = [paper("transfer", T, run) for T in lengths]
+                line += [["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]]
+                if line[1] in lines:
+                    lines.remove(line[1])  # it stands once, below those that it is compared with
+            lines += line
     return table([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines, markdown=True)
 
 
@@ -205,7 +208,7 @@ def document(data):
         "",
         "Mean (worst – best) of the right answers, %:",
         "",
-        *transfer(cells(found, lengths=(100,)), tested, all_cells=False),
+        *transfer(cells(found, lengths=(100,)), tested, recipes.EXPERIMENTS["copying"].tested, all_cells=False),
     ]
 
 
@@ -213,7 +216,11 @@ def document_of(what, data):
     """The table of one experiment but copying: what was run, and on which data."""
     experiment = recipes.EXPERIMENTS[what]
     shown = cells(results.read(results.table_of(data, what)), experiment.rows, experiment.lengths, what=what)
-    return [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
+    lines = [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
+    for T in experiment.trained:
+        at = {key: cell for key, cell in shown.items() if key[1] == T}
+        lines += ["", *transfer(at, transfer_rows(data), experiment.tested, all_cells=False)]
+    return lines
 
 
 def six(data):
