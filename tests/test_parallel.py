@@ -1,14 +1,24 @@
-"""Parts of the batch in processes give what the whole batch gives."""
+"""Parts of the batch in processes give what the whole batch gives, in a step and in a run."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sab_numpy as sab
+from sab_numpy import cli
+from sab_numpy.training.checkpoints import load_run
+from sab_numpy.training.loop import train
 from sab_numpy.training.parallel import Team
+from sab_numpy.training.run import Run
 
 SETTINGS = {"lstm": dict(k_top=0), "sab": dict(k_trunc=3, k_top=2, k_att=2), "attention": dict(k_top=None)}
 
@@ -20,7 +30,7 @@ def whole(params, x, targets, cfg, mask=None, loss=sab.softmax_cross_entropy):
 
 
 def assert_equal(found, expected):
-    (loss, grads), (true_loss, true_grads) = found, expected
+    (loss, grads, _), (true_loss, true_grads) = found, expected
     assert abs(loss - true_loss) <= 1e-12 * abs(true_loss)
     assert list(grads) == list(true_grads)
     for name, g in true_grads.items():
@@ -68,15 +78,37 @@ def test_what_one_part_refuses_is_raised_and_the_team_goes_on():
         Team(cfg, 0)
 
 
-def test_a_team_that_lost_a_process_says_so():
+def test_a_team_that_lost_a_process_says_so_and_goes_on_with_another():
     rng = np.random.default_rng(10)
     cfg = sab.Config.full_bptt(2, 3, 2)
     params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((4, 5, 2)), rng.integers(0, 2, (4, 5))
     with Team(cfg, 2) as team:
         team.loss_and_gradients(params, x, targets)
         team.others[0][1].kill()
-        with pytest.raises(RuntimeError, match="a process of the Team has ended; make another Team"):
+        with pytest.raises(ChildProcessError, match="a process that shared the batch has ended"):
             team.loss_and_gradients(params, x, targets)
+        assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
+
+
+def carry_all(tape):
+    return tape.final_state
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_state_to_go_on_from_is_split_and_joined(setting):
+    rng = np.random.default_rng(13)
+    cfg = sab.Config(3, 5, 4, **SETTINGS[setting])
+    params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((2, 6, 5, 3)), rng.integers(0, 4, (2, 6, 5))
+    _, first = sab.forward(params, x[0], cfg)
+    y, second = sab.forward(params, x[1], cfg, state=first.final_state)
+    expected = sab.softmax_cross_entropy(y, targets[1])
+    expected = expected[0], sab.backward(expected[1], second)
+    with Team(cfg, 2, carried=carry_all) as team:
+        *_, state = team.loss_and_gradients(params, x[0], targets[0])
+        found = team.loss_and_gradients(params, x[1], targets[1], state=state)
+    assert_equal(found, expected)
+    for name, value in second.final_state._asdict().items():
+        assert np.allclose(getattr(found[2], name), value, rtol=0, atol=1e-13), name
 
 
 class Awkward(Exception):
@@ -129,3 +161,83 @@ def test_after_a_ctrl_c_that_was_caught_every_answer_is_that_of_its_question():
             params, x, targets = sab.init_params(cfg, rng), rng.standard_normal((20, 4, 3)), rng.integers(0, 4, (20, 4))
             assert_equal(team.loss_and_gradients(params, x, targets), whole(params, x, targets, cfg))
         assert caught == 6
+
+
+RUN = Run(T=6, updates=12, batch=5, hidden=7, k_trunc=3, k_top=2, k_att=2, dtype="float64", validate_every=5)
+RUNS = {
+    "sab": RUN,
+    "lstm": replace(RUN, k_top=0),
+    "adding": replace(RUN, task="adding"),
+    "text": replace(RUN, task="text"),  # its state goes on from update to update
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_on_two_processes_and_one_that_changes_their_number_equal_a_run_on_one(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAB_DATA", str(tmp_path))
+    (tmp_path / "text.txt").write_bytes(bytes(range(256)) * 10)
+
+    def stop(state, row):
+        if state.update == 7:
+            raise KeyboardInterrupt
+
+    one = train(RUNS[name], tmp_path / "one")
+    two = train(RUNS[name], tmp_path / "two", processes=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(RUNS[name], tmp_path / "both", processes=2, progress=stop)
+    both = train(RUNS[name], tmp_path / "both", resume=True)
+    assert not active_children()
+    for other in (two, both):
+        for group in ("params", "adam", "carried"):
+            for key, value in getattr(one, group).items():
+                assert np.allclose(getattr(other, group)[key], value, rtol=1e-9, atol=1e-11), key
+        assert [row["accuracy"] for row in other.history] == [row["accuracy"] for row in one.history]
+
+
+LONG = ["--T", "50", "--updates", "100000", "--batch", "8", "--hidden", "16", "--checkpoint-every", "5", "--quiet"]
+
+
+def begun(folder):
+    """A long `sab train` on two processes, and the process that it started."""
+    words = ["train", "copying", *LONG, "--processes", "2", "--out", str(folder)]
+    run = subprocess.Popen([sys.executable, "-m", "sab_numpy", *words], stderr=subprocess.PIPE, text=True)
+    while not (folder / "last.previous.npz").exists():  # five updates are done
+        time.sleep(0.05)
+        assert run.poll() is None
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    return run, [int(child) for child in children]
+
+
+def alive(number):
+    return Path(f"/proc/{number}").exists() and "Z" not in Path(f"/proc/{number}/stat").read_text().split()[2]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="reads Linux's /proc")
+@pytest.mark.parametrize("end, status", [("SIGINT", 130), ("SIGTERM", 130), ("SIGKILL", -9), ("a child", 1)])
+def test_however_a_run_on_two_processes_ends_it_is_saved_and_nothing_is_left(tmp_path, end, status):
+    run, children = begun(tmp_path)
+    workers = [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    assert len(workers) == 1
+    if end == "a child":
+        os.kill(workers[0], signal.SIGKILL)
+    else:
+        run.send_signal(getattr(signal, end))
+    said = run.communicate()[1]
+    assert run.returncode == status and "Traceback" not in said
+    if end == "a child":
+        assert said.count("\n") == 1 and "has ended" in said and "--resume goes on" in said
+    for _ in range(100):
+        if not any(map(alive, children)):
+            break
+        time.sleep(0.05)
+    assert not any(map(alive, children))
+    state = load_run(tmp_path)[1]
+    assert state.update >= 5 and all(np.isfinite(value).all() for value in state.params.values())
+    assert state.update == state.adam["step"]
+
+
+def test_processes_that_cannot_be_are_one_line(tmp_path, capsys):
+    for number, message in (("9", "processes: expected 1 to the batch of 8"), ("0", "--processes: expected")):
+        words = ["train", "copying", "--batch", "8", "--processes", number, "--out", str(tmp_path / "run")]
+        assert cli.main(words) == 2
+        assert message in capsys.readouterr().err and not (tmp_path / "run").exists()

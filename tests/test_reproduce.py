@@ -326,6 +326,26 @@ def test_the_transfer_table_gives_mean_and_range_of_all_seeds_beside_the_papers(
     ]
 
 
+def test_what_adding_trained_is_tested_at_longer_lengths_in_its_own_metric(tmp_path, capsys):
+    words = ("--rows", "sab-5-5", "bptt", "--seeds", "1")
+    assert sab_reproduce(tmp_path, "adding", *words) == 0
+    for tested in (4, 0):  # the second time nothing is missing
+        capsys.readouterr()
+        assert sab_reproduce(tmp_path, "adding", *words[:3], "--transfer", "--tested", "5", "12") == 0
+        out = capsys.readouterr().out
+        assert out.count("tested at T=") == tested
+    rows = files.read_rows(tmp_path / "data" / "transfer.csv")
+    assert [(row["task"], row["T"], row["k_top"]) for row in rows] == [
+        ("adding", T, k) for k in "50" for T in ("5", "12")
+    ]
+    run, state = checkpoints.load_run(tmp_path / "runs" / rows[1]["name"])
+    assert float(rows[1]["squared_error"]) == transfer.test(run, state.params, 12, 256)["squared_error"]
+    line = next(line for line in out.splitlines() if line.startswith("| SAB 5/5"))
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == [
+        "1", *(f"{float(row['squared_error']):.5f}" for row in rows[:2])
+    ]  # fmt: skip
+
+
 def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
     assert sab_reproduce(done, "transfer", "--tested", "7", "--runs", str(tmp_path), "--rows", "sab-5-5") == 0
     said = capsys.readouterr()
@@ -365,6 +385,7 @@ def test_the_median_seed_is_published_and_of_two_middle_ones_the_worse(accuracie
         (["copying", "--jobs", "0"], "--jobs"),
         (["copying", "--seeds", "0"], "--seeds"),
         (["transfer", "--tested", "0"], "--tested"),
+        (["images", "--transfer"], "--transfer: expected copying or adding, found images"),
         (["copying", "--add", "nowhere"], "nowhere: no such folder"),
         (["publish", "--rows", "sab-5-5"], "to publish"),
     ],

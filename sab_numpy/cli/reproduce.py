@@ -15,8 +15,11 @@ def add_arguments(parser):
     parser.add_argument(
         "what",
         choices=(*recipes.EXPERIMENTS, "ablation", "transfer", "publish"),
-        help="ablation (of copying: a part left out, a setting changed) and those before it train; transfer tests at "
-        "longer lengths what copying trained; publish stores the median seeds with the package",
+        help="ablation (of copying: a part left out, a setting changed) and those before it train; transfer is copying "
+        "--transfer; publish stores the median seeds with the package",
+    )
+    parser.add_argument(
+        "--transfer", action="store_true", help="test at longer lengths what copying, or adding, trained"
     )
     parser.add_argument(
         "--T", type=options.positive, nargs="+", metavar="N", help="lengths to train at (default: the table's)"
@@ -52,7 +55,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--add", nargs="+", type=options.path, metavar="DIR", help="take in finished runs of sab train, print the table"
     )
-    parser.add_argument("--tested", type=options.positive, nargs="+", metavar="N", help="transfer: lengths to test at")
+    parser.add_argument(
+        "--tested", type=options.positive, nargs="+", metavar="N", help="--transfer: lengths to test at"
+    )
     options.add_sequences(parser, 256)
     parser.add_argument(
         "--data",
@@ -71,6 +76,7 @@ def add_arguments(parser):
         "example: sab reproduce copying --T 100 --rows sab-5-5-recipe --seeds 100-104 --jobs 2\n"
         "         sab reproduce images --data-dir mnist --seeds 1\n"
         "         sab reproduce copying --add runs/mine && sab reproduce transfer && sab reproduce publish\n"
+        "         sab reproduce adding --transfer --tested 1000 5000\n"
         "Ctrl-C saves; the same command goes on. What a row is: sab_numpy/paper/recipes.py; those of\n"
         "hours (200,000 updates; 784 or 1,024 steps) are trained where --rows names them."
     )
@@ -84,7 +90,8 @@ def run(args):
             tables.write(path, args.data)
         return 0
     one_thread()
-    return {"transfer": test, "publish": store}.get(args.what, train)(args)
+    action = "transfer" if args.transfer else args.what
+    return {"transfer": test, "publish": store}.get(action, train)(args)
 
 
 def experiment(args):
@@ -92,12 +99,12 @@ def experiment(args):
     return args.what if args.what in recipes.EXPERIMENTS else "copying"
 
 
-def wanted(args, default):
+def wanted(args, default, default_lengths=None):
     """The names of the rows and the lengths that the command is about."""
     what, names = experiment(args), args.rows or default
     every = recipes.EXPERIMENTS[what].lengths
     short = every[:1] if what == "images" else (5,)
-    lengths = args.T or (short if args.quick else every if args.what == what else (100,))
+    lengths = args.T or (short if args.quick else default_lengths or every)
     for name in names:
         if name not in recipes.EXPERIMENTS[what].rows:
             recipes.cell(name, lengths[0], 0, what=what)  # ValueError: there is no such row
@@ -111,8 +118,9 @@ def wanted(args, default):
 
 def train(args):
     what = experiment(args)
-    every = recipes.TABLE if what == "copying" else recipes.EXPERIMENTS[what].rows
-    names, lengths = wanted(args, ("sab-5-5-recipe", *recipes.ABLATION) if args.what == "ablation" else tuple(every))
+    every, ablation = recipes.TABLE if what == "copying" else recipes.EXPERIMENTS[what].rows, args.what == "ablation"
+    default = ("sab-5-5-recipe", *recipes.ABLATION) if ablation else tuple(every)
+    names, lengths = wanted(args, default, (100,) if ablation else None)
     path, failed = results.table_of(args.data, what), 0
     for folder in args.add or []:
         run, _ = load_run(folder)
@@ -192,15 +200,25 @@ def add(run, folder, args):
 
 
 def test(args):
-    names, lengths = wanted(args, tuple(recipes.TABLE | recipes.ABLATION))
-    found = results.read(os.path.join(args.data, "copying.csv"))
-    tested = args.tested or ((5, 10) if args.quick else recipes.TRANSFER + recipes.UNALIGNED)
+    what = experiment(args)
+    table = recipes.EXPERIMENTS[what]
+    if not table.tested or args.what == "publish":
+        raise ValueError(f"--transfer: expected copying or adding, found {args.what}")
+    names = recipes.TABLE | recipes.ABLATION if what == "copying" else table.rows
+    names, lengths = wanted(args, tuple(names), table.trained)
+    found = results.read(results.table_of(args.data, what))
+    tested = args.tested or ((5, 10) if args.quick else table.tested)
+    print(
+        "right answers (%): mean of all seeds (worst – best)"
+        if what == "copying"
+        else tables.METRICS[table.metric].replace("median", "median of all seeds")
+    )
     for T in lengths:
         chosen = {
             row["name"]: (run, row)
             for name in names
             for run, row in found
-            if results.same(run, recipes.cell(name, T, 0, args.quick))
+            if results.same(run, recipes.cell(name, T, 0, args.quick, what))
         }
         missing = (
             0
@@ -209,11 +227,8 @@ def test(args):
         )
         if missing:
             print(f"the parameters of {missing} runs are not in {args.runs}: not tested", file=sys.stderr)
-        print(
-            "right answers (%): mean of all seeds (worst – best)\n",
-            *tables.transfer(tables.cells(found, names, (T,), args.quick), transfer.read(args.data), tested),
-            sep="\n",
-        )
+        shown = tables.cells(found, names, (T,), args.quick, what)
+        print("", *tables.transfer(shown, transfer.read(args.data), tested), sep="\n")
     return 0
 
 

@@ -75,6 +75,13 @@ def add_arguments(parser):
     begin.add_argument("--force", action="store_true", help="replace the run in DIR")
     files.add_argument("--quiet", action="store_true", help="no progress")
     options.add_backend(groups["optimisation"])
+    groups["optimisation"].add_argument(
+        "--processes",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="that share each batch: the same result to rounding, so a run may go on with another number (1)",
+    )
     options.add_data_dir(groups["task and data"])
     parser.epilog = (
         "example: sab train copying --T 20 --out runs/copy     (80 s of one core)\n"
@@ -119,12 +126,14 @@ def run(args):
     if hasattr(task(asked.task), "about") and not args.quiet:
         print(task(asked.task).about(), file=sys.stderr)
     try:
-        state = train(
-            asked, args.out, args.resume, args.force, args.backend, watched(None if args.quiet else Progress(asked))
-        )
+        progress = watched(None if args.quiet else Progress(asked))
+        state = train(asked, args.out, args.resume, args.force, args.backend, progress, args.processes)
     except KeyboardInterrupt:
         print(f"\nstopped; saved in {args.out}: the same command with --resume goes on", file=sys.stderr)
         return 130
+    except ChildProcessError as error:
+        print(f"sab train: {error}; saved in {args.out}: the same command with --resume goes on", file=sys.stderr)
+        return 1
     except Diverged as error:
         print(f"sab train: {error}", file=sys.stderr)
         return 1

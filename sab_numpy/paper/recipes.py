@@ -227,11 +227,19 @@ class Experiment(NamedTuple):
     steps: int  # that a core makes a second, a batch at once: what the hours are told from before there is a row
     seeds: range  # fresh ones
     by_name: tuple = ()  # rows that are trained where --rows names them
+    tested: tuple = ()  # lengths at which what was trained is tested too
+    trained: tuple = ()  # at these
 
 
 EXPERIMENTS = {
-    "copying": Experiment(EVERYWHERE, ROWS, LENGTHS, "ce10", 5500, range(FRESH, FRESH + 5), BY_NAME),
-    "adding": Experiment(ADDING, ADDING_ROWS, (200, 400), "squared_error", 4000, range(FRESH, FRESH + 3)),
+    "copying": Experiment(
+        EVERYWHERE, ROWS, LENGTHS, "ce10", 5500, range(FRESH, FRESH + 5), BY_NAME, TRANSFER + UNALIGNED, (100,)
+    ),
+    "adding": Experiment(
+        *(ADDING, ADDING_ROWS, (200, 400), "squared_error", 4000, range(FRESH, FRESH + 3)),
+        tested=(200, 400, 1000, 5000),
+        trained=(200, 400),
+    ),
     "images": Experiment(
         IMAGES,
         IMAGES_ROWS,

@@ -88,7 +88,7 @@ def outcome(run, state):
     if run.finished(state):
         return "finished"
     try:
-        loop.advance(run, run.config(), task(run.task), state)
+        loop.advance(run, state, loop.team_for(run))
     except loop.Diverged:
         return "diverged"
     return "unfinished"

@@ -180,22 +180,24 @@ def others(found, shown):
     return sum(not any(results.same(run, other) for other in recipes_shown) for run, _ in found)
 
 
-def transfer(shown, tested, lengths=recipes.TRANSFER, all_cells=True):
-    """Right answers of `shown`, cells() at one length, at other lengths; `tested` are the rows of transfer.csv."""
-    lines, trained_at = [], next(iter(shown))[1]
+def transfer(shown, tested, lengths, all_cells=True):
+    """What `shown`, cells() at one length, do at other lengths; `tested` are the rows of transfer.csv."""
+    lines, (_, trained_at) = [], next(iter(shown))
     for (name, _), (run, rows) in shown.items():
-        trained = {row["name"] for row in rows}
+        what, trained = recipes.experiment(run.task), {row["name"] for row in rows}
+        column = "accuracy" if what == "copying" else recipes.EXPERIMENTS[what].metric
         values = [
-            [float(row["accuracy"]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
+            [float(row[column]) for row in tested if row["name"] in trained and row["T"] == str(T)] for T in lengths
         ]
         if any(values) or all_cells:
-            printed = [paper("transfer", T, run) for T in lengths]
+            said = [plain(v) if v and column != "accuracy" else spread(v, mean) if v else "not run" for v in values]
+            lines.append([recipes.EXPERIMENTS[what].rows[name][0], max(map(len, values)), *said])
+            printed = [paper("transfer", T, run) for T in lengths] if what == "copying" else []
             papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
             if papers in lines:
                 lines.remove(papers)  # it stands once, below those that it is compared with
-            papers = [papers] if any(printed) else []
-            seeds = max(map(len, values))
-            lines += [[recipes.ROWS[name][0], seeds, *(spread(v, mean) if v else "not run" for v in values)], *papers]
+            if any(printed):
+                lines.append(papers)
     return table([f"trained at T = {trained_at}, tested at", "seeds", *lengths], lines, markdown=True)
 
 
@@ -215,7 +217,7 @@ def document(data):
         "",
         "Mean (worst – best) of the right answers, %:",
         "",
-        *transfer(longer, transfer_rows(data), all_cells=False),
+        *transfer(longer, transfer_rows(data), recipes.TRANSFER, all_cells=False),
         "",
         "The same at waits that no k_att or k_trunc divides:",
         "",
@@ -230,7 +232,11 @@ def document_of(what, data):
     """The table of one experiment but copying: what was run, and on which data."""
     experiment = recipes.EXPERIMENTS[what]
     shown = cells(results.read(results.table_of(data, what)), experiment.rows, experiment.lengths, what=what)
-    return [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
+    lines = [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
+    for T in experiment.trained:
+        at = {key: cell for key, cell in shown.items() if key[1] == T}
+        lines += ["", *transfer(at, transfer_rows(data), experiment.tested, all_cells=False)]
+    return lines
 
 
 def six(data):

@@ -1,4 +1,4 @@
-"""Trained at one length, tested at much longer ones: every seed that the copying table has."""
+"""Trained at one length, tested at much longer ones: every seed that the table of copying or of adding has."""
 
 import os
 import time
@@ -11,7 +11,6 @@ from sab_numpy.support.machine import machine
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 
-COLUMNS = {"name": str, "T": files.whole, "accuracy": files.share}  # that every row of transfer.csv has
 COLUMNS = {"name": str, "T": files.whole, "accuracy": files.share}  # that every row of transfer.csv has
 DENSE_ENTRIES = 50_000_000  # weights of one forward that reads every microstate: bounds the memory
 
@@ -55,8 +54,8 @@ def one(run, row, params, T, sequences, backend):
     """The row of one trained model at one length; printed too."""
     start = time.process_time()
     metrics = test(run, params, T, sequences)
-    print(f"{title(run)}, tested at T={T}: {100 * metrics['accuracy']:.2f} %", flush=True)
-    model = results.spelled({name: getattr(run, name) for name in ("k_trunc", "k_top", "k_att", "seed")})
+    print(f"{title(run)}, tested at T={T}: {results.said(run, metrics)}", flush=True)
+    model = results.spelled({name: getattr(run, name) for name in ("task", "k_trunc", "k_top", "k_att", "seed")})
     return (
         {"name": row["name"], "trained_at": run.T, "T": T}
         | model
@@ -66,7 +65,7 @@ def one(run, row, params, T, sequences, backend):
             "cpu_seconds": round(time.process_time() - start, 1),
             "machine": machine(),
             "version": __version__,
-            "command": f"sab reproduce transfer --tested {T} --sequences {sequences}"
+            "command": f"sab reproduce {run.task} --transfer --tested {T} --sequences {sequences}"
             + f" --backend {backend}" * (backend != "numpy"),
         }
     )

@@ -31,7 +31,7 @@ class TrainingState(NamedTuple):
     best: float = -1.0  # best validation accuracy so far
     streak: int = 0  # validations in a row at stop_at
     seconds: float = 0.0  # wall clock, all sittings together
-    cpu_seconds: float = 0.0  # of this process
+    cpu_seconds: float = 0.0  # of all its processes
     window: dict = WINDOW  # sums since the last row
     carried: dict = {}  # h and c that the next segment of a stream goes on from
     history: list | None = None  # the rows of history.csv; None in a checkpoint of an earlier version

@@ -8,13 +8,12 @@ import numpy as np
 
 from sab_numpy.core import optim
 from sab_numpy.core.backend import namespace, require, to_backend
-from sab_numpy.core.backward import backward
-from sab_numpy.core.forward import forward
 from sab_numpy.core.tape import State
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 from sab_numpy.training.checkpoints import WINDOW
+from sab_numpy.training.parallel import Team
 from sab_numpy.training.run import Run
 
 
@@ -31,13 +30,17 @@ def batch(run, problem, state):
     return *problem.sequences(run.length(rng), run.batch, rng), None
 
 
-def advance(run, cfg, problem, state, tape=None):
-    """One update: (the next state, the tape, whose buffers the next call may reuse). Raises Diverged."""
+def team_for(run, processes=1):
+    """The Team that works out the gradients of a run."""
+    problem = task(run.task)
+    return Team(run.config(), processes, problem.loss, getattr(problem, "carried", None))
+
+
+def advance(run, state, team):
+    """The state after one update. Raises Diverged."""
     xp = namespace(*state.params.values())
-    x, targets, start = batch(run, problem, state)
-    y, tape = forward(state.params, xp.asarray(x), cfg, state=start, reuse=tape)
-    loss, dy = problem.loss(y, xp.asarray(targets))
-    grads = backward(dy, tape)
+    x, targets, start = batch(run, task(run.task), state)
+    loss, grads, after = team.loss_and_gradients(state.params, xp.asarray(x), xp.asarray(targets), state=start)
     params, adam, norm = optim.adam_step(
         state.params,
         grads,
@@ -59,9 +62,8 @@ def advance(run, cfg, problem, state, tape=None):
         "gradient_norm": state.window["gradient_norm"] + norm,
         "gradient_norm_max": max(state.window["gradient_norm_max"], norm),
     }
-    after = problem.carried(tape)._asdict() if hasattr(problem, "carried") else {}
-    carried = {name: value for name, value in after.items() if value is not None}
-    return state._replace(params=params, adam=adam, update=state.update + 1, window=window, carried=carried), tape
+    carried = {name: value for name, value in after._asdict().items() if value is not None} if after else {}
+    return state._replace(params=params, adam=adam, update=state.update + 1, window=window, carried=carried)
 
 
 def validate(run, cfg, problem, state):
@@ -92,36 +94,39 @@ def due(run, state):
     return state.validated < state.update and (state.update % run.validate_every == 0 or state.update == run.updates)
 
 
-def train(run, out_dir, resume=False, force=False, backend="numpy", progress=None):
+def train(run, out_dir, resume=False, force=False, backend="numpy", progress=None, processes=1):
     """Train until `run.updates` (or stop_at) and return the last TrainingState; `out_dir` holds it and history.csv.
 
     run       a Run, or a dict of its fields
     resume    go on with the run in out_dir, bit for bit, where there is one; else begin
     progress  called as progress(state, row) after each update; row is None, or the new row of history.csv
-    Ctrl-C (KeyboardInterrupt) and Diverged leave the last good state in out_dir.
-    Raises ValueError for a folder that holds another run or in which another process trains, and OSError when it
-    cannot be written.
+    processes that share each batch, on the CPU. Their number is not of the run: with another one the result is the
+              same to rounding, with the same one bit for bit
+    Ctrl-C (KeyboardInterrupt), Diverged and the loss of a process (ChildProcessError) leave the last good state in
+    out_dir. Raises ValueError for a folder that holds another run or in which another process trains, and OSError
+    when it cannot be written.
     """
     run = run if isinstance(run, Run) else Run(**run)
+    if not 1 <= processes <= run.batch or processes > 1 and require(backend) is not np:
+        raise ValueError(f"processes: expected 1 to the batch of {run.batch}, 1 on a GPU, found {processes}")
     require(backend)
     first = checkpoints.first_state(run)
     batch(replace(run, min_length=run.T), task(run.task), first)  # too large for the memory: no folder
     os.makedirs(out_dir, exist_ok=True)
-    with files.lock(os.path.join(out_dir, "last.npz"), wait=False):
+    with files.lock(os.path.join(out_dir, "last.npz"), wait=False), team_for(run, processes) as shared:
         state = checkpoints.prepare(out_dir, run, first, resume, force)
         state = state._replace(**{name: to_backend(getattr(state, name), backend) for name in checkpoints.ARRAYS})
-        return _train(run, out_dir, state, progress or (lambda state, row: None))
+        return _train(run, out_dir, state, shared, progress or (lambda state, row: None))
 
 
-def _train(run, out_dir, state, progress):
-    cfg, problem, tape = run.config(), task(run.task), None
-    clock = Clock(state)
+def _train(run, out_dir, state, team, progress):
+    cfg, problem, clock = run.config(), task(run.task), Clock(state, team)
     save_last(run, out_dir, state)
     try:
         while due(run, state) or not run.finished(state):
             if not due(run, state):
                 with np.errstate(over="ignore", invalid="ignore"):  # advance looks at the result
-                    state, tape = advance(run, cfg, problem, state, tape)
+                    state = advance(run, state, team)
             state, row = clock.read(state), None
             if due(run, state):
                 row = validate(run, cfg, problem, state)
@@ -129,7 +134,7 @@ def _train(run, out_dir, state, progress):
             if run.finished(state) or state.update % run.checkpoint_every == 0:
                 save_last(run, out_dir, state)
             progress(state, row)
-    except (KeyboardInterrupt, Diverged):
+    except (KeyboardInterrupt, Diverged, ChildProcessError):
         save_last(run, out_dir, clock.read(state))
         raise
     return state
@@ -159,10 +164,10 @@ def keep_row(run, out_dir, state, row):
 class Clock:
     """Wall and processor time of a run, the earlier sittings included."""
 
-    def __init__(self, state):
+    def __init__(self, state, team):
+        self.team = team
         self.start = state.seconds - time.perf_counter(), state.cpu_seconds - time.process_time()
 
     def read(self, state):
-        return state._replace(
-            seconds=self.start[0] + time.perf_counter(), cpu_seconds=self.start[1] + time.process_time()
-        )
+        spent = time.process_time() + self.team.seconds
+        return state._replace(seconds=self.start[0] + time.perf_counter(), cpu_seconds=self.start[1] + spent)

@@ -6,6 +6,7 @@ Threads would be shorter, but they wait for Python's lock at each of the many sm
 import os
 import pickle
 import signal
+import time
 from contextlib import suppress
 from multiprocessing import get_context
 
@@ -15,6 +16,7 @@ from sab_numpy.core.backend import namespace
 from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
 from sab_numpy.core.losses import softmax_cross_entropy
+from sab_numpy.core.tape import State
 from sab_numpy.support.threads import one_thread
 
 
@@ -22,43 +24,45 @@ class Team:
     """`size` processes, this one among them, that work out one loss and its gradients, each from its part of the batch.
 
         with Team(cfg, 2) as team:
-            loss, grads = team.loss_and_gradients(params, x, targets)
+            loss, grads, _ = team.loss_and_gradients(params, x, targets)
 
-    loss     a function (y, targets, mask) -> (loss, dy) that can be imported, a mean over what counts
+    loss     a function (y, targets) -> (loss, dy), a mean in which all sequences count alike; with a mask, its third
+             argument, a mean over what that counts
+    carried  a function tape -> State, of what the next batch goes on from
     pin      each process stays on a core of its own (on Linux): faster where nothing else runs, slower beside others
-    NumPy only. A script that makes a Team needs `if __name__ == "__main__":`, as all of Python's multiprocessing.
-    Each process computes with one thread.
+    Of several processes each computes with one thread, and `seconds` is the processor time of the others; then NumPy
+    only, functions that can be imported, and `if __name__ == "__main__":` in a script, as for all multiprocessing.
     """
 
-    def __init__(self, cfg, size, loss=softmax_cross_entropy, pin=False):
+    def __init__(self, cfg, size, loss=softmax_cross_entropy, carried=None, pin=False):
         if size < 1:
             raise ValueError(f"size: expected at least one process, found {size}")
-        self.cfg, self.loss, self.size, self.tape, self.question = cfg, loss, size, None, 0
-        one_thread()
+        self.size, self.work, self.tape, self.others, self.seconds = size, (cfg, loss, carried), None, [], 0.0
+        if size > 1:
+            one_thread()
         self.cores = sorted(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_getaffinity") else []
-        self._start()
 
     def _start(self):
-        self.others, context = [], get_context("spawn")
+        context = get_context("spawn")
         for number in range(1, self.size):
             pipe, end = context.Pipe()
-            process = context.Process(target=_work, args=(end, self.cfg, self.loss), daemon=True)
-            self.others.append((pipe, process))
+            process = context.Process(target=_work, args=(end, self.work), daemon=True)
             process.start()
             end.close()
+            self.others.append((pipe, process))
             if self.cores:
                 os.sched_setaffinity(process.pid, {self.cores[number % len(self.cores)]})
 
-    def loss_and_gradients(self, params, x, targets, mask=None):
-        """What forward, `loss` and backward give for the whole batch, to rounding: (loss, grads).
+    def loss_and_gradients(self, params, x, targets, mask=None, state=None):
+        """What forward, `loss` and backward give for the whole batch, to rounding: (loss, grads, what is carried).
 
-        x (T, B, n_in) or (T, B); targets and mask as `loss` wants them, (T, B, ...): all are split along B.
-        Raises ValueError for fewer sequences than processes, and what the parts raise. After a Ctrl-C the other
-        processes are started anew.
+        x (T, B, n_in) or (T, B); targets and mask as `loss` wants them, (T, B, ...): all are split along B, and so
+        is the State to go on from. Raises ValueError for fewer sequences than processes, what the parts raise, and
+        ChildProcessError where a process was lost; the next call starts another.
         """
         size, B = self.size, x.shape[1]
-        if namespace(x) is not np:
-            raise ValueError("x: a Team is for NumPy: a GPU takes the whole batch at once")
+        if size > 1 and namespace(x) is not np:
+            raise ValueError("x: several processes are for NumPy: a GPU takes the whole batch at once")
         if size > B:
             raise ValueError(f"x: expected at least {size} sequences, one a process, found {B}")
         ends = [B * i // size for i in range(size + 1)]
@@ -66,35 +70,37 @@ class Team:
         for part in map(slice, ends, ends[1:]):
             its_mask = None if mask is None else mask[:, part]
             share = (part.stop - part.start) / B if mask is None else float((its_mask != 0).sum() / (mask != 0).sum())
-            jobs.append((params, x[:, part], targets[:, part], its_mask, share))
-        try:
-            answers = self._ask(jobs)
-        except KeyboardInterrupt:  # a pipe may hold an answer, or half of one
-            self.close(kill=True)
-            self.tape = None
-            self._start()
-            raise
+            jobs.append((params, x[:, part], targets[:, part], its_mask, state and _cut(state, part), share))
+        answers = self._ask(jobs)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-        loss, grads = answers[0]
-        for value, more in answers[1:]:
+        loss, grads, carried = answers[0]
+        for value, more, _ in answers[1:]:
             loss += value
             for name in grads:
                 grads[name] += more[name]
-        return loss, grads
+        return loss, grads, carried if size == 1 else _joined([answer[2] for answer in answers])
 
     def _ask(self, jobs):
         """The answer to each of the jobs, or the exception that it ended in; the first is done here."""
-        self.question += 1
         if self.cores:
             os.sched_setaffinity(0, self.cores[:1])
         try:
+            if not self.others:
+                self._start()
             for (pipe, _), job in zip(self.others, jobs[1:]):
-                with suppress(OSError):  # of a process that is lost: see _answer
-                    pipe.send((self.question, job))
-            own, self.tape = _part(self.cfg, self.loss, self.tape, *jobs[0])
-            return [own, *(_answer(pipe, self.question) for pipe, _ in self.others)]
+                pipe.send(job)
+            own, self.tape = _part(*self.work, self.tape, *jobs[0])
+            answers, seconds = zip((own, 0.0), *(pipe.recv() for pipe, _ in self.others))
+            self.seconds += sum(seconds)
+            return answers
+        except BaseException as error:  # a pipe may hold an answer, or half of one
+            self.tape = None
+            self.close(kill=True)
+            if isinstance(error, (EOFError, OSError)):
+                raise ChildProcessError("a process that shared the batch has ended: killed, or no memory?") from None
+            raise
         finally:
             if self.cores:
                 os.sched_setaffinity(0, self.cores)
@@ -115,44 +121,45 @@ class Team:
         self.close()
 
 
-def _part(cfg, loss, tape, params, x, targets, mask, share):
-    """((share * loss, share * gradients), tape) of a part of the batch, or (what it raised, None).
+def _cut(state, part):
+    """The State of a part of the batch."""
+    h, c, memory = state
+    return State(h[part], c[part], None if memory is None else memory[:, part])
 
-    No loss and no gradients where no step of it counts.
-    """
+
+def _joined(states):
+    """The State of the whole batch; None of parts that have none."""
+    if states[0] is None:
+        return None
+    h, c, memory = zip(*states)
+    return State(np.concatenate(h), np.concatenate(c), None if memory[0] is None else np.concatenate(memory, 1))
+
+
+def _part(cfg, loss, carried, tape, params, x, targets, mask, state, share):
+    """((share * loss, share * gradients, carried), tape) of a part of the batch, or (what it raised, None)."""
     try:
-        if not share:
-            return (0.0, {name: np.zeros_like(value) for name, value in params.items()}), tape
-        y, tape = forward(params, x, cfg, reuse=tape)
-        value, dy = loss(y, targets, mask)
-        return (share * value, backward(share * dy, tape)), tape
+        y, tape = forward(params, x, cfg, state=state, reuse=tape)
+        after = carried(tape) if carried else None
+        if not share:  # no step of it counts
+            return (0.0, {name: np.zeros_like(value) for name, value in params.items()}, after), tape
+        value, dy = loss(y, targets) if mask is None else loss(y, targets, mask)
+        return (share * value, backward(share * dy, tape), after), tape
     except Exception as error:
         return error, None
 
 
-def _answer(pipe, question):
-    try:
-        while True:
-            number, answer = pipe.recv()
-            if number == question:
-                return answer
-    except (EOFError, OSError):
-        return RuntimeError("a process of the Team has ended; make another Team")
-
-
-def _work(pipe, cfg, loss):
-    """What another process does: its parts, until the pipe is closed. Every answer has the number of its question."""
+def _work(pipe, work):
+    """What another process does: its parts, until the pipe is closed, or whoever made the team is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that made the team
     one_thread()
+    np.seterr(over="ignore", invalid="ignore")  # who asks looks at the result
     tape = None
-    while True:
-        try:
-            number, job = pipe.recv()
-        except EOFError:
-            return
-        answer, tape = _part(cfg, loss, tape, *job)
-        try:
-            pickle.loads(pickle.dumps(answer if isinstance(answer, Exception) else None))
-        except Exception:  # one of the user's that cannot travel
-            answer = RuntimeError(f"{type(answer).__name__}: {answer}")
-        pipe.send((number, answer))
+    with suppress(EOFError, OSError):
+        while True:
+            job, began = pipe.recv(), time.process_time()
+            answer, tape = _part(*work, tape, *job)
+            try:
+                pickle.loads(pickle.dumps(answer if isinstance(answer, Exception) else None))
+            except Exception:  # one of the user's that cannot travel
+                answer = RuntimeError(f"{type(answer).__name__}: {answer}")
+            pipe.send((answer, time.process_time() - began))
