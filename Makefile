@@ -3,7 +3,7 @@ PYTHON ?= python3
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 READY := .venv/ready
 # the floors of pyproject.toml, and what Matplotlib 3.7 was released with: a later pyparsing warns
-FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1'
+FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1' jupytext
 
 .PHONY: help demo book slides check test test-slow test-oldest
 .DELETE_ON_ERROR:

@@ -115,7 +115,7 @@ def test_the_explorer_is_in_it_and_the_search_and_the_dark_theme(book):
 def test_a_cell_that_fails_ends_the_build(tmp_path):
     for name in ("tutorials/book", "figures"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("data"))
-    for name in ("GLOSSARY.md", "tutorials/README.md", "tutorials/build_notebooks.py", "tutorials/sab_in_one_file.py"):
+    for name in ("GLOSSARY.md", "tutorials/README.md", "tutorials/sab_in_one_file.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "tutorials" / "00_wrong.py").write_text("# %% [markdown]\n# # Wrong\n\n# %%\nassert 1 + 1 == 3\n")
     done = build(tmp_path, tmp_path / "out")

@@ -195,7 +195,7 @@ def there(installed, *words):
     "words, last",
     [
         (["-c", "import sab_numpy; print(sab_numpy.__file__)"], r"/site/sab_numpy/__init__\.py$"),
-        (["-m", "sab_numpy", "demo", "--tiny", "--quiet"], r"SAB +9\d\.\d\d % .*attention_map.png$"),
+        (["-m", "sab_numpy", "demo", "--tiny", "--quiet"], r"SAB +9\d\.\d\d % .*attention_map.png: what each"),
         (["-m", "sab_numpy", "explore", "copying-T100-sab", "--out", "page.html"], r"page.html: \d+ kB"),
         (["-m", "sab_numpy", "exercises", "--out", "mine"], "start with: sab grade"),
         (["-m", "sab_numpy", "grade", "mine"], "total: 0 of 100 points"),

@@ -1,6 +1,5 @@
 """Every tutorial runs, says what it says of itself, and links a term of the glossary before it uses it."""
 
-import json
 import os
 import re
 import runpy
@@ -9,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import jupytext
 import numpy as np
 import pytest
 
@@ -17,7 +17,11 @@ import sab_numpy as sab
 ROOT = Path(__file__).parent.parent
 TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
 every = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-build = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
+
+
+def cells(text):
+    """(markdown or code, source) of every cell of a script."""
+    return [(cell.cell_type, cell.source) for cell in jupytext.reads(text, "py:percent").cells]
 
 
 def number(path):
@@ -79,7 +83,7 @@ def test_a_tutorial_runs_in_full_in_less_than_60_seconds_of_processor_time(path,
 @every
 def test_a_tutorial_keeps_the_rules(path):
     text = path.read_text(encoding="utf-8")
-    code = "\n".join(source for kind, source in build["cells"](text) if kind == "code")
+    code = "\n".join(source for kind, source in cells(text) if kind == "code")
     header = text.split("\n# %%\n")[0]
     assert 80 <= len(text.splitlines()) <= 231
     assert text.startswith("# %% [markdown]\n# # ") and re.search(r"\*\d+ minutes", header)
@@ -106,7 +110,7 @@ def unlinked(text, terms):
     """Terms that the prose of a tutorial uses before it links them."""
     prose = "\n".join(
         "\n".join(line for line in source.splitlines() if not line.startswith(("#", "    ")))
-        for kind, source in build["cells"](text)
+        for kind, source in cells(text)
         if kind == "markdown"
     )
     prose = re.sub(r"`[^`\n]*`|\$[^$]*\$", "", prose)
@@ -152,7 +156,7 @@ def unsaid(texts):
     """(tutorial, term) of what code uses before a link in the prose, of this tutorial or one before it, says it."""
     linked, found = set(), []
     for name, text in texts.items():
-        for kind, source in build["cells"](text):
+        for kind, source in cells(text):
             linked |= set(re.findall(r"GLOSSARY\.md#([\w-]+)", source)) if kind == "markdown" else set()
             uses = (term for words, term in SAID.items() if kind == "code" and re.search(words, source))
             found += [(name, term) for term in uses if term not in linked]
@@ -186,7 +190,7 @@ def test_every_number_of_the_glossary_is_printed_by_the_tutorial_that_it_names(p
             assert number in printed(ROOT / "tutorials" / path)[0], line
 
 
-# The index and the notebooks.
+# The index.
 
 
 def test_the_index_names_every_tutorial_with_its_minutes():
@@ -194,17 +198,6 @@ def test_the_index_names_every_tutorial_with_its_minutes():
     for path in TUTORIALS:
         minutes = re.search(r"\*(\d+) minutes", path.read_text(encoding="utf-8"))[1]
         assert re.search(rf"\({path.name}\) \| {minutes} \|", index), path.name
-
-
-@every
-def test_a_notebook_holds_the_tutorial_word_for_word(path):
-    notebook = json.loads(build["notebook"](path.read_text(encoding="utf-8")))
-    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert notebook["nbformat"] == 4 and notebook["cells"][0]["cell_type"] == "markdown" and len(code) >= 4
-    for source in code:
-        assert source in path.read_text(encoding="utf-8")
-        compile(source, path.name, "exec")
-    assert "".join(notebook["cells"][0]["source"]).startswith("# ")
 
 
 # All of SAB in one file.

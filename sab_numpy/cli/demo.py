@@ -15,9 +15,11 @@ from sab_numpy.training.launch import Training, next_to_end
 from sab_numpy.training.run import Run
 
 GOAL = {False: 0.99, True: 0.9}  # of --tiny, which is too short for more
-FULL = {"T": 20, "min_length": 5, "updates": 3000, "hidden": 128, "lr": 5e-3, "validate_every": 50}
-TINY = {"T": 5, "min_length": 2, "updates": 2600, "hidden": 64, "lr": 8e-3, "validate_every": 50, "batch": 32}
-BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "schedule": "cosine", "decay_from": 0.5, "validation_sequences": 64}
+UNTIL_LEARNED = {"stop_at": 0.98, "fall": 600}  # the rate falls once it is learned, or so that it ends with the updates
+FULL = {"T": 20, "min_length": 1, "updates": 5000} | UNTIL_LEARNED
+TINY = {"T": 5, "min_length": 2, "updates": 2600, "batch": 32, "decay_from": 0.5}
+BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "hidden": 64, "lr": 8e-3, "schedule": "cosine"}
+BOTH |= {"validate_every": 50, "validation_sequences": 64}
 SAME = dict.fromkeys(("seed", "T", "hidden", "updates", "version"), str)  # a row of the CSV for each
 SIDES = {  # those of two that take longest last: two at once they end soonest
     "sab": ("SAB", {"k_top": 5}),
@@ -144,8 +146,8 @@ def run(args):
     print(
         f"An LSTM reads 10 symbols and must say them again T = {settings['T']} steps later. Credit walks back only "
         f"{BOTH['k_trunc']} steps.\nSAB may also send it through 5 states that it recalls; truncated BPTT recalls "
-        "nothing.\nThe control recalls as SAB does, but gives what it recalls no credit. The same data, a core each.\n"
-        f"Expect {minutes} a seed. Chance is 12.5 %.",
+        "nothing.\nThe control recalls as SAB does, but gives what it recalls no credit. The same data, and at most "
+        f"{settings['updates']:,} updates for each.\nExpect {minutes} a seed. Chance is 12.5 %.",
         flush=True,
     )
     good = 0
@@ -162,8 +164,9 @@ def run(args):
         sab, tbptt, constant = (f"{100 * row[f'{side}_accuracy']:.2f} %" for side in SIDES)
         print(
             f"  credit through what is recalled: {sab}; the same forward without it: {constant}; no recall: {tbptt}\n"
-            f"  trained in {row['seconds']:.0f} s; learning curves: {curves}\n"
-            f"  which past state each step recalled: {maps}"
+            f"  trained in {row['seconds']:.0f} s; two pictures to open:\n"
+            f"  {curves}: right answers over updates; dotted is chance\n"
+            f"  {maps}: what each answer was reminded of, a row for each; darker is more"
         )
     if args.seeds > 1:
         print(f"SAB reached {100 * goal:.0f} % in {good} of {args.seeds} seeds.")

@@ -7,7 +7,6 @@ It is made of the pages beside this file, the tutorials as notebooks, the glossa
 
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -15,13 +14,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import jupytext
+import nbformat
+from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SECONDS = 1800                                   # for all tutorials, at most
 TEXTS = ("GLOSSARY.md", "tutorials/README.md", "figures/README.md")
-notebooks = runpy.run_path(str(ROOT / "tutorials" / "build_notebooks.py"))
 
 
 def linked(text, place, pages):
@@ -37,7 +38,7 @@ def linked(text, place, pages):
 
 
 def gather(source):
-    """Write all that Sphinx reads into the folder `source`. Returns the paths of the notebooks."""
+    """Write all that Sphinx reads into the folder `source`. Returns {path: notebook}, not yet run."""
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("build.py", "__pycache__"))
     scripts = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
     pages = {f"tutorials/{path.name}": f"tutorials/{path.stem}.ipynb" for path in scripts} | dict(zip(TEXTS, TEXTS))
@@ -47,28 +48,30 @@ def gather(source):
         text = re.sub(r'<a id="([\w-]+)"></a>\*\*(.+?)\*\*', r"[**\2**]{#\1}", text)      # as MyST knows it
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_text(text, encoding="utf-8")
+    notebooks = {}
     for path in scripts:
         text = linked(path.read_text(encoding="utf-8"), "tutorials", pages)
         text = text.replace("# # ", f"# # {path.stem.split('_')[0]} ", 1)                # the number into the heading
-        (source / "tutorials" / f"{path.stem}.ipynb").write_text(notebooks["notebook"](text), encoding="utf-8")
+        notebooks[source / "tutorials" / f"{path.stem}.ipynb"] = jupytext.reads(text, "py:percent")
     for path in (ROOT / "figures").glob("*.png"):
         shutil.copy(path, source / "figures")
     shutil.copy(ROOT / "tutorials" / "sab_in_one_file.py", source)
     (source / "extra").mkdir()
     explore = ["explore", "copying-T100-sab", "--out", str(source / "extra" / "explorer.html")]
     subprocess.run([sys.executable, "-m", "sab_numpy", *explore], check=True, stdout=subprocess.DEVNULL)
-    return [source / "tutorials" / f"{path.stem}.ipynb" for path in scripts]
+    return notebooks
 
 
-def run(paths, folder):
-    """Run the notebooks in this folder, and keep in them what they print and draw. Ends where a cell fails."""
-    began = time.monotonic()
-    for path in paths:
+def run(notebooks, folder):
+    """Run the notebooks in this folder, and write them with what they print and draw. Ends where a cell fails."""
+    began, place = time.monotonic(), {"metadata": {"path": folder}}
+    for path, notebook in notebooks.items():
         start = time.monotonic()
         try:
-            notebooks["execute"](path, folder)
+            NotebookClient(notebook, timeout=600, resources=place, extra_arguments=["--log-level=ERROR"]).execute()
         except (CellExecutionError, CellTimeoutError) as error:
             sys.exit(f"{error}\nmake book: a cell of tutorials/{path.stem}.py failed, as above")
+        nbformat.write(notebook, path)
         print(f"{path.stem:32s} {time.monotonic() - start:5.0f} s", flush=True)
         if time.monotonic() - began > SECONDS:
             sys.exit(f"make book: the tutorials took more than {SECONDS} seconds")
