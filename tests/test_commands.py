@@ -127,6 +127,16 @@ def test_the_trainings_of_a_command_end_with_it_and_save(tmp_path, number):
     assert all(checkpoints.load(path)[1].update >= 0 for path in lasts)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="no SIGTERM")
+def test_a_stop_while_a_module_is_executed_from_text_has_the_status_of_any_other(tmp_path):
+    """python -m ends by SIGINT (-2) where a KeyboardInterrupt went through an exec, though it was caught."""
+    (tmp_path / "matplotlib.py").write_text("exec('import os, signal; os.kill(os.getpid(), signal.SIGTERM)')\n")
+    words = [sys.executable, "-m", "sab_numpy", "figures"]
+    env = threads.environment(PYTHONPATH=os.pathsep.join((threads.HOME, str(tmp_path))))
+    done = subprocess.run(words, env=env, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "sab figures: stopped\n")
+
+
 def alive():
     return [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/stat") if _running(p)]
 

@@ -289,10 +289,32 @@ def test_a_file_of_ones_own_is_checked(factor, status, words, tmp_path, capsys):
     assert words in capsys.readouterr().out and b"<svg" in (tmp_path / "p.svg").read_bytes()
 
 
+MAKE = """
+import numpy as np
+sizes, points = {"D": 2}, 2
+def make(rng, B, D):
+    x = rng.standard_normal((B, D))
+    f = lambda p: np.tanh(x @ p[0]).sum() / B
+    return f, [rng.standard_normal(D)], lambda p: [(1 - np.tanh(x @ p[0]) ** 2) @ x / LENGTH]
+"""
+
+
+@pytest.mark.parametrize("length, status, row", [("B", 0, "PASS"), ("(B if D > 1 else 2 * B)", 1, "[0] (D=1)")])
+def test_a_file_may_make_its_functions_at_several_lengths_and_points(length, status, row, tmp_path, capsys):
+    path, picture = tmp_path / "mine.py", tmp_path / "p.svg"
+    path.write_text(MAKE.replace("LENGTH", length))
+    assert main(["gradcheck", "--module", str(path), "--picture", str(picture)]) == status
+    said = capsys.readouterr().out
+    assert row in said and "point 2 D=1: " in said and "B=1: 1 of 1 pass" in said and picture.exists()
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
         (None, "no such file"),
+        ("make = 3", "expected make to be a function"),
+        ("\ndef make(rng, B):\n    return B", "make must return (f, params, grads), found int"),
+        (MINE.replace("FACTOR", "1") + "points = 0", "points must be at least 1"),
         ("params = {}", "f, grads missing"),
         ("x = 1 +", "SyntaxError"),
         ("\n\nimport nothing_of_this_name", "line 3: ModuleNotFoundError"),

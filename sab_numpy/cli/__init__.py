@@ -54,6 +54,7 @@ def main(argv=None):
         fall_silent()
         return 1
     except KeyboardInterrupt:
+        exec("")  # python -m remembers one that left an exec, of a dataclass being made, say: its status would be -2
         print(f"{said_by}: stopped", file=sys.stderr)
         return 130
     except (ValueError, OSError, OverflowError, MemoryError) as error:

@@ -17,6 +17,7 @@ from sab_numpy.core.params import init_params
 from sab_numpy.gradcheck.attribution import attribute
 from sab_numpy.gradcheck.check import check
 from sab_numpy.gradcheck.model import check_gradients
+from sab_numpy.gradcheck.points import lengths_of, made
 from sab_numpy.gradcheck.step_sizes import step_sizes
 from sab_numpy.plots.derivatives import draw_step_sizes
 from sab_numpy.support.files import write_atomic
@@ -47,7 +48,10 @@ EPILOG = """examples:
 mine.py defines   params   float arrays: one, or dicts and lists of them
                   f        f(params) -> number; mark what your gradient holds constant with sab_numpy.stop and choose
                   grads    a dict like params, or a function params -> dict
-and may define    tape (what record() kept), gates ({"W_x": "ifgo"}), sizes ({"B": 8, "T": 20})
+or, in place of these three,
+                  make     make(rng, B, T) -> (f, params, grads): tried at the lengths of sizes, and at lengths of 1
+and may define    tape (what record() kept), gates ({"W_x": "ifgo"}), sizes ({"B": 8, "T": 20}),
+                  points (3: params, and two points beside them; grads must then be a function)
 
 Exit status: 0 when every row passes, 1 when not, 2 for a mistake in what was asked."""
 
@@ -60,7 +64,7 @@ def add_arguments(parser):
     parser.add_argument("--normalise", choices=NORMALISERS, default="softmax")
     parser.add_argument("--method", choices=("complex", "central"), help="default: complex, or what --module allows")
     parser.add_argument(
-        "--module", type=options.path, metavar="FILE", help="check params, f and grads of this Python file instead"
+        "--module", type=options.path, metavar="FILE", help="check params, f and grads, or make, of this Python file"
     )
     parser.add_argument("--edges", action="store_true", help="say which family of credit is wrong, not which entry")
     options.add_seed(parser)
@@ -159,12 +163,15 @@ def _live_point(args):
 def _check_file(args):
     """The same for a file of the user's."""
     module = load(args.module)
-    if not callable(module.f):
-        raise ValueError(f"{args.module}: expected f to be a function")
-    more = {name: getattr(module, name, None) for name in ("tape", "gates", "sizes")}
+    options = {name: getattr(module, name) for name in ("tape", "gates", "sizes", "points") if hasattr(module, name)}
+    make = getattr(module, "make", None)
+    case = () if make else (module.f, module.params, module.grads)
+    if not callable(make or module.f):
+        raise ValueError(f"{args.module}: expected {'make' if make else 'f'} to be a function")
     with _in_one_line(args.module):
-        report = check(module.f, module.params, module.grads, method=args.method or "auto", seed=args.seed, **more)
-    return report, (module.f, module.params, module.grads, more["tape"])
+        report = check(*case, make=make, method=args.method or "auto", seed=args.seed, **options)
+        case = case or made(make, args.seed, lengths_of(make, options.get("sizes")))
+    return report, (*case, options.get("tape"))
 
 
 @contextlib.contextmanager
@@ -192,6 +199,7 @@ def load(path, names=("params", "f", "grads")):
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))  # it may import what lies beside it
     with _in_one_line(path):
         spec.loader.exec_module(module)
-    if missing := [name for name in names if not hasattr(module, name)]:
+    missing = [name for name in names if not hasattr(module, name)]
+    if missing and not ("f" in names and hasattr(module, "make")):
         raise ValueError(f"{path}: expected {', '.join(names)}; {', '.join(missing)} missing")
     return module

@@ -1,7 +1,6 @@
 """`sab grade`: one file, one folder, or a class of folders."""
 
 import secrets
-import signal
 import sys
 from pathlib import Path
 
@@ -72,14 +71,6 @@ def add_arguments(parser):
 def run(args):
     if args.exercise is not None:
         catalogue.exercise(args.exercise)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: no student's process is left
-    try:
-        return grade(args)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def grade(args):
     limits = isolate.Limits(args.time_limit, args.memory, sandbox=isolate.sandbox(args.sandbox))
     if args.students:
         from sab_numpy.coursework.classroom import grade_class

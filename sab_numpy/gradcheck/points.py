@@ -17,11 +17,12 @@ def at_points(check, f, params, grads, tape, points, make, sizes, seed):
     else:
         if f is not None or params is not None or grads is not None or tape is not None:
             raise ValueError("make stands in place of f, params, grads and tape: give one or the others")
-        shapes = _shapes(make, sizes)
+        first = lengths_of(make, sizes)
+        shapes = [("", first)] + [(f"{name}=1", {**first, name: 1}) for name in first if first[name] != 1]
         runs = [
             (" ".join(filter(None, (where, words))), *case)
             for words, lengths in shapes
-            for where, *case in _moved(*_made(make, seed, lengths), None, points, seed)
+            for where, *case in _moved(*made(make, seed, lengths), None, points, seed)
         ]
     report = None
     for where, f, params, grads, tape in runs:
@@ -56,17 +57,17 @@ def _moved(f, params, grads, tape, points, seed):
         yield f"point {k}", f, tree.build(flat), grads, None
 
 
-def _shapes(make, sizes):
-    """[(words, {length: value})]: as asked, then each of them 1."""
+def lengths_of(make, sizes):
+    """{length: value} of make's arguments: as in sizes, else 3, 4, ..."""
     names = list(inspect.signature(make).parameters)[1:]
     if not names:
         raise ValueError("make must take rng and lengths, such as make(rng, B, T)")
-    lengths = {name: (sizes or {}).get(name, 3 + k) for k, name in enumerate(names)}
-    return [("", lengths)] + [(f"{name}=1", {**lengths, name: 1}) for name in names if lengths[name] != 1]
+    return {name: (sizes or {}).get(name, 3 + k) for k, name in enumerate(names)}
 
 
-def _made(make, seed, lengths):
-    made = make(np.random.default_rng(seed), **lengths)
-    if not isinstance(made, (list, tuple)) or len(made) != 3:
-        raise ValueError(f"make must return (f, params, grads), found {type(made).__name__}")
-    return made
+def made(make, seed, lengths):
+    """(f, params, grads) of these lengths."""
+    found = make(np.random.default_rng(seed), **lengths)
+    if not isinstance(found, (list, tuple)) or len(found) != 3:
+        raise ValueError(f"make must return (f, params, grads), found {type(found).__name__}")
+    return found

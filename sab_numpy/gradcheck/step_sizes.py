@@ -6,6 +6,7 @@ import numpy as np
 
 from sab_numpy.gradcheck.derivative import EPS
 from sab_numpy.gradcheck.frozen import FrozenFunction
+from sab_numpy.gradcheck.inputs import Gradients, Tree
 
 
 class StepSizes(NamedTuple):
@@ -29,9 +30,9 @@ class StepSizes(NamedTuple):
 
 def step_sizes(f, params, grads, tape=None, seed=0):
     """Errors against `grads` along one random direction through all of params, for h from 1 down to 1e-16."""
-    point = {name: np.array(value, np.float64) for name, value in params.items()}
-    grads = grads(point) if callable(grads) else grads
-    frozen, rng = FrozenFunction(f, point, tape), np.random.default_rng(seed)
+    tree, rng = Tree(params), np.random.default_rng(seed)
+    f, point = tree.scalar(f, rng), tree.point
+    grads, frozen = Gradients(grads, tree).values, FrozenFunction(f, point, tape)
     v = {name: rng.choice((-1.0, 1.0), value.shape) for name, value in point.items()}
     analytic = sum(float((v[name] * grads[name]).sum()) for name in point)
     if analytic == 0:
