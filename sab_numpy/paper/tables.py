@@ -235,7 +235,8 @@ def document_of(what, data):
     lines = [*of_task(what, shown, all_cells=False), "", " ".join([NOTES[what], *(f"{d}." for d in data_of(shown))])]
     for T in experiment.trained:
         at = {key: cell for key, cell in shown.items() if key[1] == T}
-        lines += ["", *transfer(at, transfer_rows(data), experiment.tested, all_cells=False)]
+        longer = transfer(at, transfer_rows(data), experiment.tested, all_cells=False)
+        lines += ["", *longer] if longer[2:] else []
     return lines
 
 
