@@ -37,13 +37,17 @@ def init_params(cfg, rng, dtype=np.float64, chrono=None):
 
 def check_params(params, cfg):
     """ValueError unless `params` has exactly the names and shapes of `cfg`, all of one dtype."""
-    expected = shapes(cfg)
+    check_shapes(params, shapes(cfg))
+
+
+def check_shapes(params, expected):
+    """ValueError unless `params` has exactly these names and shapes, all of one floating dtype."""
     if set(params) != set(expected):
         raise ValueError(f"params: expected the names {sorted(expected)}, found {sorted(params)}")
     for name, shape in expected.items():
         if params[name].shape != shape:
             raise ValueError(f"params[{name!r}]: expected shape {shape}, "
                              f"found {params[name].shape}")
-    dtypes = {str(value.dtype) for value in params.values()}
-    if len(dtypes) > 1 or params["b"].dtype.kind not in "fc":
+    dtypes = {str(value.dtype): value.dtype.kind for value in params.values()}
+    if len(dtypes) > 1 or not set(dtypes.values()) <= set("fc"):
         raise ValueError(f"params: expected one floating dtype, found {', '.join(sorted(dtypes))}")
