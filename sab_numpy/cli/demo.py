@@ -15,10 +15,10 @@ from sab_numpy.training.launch import Training, next_to_end
 from sab_numpy.training.run import Run
 
 GOAL = {False: 0.99, True: 0.9}  # of --tiny, which is too short for more
-UNTIL_LEARNED = {"stop_at": 0.98, "fall": 600}  # the rate falls once it is learned, or so that it ends with the updates
-FULL = {"T": 20, "min_length": 1, "updates": 5000} | UNTIL_LEARNED
-TINY = {"T": 5, "min_length": 2, "updates": 2600, "batch": 32, "decay_from": 0.5}
-BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "hidden": 64, "lr": 8e-3, "schedule": "cosine"}
+UNTIL_LEARNED = {"stop_at": 0.99, "fall": 600}  # the rate falls once it is learned, or so that it ends with the updates
+FULL = {"T": 20, "min_length": 1, "updates": 5000, "lr": 5e-3} | UNTIL_LEARNED
+TINY = {"T": 5, "min_length": 2, "updates": 2600, "lr": 8e-3, "batch": 32, "decay_from": 0.5}
+BOTH = {"k_trunc": 5, "k_att": 5, "empty_slots": 1, "hidden": 64, "schedule": "cosine"}
 BOTH |= {"validate_every": 50, "validation_sequences": 64}
 SAME = dict.fromkeys(("seed", "T", "hidden", "updates", "version"), str)  # a row of the CSV for each
 SIDES = {  # those of two that take longest last: two at once they end soonest
