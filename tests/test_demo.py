@@ -94,6 +94,22 @@ def test_the_pictures_are_the_same_bytes_twice(shown):
     assert [Path(path).read_bytes() for path in demo.draw(folder / "seed4", settings, 4)] == before
 
 
+def test_adding_tells_the_same_story_in_squared_errors(tmp_path, monkeypatch, capsys):
+    small = {"task": "adding", "T": 6, "updates": 20, "hidden": 8, "validate_every": 10, "batch": 8}
+    monkeypatch.setattr(demo, "ADDING", small)
+    words = ["demo", "--task", "adding", "--out", str(tmp_path), "--csv", str(tmp_path / "demo.csv"), "--quiet"]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().out
+    (row,) = files.read_rows(tmp_path / "demo.csv")
+    for side in demo.SIDES:
+        run, _ = checkpoints.load_run(tmp_path / "seed0" / side)
+        assert run.task == "adding" and f"squared error {float(row[f'{side}_squared_error']):.4f}" in said
+    assert "half the sum of the two that are marked" in said and "attention_map" not in said
+    assert "This seed failed: SAB did not reach 0.005" in said and row["command"] == "sab demo --seed 0 --task adding"
+    assert (tmp_path / "seed0" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.main(["demo", "--task", "adding", "--tiny", "--out", str(tmp_path)]) == 2
+
+
 def test_a_csv_from_before_the_control_is_widened(tmp_path):
     row = {"seed": 0, "T": 5, "hidden": 16, "updates": 60, "sab_accuracy": 1.0, "version": "0.1.0"}
     path = tmp_path / "demo.csv"
