@@ -28,7 +28,8 @@ SIDES = {  # those of two that take longest last: two at once they end soonest
 
 def history(out, side):
     """Updates and accuracies of a side."""
-    rows = files.read_rows(os.path.join(out, side, checkpoints.HISTORY), checkpoints.COLUMNS)
+    folder = os.path.join(out, side)
+    rows = checkpoints.rows_seen(folder, *checkpoints.load_run(folder))
     return [int(row["update"]) for row in rows], [float(row["accuracy"]) for row in rows]
 
 

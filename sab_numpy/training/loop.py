@@ -117,6 +117,8 @@ def _train(run, out_dir, state, progress):
     cfg, problem, tape = run.config(), task(run.task), None
     clock = Clock(state)
     save_last(run, out_dir, state)
+    if state.history:  # whatever became of the file
+        files.write_rows(os.path.join(out_dir, checkpoints.HISTORY), state.history)
     try:
         while due(run, state) or not run.finished(state):
             if not due(run, state):
