@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import random
+import re
 import shutil
 import struct
 import zipfile
@@ -304,3 +305,27 @@ def test_damaged_results_are_one_line_and_come_into_no_document(name, harm, tmp_
     before = document.read_text()
     assert cli.main(["reproduce", "copying", "--write", str(document), "--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and document.read_text() == before
+
+
+@pytest.mark.parametrize("name", ["copying", "adding", "transfer", "demo"])
+def test_a_head_that_lost_a_column_is_one_line_or_was_not_needed(name, tmp_path):
+    """All columns in turn: a KeyError, or "None" in a table, would end a command in a traceback."""
+    for path in FIGURES.glob("*.csv"):
+        (tmp_path / path.name).write_text("".join(path.read_text().splitlines(keepends=True)[:10]))
+    write = {
+        "transfer": lambda: tables.document(str(tmp_path)),
+        "copying": lambda: tables.document(str(tmp_path)),
+        "adding": lambda: tables.document_of("adding", str(tmp_path)),
+        "demo": lambda: tables.demo(str(tmp_path)),
+    }[name]
+    head, *rows = (tmp_path / f"{name}.csv").read_text().splitlines(keepends=True)
+    needed = []
+    for column in head.strip().split(","):
+        lost = re.sub(f"(^|,){column}(?=,|$)", r"\1lost", head, count=1)
+        (tmp_path / f"{name}.csv").write_text("".join([lost, *rows]))
+        try:
+            write()
+        except ValueError as error:
+            assert "\n" not in str(error), column
+            needed.append(column)
+    assert {"demo": "seed", "adding": "cpu_seconds", "copying": "ce10", "transfer": "accuracy"}[name] in needed

@@ -1,8 +1,10 @@
 """A run that is stopped or killed, and goes on, ends with the bits of a run that never was."""
 
+import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from sab_numpy import cli
+from sab_numpy.paper import results
 from sab_numpy.support import files
 from sab_numpy.training import checkpoints, evaluation, loop
 from sab_numpy.training.run import Run
@@ -209,16 +212,29 @@ SPOILT = {
     "foreign": lambda text: "student,points\nana,3\n",
     "empty": lambda text: "",
 }
+CHANGED = {"with another number": lambda text: re.sub(r",0\.\d+", ",0.999", text)}  # that nothing in it gives away
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
-def test_a_history_that_was_spoilt_is_written_again_from_the_checkpoint(tmp_path, whole, spoilt):
-    with pytest.raises(KeyboardInterrupt):
-        loop.train(SMALL, tmp_path / "parts", progress=Stop(20))
+@pytest.mark.parametrize("spoilt", [*SPOILT, *CHANGED])
+@pytest.mark.parametrize("stop", [20, SMALL.updates])
+def test_a_history_that_was_spoilt_is_written_again_from_the_checkpoint(tmp_path, whole, spoilt, stop):
+    with contextlib.suppress(KeyboardInterrupt):
+        loop.train(SMALL, tmp_path / "parts", progress=Stop(stop))
     path = tmp_path / "parts" / "history.csv"
-    path.write_text(SPOILT[spoilt](path.read_text()), encoding="utf-8", newline="")
+    path.write_text((SPOILT | CHANGED)[spoilt](path.read_text()), encoding="utf-8", newline="")
     loop.train(SMALL, tmp_path / "parts", resume=True)
     assert contents(tmp_path / "parts") == whole
+
+
+def test_what_a_run_came_to_is_read_from_its_checkpoint_not_from_its_history(tmp_path):
+    loop.train(SMALL, tmp_path / "run")
+    path, before = tmp_path / "run" / "history.csv", results.result(tmp_path / "run")
+    text = path.read_text()
+    path.write_text(CHANGED["with another number"](text))
+    assert path.read_text() != text
+    assert results.result(tmp_path / "run")["updates_to_999"] == before["updates_to_999"] == ""
+    row = results.keep(tmp_path / "run", tmp_path / "data", tmp_path / "runs")
+    assert (tmp_path / "data" / "curves" / f"{row['name']}.csv").read_text() == text
 
 
 def of_an_earlier_version(folder):

@@ -34,7 +34,8 @@ SIDES = {  # those of two that take longest last: two at once they end soonest
 
 def history(out, side, metric="accuracy"):
     """Updates, and the accuracies (or another metric) of a side."""
-    rows = files.read_rows(os.path.join(out, side, checkpoints.HISTORY), checkpoints.COLUMNS)
+    folder = os.path.join(out, side)
+    rows = checkpoints.rows_seen(folder, *checkpoints.load_run(folder))
     return [int(row["update"]) for row in rows], [float(row[metric]) for row in rows]
 
 

@@ -20,7 +20,9 @@ from sab_numpy.training.run import DROPPED, MODEL, Run
 COLUMNS = {  # that every row has, and its experiment's metric; run_of reads those of Run
     "name": str,
     "status": str,
+    "updates_done": files.whole,
     "accuracy": files.share,
+    "cpu_seconds": files.number,
     "updates_to_999": files.maybe,
     "cpu_minutes_to_999": files.maybe,
 }
@@ -126,8 +128,6 @@ def result(folder, sequences=1024, backend="numpy"):
             f"{folder}: {state.update} of {run.updates} updates done; finish it first (sab train --resume "
             f"--out {folder})"
         )
-    path = os.path.join(folder, "history.csv")
-    history = files.read_rows(path, checkpoints.COLUMNS) if os.path.exists(path) else []
     made = shlex.join(run.command(f"runs/{what}/{name_of(run)}", backend))
     return (
         {"name": name_of(run)}
@@ -135,7 +135,7 @@ def result(folder, sequences=1024, backend="numpy"):
         | {"status": status, "updates_done": state.update, "test_sequences": tested}
         | ({"data": problem.about()} if has_data else {})
         | found
-        | first_learned(history)
+        | first_learned(checkpoints.rows_seen(folder, run, state))
         | {
             "wall_seconds": round(state.seconds, 1),
             "cpu_seconds": round(state.cpu_seconds, 1),
@@ -181,22 +181,20 @@ def keep(folder, data, runs, backend="numpy"):
     backend: where it was trained; the test, at the end, is on the CPU.
     None when the CSV has it already. Two processes may do this at the same time with different runs.
     """
-    run, _ = checkpoints.load_run(folder)
+    run, state = checkpoints.load_run(folder)
     path, name = table_of(data, recipes.experiment(run.task)), name_of(run)
     if any(row["name"] == name for _, row in read(path)):
         return None
     row = result(folder, backend=backend)
     curves, own = os.path.join(data, "curves"), os.path.join(runs, name)
-    os.makedirs(curves, exist_ok=True)
-    for source, target in [
-        ("last.npz", os.path.join(own, "last.npz")),
-        ("history.csv", os.path.join(own, "history.csv")),
-        ("history.csv", os.path.join(curves, f"{name}.csv")),
-    ]:
-        source = os.path.join(folder, source)
-        if os.path.exists(source) and not (os.path.exists(target) and os.path.samefile(source, target)):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            with open(source, "rb") as file:
-                files.write_atomic(target, file.read())
+    source, target = (os.path.join(place, checkpoints.LAST) for place in (folder, own))
+    for place in (curves, own):
+        os.makedirs(place, exist_ok=True)
+    if not (os.path.exists(target) and os.path.samefile(source, target)):
+        with open(source, "rb") as file:
+            files.write_atomic(target, file.read())
+    if seen := checkpoints.rows_seen(folder, run, state):
+        for target in (os.path.join(own, checkpoints.HISTORY), os.path.join(curves, f"{name}.csv")):
+            files.write_rows(target, seen)
     files.append_rows(path, [row], columns(path))
     return row

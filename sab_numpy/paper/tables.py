@@ -170,7 +170,7 @@ def measured(rows):
         spread(accuracies) + (f", {diverged} diverged" if diverged else ""),
         f"{reached} of {len(rows)} ({100 * low:.0f} – {100 * high:.0f})",
         f"{middle(rows, 'ce10'):.4f}",
-        "–" if updates is None else f"{updates:,.0f}, {minutes:.1f}",
+        "–" if None in (updates, minutes) else f"{updates:,.0f}, {minutes:.1f}",
     ]
 
 
@@ -262,7 +262,8 @@ def six(data):
 def demo(data):
     """What `sab demo` came to, a line a seed."""
     sides = {"SAB": "sab", "the same forward, no credit to what is recalled": "constant", "truncated BPTT": "tbptt"}
-    rows = files.read_rows(os.path.join(data, "demo.csv"))
+    columns = {"seed": files.whole, **{f"{side}_accuracy": files.share for side in sides.values()}}
+    rows = files.read_rows(os.path.join(data, "demo.csv"), columns)
     lines = [[row["seed"], *(f"{100 * float(row[f'{side}_accuracy']):.2f}" for side in sides.values())] for row in rows]
     return table(["right answers, %: seed", *sides], lines, markdown=True)
 

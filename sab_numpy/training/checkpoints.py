@@ -172,8 +172,7 @@ def prepare(folder, run, first, resume, force):
     if resume and here:
         saved, state, damage = latest(folder)
         run.check_same(saved)
-        if state.history is None:
-            state = state._replace(history=rows_seen(folder, saved, state))
+        state = state._replace(history=rows_seen(folder, saved, state))
         if damage:
             last = os.path.join(folder, LAST)
             if os.path.exists(last):
@@ -188,10 +187,10 @@ def prepare(folder, run, first, resume, force):
 
 
 def rows_seen(folder, run, state):
-    """The rows of history.csv that a state of an earlier version has seen."""
+    """The rows of history.csv: as the state knows them; one of an earlier version does not, and the file has to do."""
+    if state.history is not None or not state.validated:
+        return state.history or []
     path = os.path.join(folder, HISTORY)
-    if not state.validated:
-        return []
     rows = [row for row in files.read_rows(path, COLUMNS) if int(row["update"]) <= state.validated]
     with files.judged(path, "not the history of this checkpoint"):
         check_history(rows, run, state)

@@ -122,6 +122,8 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
 def _train(run, out_dir, state, team, progress):
     cfg, problem, clock = run.config(), task(run.task), Clock(state, team)
     save_last(run, out_dir, state)
+    if state.history:  # whatever became of the file
+        files.write_rows(os.path.join(out_dir, checkpoints.HISTORY), state.history)
     try:
         while due(run, state) or not run.finished(state):
             if not due(run, state):
