@@ -227,14 +227,15 @@ def test_a_share_of_999_in_1000_counts_as_reached(tmp_path, sab_says):
     assert results.first_learned(history[:2]) == {"updates_to_999": "", "cpu_minutes_to_999": ""}
     rows = []
     for seed, accuracy in enumerate((0.999, 0.998, 1.0)):
-        run = recipes.cell("sab-5-5", 100, seed)
+        run = recipes.cell("sab-5-5-recipe", 100, 100 + seed)
         measured = {"accuracy": accuracy, "ce10": 0.01 * seed, "updates_to_999": 100 * seed, "cpu_minutes_to_999": seed}
+        measured |= {"updates_done": 10_000, "cpu_seconds": 60}
         rows.append({"name": results.name_of(run)} | results.spelled(vars(run)) | {"status": "finished"} | measured)
     with open(tmp_path / "copying.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
     line = table(tmp_path, sab_says)["SAB 5/5"]
-    assert line["≥ 99.9 %"] == "2 of 3" and line["seeds"] == "3" and line["CE10"] in ("0.0100", "0.000")
+    assert line["≥ 99.9 % (share of seeds: 95 %)"] == "2 of 3 (9 – 99)" and line["seeds"] == "3" and line["CE10"] in ("0.0100", "0.000")
     assert line["right %, median (worst – best)"] == "99.90 (99.80 – 100.00)"
     assert line["updates, minutes"] == "100, 1.0" and line["paper: right %"] == "100.0"
