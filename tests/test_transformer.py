@@ -1,13 +1,23 @@
-"""The Transformer: every gradient by hand equals the complex step, and it does in training what the other models do."""
+"""The Transformer: every gradient by hand equals the complex step, and it trains as the LSTM does."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 from small_models import complex_step, worst_error
+from test_resume import Stop, contents
 
 import sab_numpy as sab
+from sab_numpy import cli
+from sab_numpy.cli.train import wanted
+from sab_numpy.core.optim import adam_init, adam_step
+from sab_numpy.paper import recipes, results
+from sab_numpy.tasks import copying
+from sab_numpy.training import checkpoints, loop
+from sab_numpy.training.run import Run
 from sab_numpy.transformer import backward as right
 from sab_numpy.transformer.forward import forward
 from sab_numpy.transformer.params import Config, init_params, shapes
@@ -56,7 +66,7 @@ def test_sab_check_proves_it():
 
 BUGS = {
     "the output's bias a mean": ("dy.sum(0)", "dy.mean(0)"),
-    "V credited without the norm's own scale": ("tape.norm.u, params", "tape.norm.h_hat, params"),
+    "V credited without the norm's own scale": ("dy, norm.u, params", "dy, norm.h_hat, params"),
     "a layer with another layer's parameters": ("layer(params, l)", "layer(params, l - 1)"),
     "the residual around the thought forgotten": ('return dh + through, {"W_1"', 'return through, {"W_1"'),
     "the residual around the attention forgotten": ('return dh + through, {"W_qkv"', 'return through, {"W_qkv"'),
@@ -81,7 +91,7 @@ BUGS = {
     "norm: the gain credited with u": ("(du * h_hat).sum(0)", "(du * norm.u).sum(0)"),
     "a position that of the last sequence alone": ("dh.reshape(T, B, H).sum(1)", "dh.reshape(T, B, H)[:, -1]"),
     "a position a mean over the sequences": ("dh.reshape(T, B, H).sum(1)", "dh.reshape(T, B, H).mean(1)"),
-    "W_x credited with the first layer's norm": ("tape.x.T @ dh", "tape.x.T @ du"),
+    "W_x credited with the first layer's norm": ("x.T @ dh", "x.T @ du"),
 }
 
 
@@ -123,7 +133,7 @@ def test_a_step_sees_itself_and_what_was_before_it():
 
 def test_weights_sum_to_one_and_are_zero_for_later_steps():
     params, x, _ = material()
-    for attention, _ in forward(params, x, CFG)[1].layers:
+    for attention, _ in forward(params, x, CFG)[1].cache.layers:
         assert attention.w.shape == (B, CFG.n_heads, T, T)
         np.testing.assert_allclose(attention.w.sum(3), 1)
         assert (np.triu(attention.w, 1) == 0).all() and (attention.w[..., 0] > 0).all()
@@ -197,3 +207,144 @@ def test_wrong_inputs_are_one_line():
         forward(params | {"P": params["P"][1:]}, x, CFG)
     with pytest.raises(ValueError, match=r"dy: expected shape \(7, 3, 4\), found \(7, 3, 3\)"):
         right.backward(dy[..., 1:], forward(params, x, CFG)[1])
+
+
+# In training it is one of two models: what the loop, the folder and the commands do with it.
+
+SMALL = Run(
+    T=5,
+    updates=30,
+    batch=8,
+    hidden=8,
+    warmup=5,
+    schedule="cosine",
+    validate_every=8,
+    checkpoint_every=3,
+    validation_sequences=10,
+    model="transformer",
+    layers=1,
+    heads=2,
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    loop.train(SMALL, folder)
+    return folder
+
+
+@pytest.mark.parametrize("stops", [[1], [7, 16], [29]])
+def test_a_run_that_is_stopped_and_goes_on_has_the_same_bits(tmp_path, whole, stops):
+    for update in stops:
+        with pytest.raises(KeyboardInterrupt):
+            loop.train(SMALL, tmp_path, resume=True, progress=Stop(update))
+    loop.train(SMALL, tmp_path, resume=True)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_an_update_is_its_forward_and_backward_and_adam(whole):
+    params, x, targets = (
+        checkpoints.first_parameters(SMALL),
+        *loop.batch(SMALL, copying, checkpoints.first_state(SMALL))[:2],
+    )
+    y, tape = forward(params, x, SMALL.config())
+    params, _, _ = adam_step(
+        params, right.backward(copying.loss(y, targets)[1], tape), adam_init(params), 1e-3 / 5, clip=1.0
+    )
+    state = loop.advance(SMALL, checkpoints.first_state(SMALL), loop.team_for(SMALL))
+    assert all((params[name] == state.params[name]).all() for name in params)
+
+
+def test_two_processes_do_the_same_to_rounding(tmp_path):
+    run = replace(SMALL, updates=4, dtype="float64")
+    one, two = (loop.train(run, tmp_path / str(n), processes=n) for n in (1, 2))
+    for name, value in one.params.items():
+        np.testing.assert_allclose(value, two.params[name], rtol=1e-6, atol=1e-9)
+
+
+def test_it_learns_to_copy_what_it_reads_in_a_few_seconds(tmp_path):
+    easy = replace(
+        SMALL, T=2, min_length=None, updates=400, hidden=32, layers=2, heads=4, batch=16, lr=3e-3, validate_every=100
+    )
+    assert loop.train(easy, tmp_path).best > 0.99  # chance is 0.125
+
+
+def test_its_images_have_their_own_first_values_and_answer(tmp_path):
+    cfg = replace(SMALL, task="mnist14", T=196, min_length=None, layers=2).config()
+    assert (cfg.n_in, cfg.n_out, cfg.n_steps, cfg.n_layers, cfg.n_heads) == (1, 10, 196, 2, 2)
+
+
+def test_it_is_evaluated_at_its_own_length_and_refused_at_longer_ones(whole, capsys):
+    assert cli.main(["evaluate", str(whole), "--T", "5", "2", "--sequences", "20"]) == 0
+    assert len([line for line in capsys.readouterr().out.splitlines() if line.split()[0] in ("5", "2")]) == 2
+    assert cli.main(["evaluate", str(whole), "--T", "6", "--sequences", "20"]) == 2
+    said = capsys.readouterr().err
+    assert "expected at most 25 steps" in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["walk"], ["explore", "--out", "page.html"], ["sample"]])
+def test_commands_that_tell_of_recalls_refuse_it(whole, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([command[0], str(whole), *command[1:]]) == 2
+    said = capsys.readouterr().err
+    assert "expected a model that recalls, found a Transformer" in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (
+            ["copying", "--model", "transformer", "--k-top", "3"],
+            "k_top is of the model lstm: .* found with transformer",
+        ),
+        (["copying", "--model", "transformer", "--algorithm", "bptt"], "k_top is of the model lstm"),
+        (["copying", "--model", "transformer", "--init", "chrono"], "init is of the model lstm"),
+        (["copying", "--heads", "2"], "heads is of the model transformer: .* found with lstm"),
+        (["copying", "--model", "transformer", "--hidden", "30"], "multiple of n_heads, found 30 and 4"),
+        (["copying", "--model", "gru"], "model must be one of lstm, transformer, found 'gru'"),
+        (["ptb", "--model", "transformer"], "ptb goes on from segment to segment: expected the model lstm"),
+    ],
+)
+def test_what_does_not_fit_together_is_one_line(tmp_path, capsys, options, said):
+    assert cli.main(["train", *options, "--out", str(tmp_path / "run")]) == 2
+    told = capsys.readouterr().err
+    assert re.search(said, told) and told.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
+def test_the_command_that_it_tells_makes_the_same_run_and_the_usual_one_is_the_row(tmp_path):
+    for run in (
+        SMALL,
+        recipes.cell("transformer", 100, 100),
+        recipes.cell("pmnist14-transformer", 196, 0, what="images"),
+    ):
+        args = cli.parse(run.command("x")[1:], "train")
+        assert wanted(args) == run
+    assert results.row_name(
+        wanted(cli.parse(["train", "copying", "--model", "transformer", "--out", "x"], "train"))
+    ) == ("transformer")
+
+
+def test_a_run_of_a_table_keeps_its_name_whatever_an_lstm_would_do():
+    row = recipes.cell("transformer", 100, 100)
+    assert results.name_of(row).startswith("T100-transformer-") and results.name_of(row).endswith("-seed100")
+    assert replace(row, k_top=3, k_att=9, init="chrono") == row
+    assert results.name_of(replace(row, heads=2)) != results.name_of(row)
+    lstm = recipes.cell("sab-5-5-recipe", 100, 100)
+    assert replace(lstm, heads=2) == lstm
+
+
+def test_the_table_trains_it_and_reads_it_again(tmp_path, capsys):
+    where = ["--data", str(tmp_path / "data"), "--runs", str(tmp_path / "runs")]
+    for _ in range(2):
+        assert cli.main(["reproduce", "copying", "--rows", "transformer", "--quick", "--seeds", "1", *where]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if "Transformer" in line)
+        assert [cell.strip() for cell in line.strip("|").split("|")][1:4] == ["–", "5", "1"]
+    (run, row), *others = results.read(tmp_path / "data" / "copying.csv")
+    assert (
+        not others
+        and run.model == "transformer"
+        and row["status"] == "finished"
+        and "--model transformer" in row["command"]
+    )

@@ -176,8 +176,8 @@ def sparse(spec):
 def visits(spec):
     """What a trained model's backward pass walks on new sequences when only the last step has a loss."""
     run, state = checkpoints.load(spec["trained"])
-    if run.task != "copying":
-        raise ValueError(f"{spec['trained']}: expected a run of the copying task, found {run.task}")
+    if (run.task, run.model) != ("copying", "lstm"):
+        raise ValueError(f"{spec['trained']}: expected a run of the copying task, found {run.task}, {run.model}")
     cfg, rng = run.config(), np.random.default_rng(1)
     x, targets = copying.sequences(spec["T"], spec["B"], rng)
     y, tape = forward(state.params, x, cfg)

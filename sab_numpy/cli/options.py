@@ -4,6 +4,7 @@ import argparse
 import os
 
 from sab_numpy.core.backend import require
+from sab_numpy.core.config import Config
 from sab_numpy.support import files
 
 MOST_SEEDS = 10_000
@@ -103,11 +104,18 @@ def add_model(parser):
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
 
 
+def that_recalls(model):
+    """The model; ValueError for one without a memory."""
+    if not isinstance(model.cfg, Config):
+        raise ValueError(f"{model.name}: expected a model that recalls, found a Transformer; sab evaluate tests it")
+    return model
+
+
 def of_copying(model):
-    """The model; ValueError for one of another task."""
+    """The model; ValueError for one of another task, or without a memory."""
     if model.task != "copying":
         raise ValueError(f"{model.name}: expected a model of copying, found one of {model.task}; sab sample shows it")
-    return model
+    return that_recalls(model)
 
 
 def add_sequence(parser, length="that of the training"):

@@ -205,6 +205,7 @@ def test(args):
     if not table.tested or args.what == "publish":
         raise ValueError(f"--transfer: expected copying or adding, found {args.what}")
     names = recipes.TABLE | recipes.ABLATION if what == "copying" else table.rows
+    names = [name for name, (_, fields) in names.items() if "model" not in fields]  # a Transformer has one length
     names, lengths = wanted(args, tuple(names), table.trained)
     found = results.read(results.table_of(args.data, what))
     tested = args.tested or ((5, 10) if args.quick else table.tested)

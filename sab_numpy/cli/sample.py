@@ -30,7 +30,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    model = trained(args.folder, args.best)
+    model = options.that_recalls(trained(args.folder, args.best))
     if hasattr(task(model.task), "carried"):
         return write(args)
     if args.temperature is not None or args.length is not None:

@@ -12,11 +12,11 @@ from sab_numpy.tasks import TASKS, task
 from sab_numpy.training import checkpoints
 from sab_numpy.training.launch import orphaned
 from sab_numpy.training.loop import Diverged, train
-from sab_numpy.training.run import MODEL, USUAL, Run, decided_by, usual
+from sab_numpy.training.run import MODELS, USUAL, Run, decided_by, usual
 
 GROUPS = {
     "task and data": ("T", "min_length", "seed", "batch"),
-    "model": ("hidden", "init", *MODEL),
+    "model": ("model", "hidden", *MODELS["lstm"], *MODELS["transformer"]),
     "optimisation": (
         "updates",
         "lr",
@@ -100,12 +100,20 @@ def wanted(args):
         saved, state, damage = checkpoints.latest(args.out)
         if damage:
             print(f"sab train: {damage}; going on from update {state.update}, saved before it", file=sys.stderr)
-        return Run(**{**vars(saved), **given})
+        return of_its_model(Run(**{**vars(saved), **given}), given)
     if args.resume and not os.path.isdir(args.out):
         raise ValueError(f"--resume: {args.out} is not the folder of a run")
     if "task" not in given:
         raise ValueError(f"which task? expected one of {', '.join(TASKS)}, found none")
-    return Run(**usual({"T": getattr(task(given["task"]), "LENGTH", Run.T)} | given))
+    return of_its_model(Run(**usual({"T": getattr(task(given["task"]), "LENGTH", Run.T)} | given)), given)
+
+
+def of_its_model(asked, given):
+    """The Run; ValueError where an option of another model was given."""
+    for name in sorted(asked.foreign() & given.keys()):
+        owner = next(model for model, own in MODELS.items() if name in own)
+        raise ValueError(f"{name} is of the model {owner}: expected with it, found with {asked.model}")
+    return asked
 
 
 def watched(progress):

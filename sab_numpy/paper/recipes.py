@@ -7,7 +7,7 @@ copying: EVERYWHERE) | the row's fields | its T and seed.
 from typing import NamedTuple
 
 from sab_numpy.tasks import OBJECTS, task
-from sab_numpy.training.run import Run
+from sab_numpy.training.run import USUAL_TRANSFORMER, Run
 
 EVERYWHERE = {
     "task": "copying",
@@ -57,6 +57,7 @@ CELL_CHRONO = CELL | ATT2 | UNTIL_LEARNED | {"stop_at": 0.999, "fall": 1000} | C
 SAB5, SAB10 = {"k_trunc": 5, "k_top": 5}, {"k_trunc": 10, "k_top": 10}
 
 PLAIN, ALL = {"k_trunc": None, "k_top": 0}, {"k_trunc": None, "k_top": None}
+TRANSFORMER = {"model": "transformer"}
 TBPTT = (1, 5, 10, 20, 150)  # the paper's
 
 # Rows: {name: (what the tables call it, the row's fields)}. First those of the tables: the recipe, changed where a
@@ -76,6 +77,7 @@ TABLE = {
     "sab-5-5-cell-chrono": ("SAB 5/5, paper's cell, chrono biases, until learned", SAB5 | CELL_CHRONO),
     "sab-5-5-paper-16": ("SAB 5/5, paper's cell, release's training, 16", SAB5 | PAPER | {"batch": 16}),
     "sab-5-5-paper": ("SAB 5/5, paper's cell, release's training", SAB5 | PAPER),
+    "transformer": ("Transformer, one length", TRANSFORMER | USUAL_TRANSFORMER | {"min_length": None}),
 }
 # What of SAB 5/5's recipe matters: a part left out, and one setting changed at a time.
 ABLATION = {
@@ -180,9 +182,10 @@ METHODS = {
     "bptt": ("LSTM, full BPTT", PLAIN),
     "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}),
     "attention": ("LSTM + self-attention", ALL),
+    "transformer": ("Transformer", TRANSFORMER | {"warmup": 270}),
 }
 PIXELS = {  # task: (updates, methods)
-    "pmnist14": (5400, ("sab-20-5-20", "bptt", "tbptt-20", "attention")),
+    "pmnist14": (5400, ("sab-20-5-20", "bptt", "tbptt-20", "attention", "transformer")),
     "mnist14": (5400, ("sab-20-5-20", "bptt")),
     "pmnist": (16_200, tuple(METHODS)),
 }

@@ -63,7 +63,7 @@ def name_of(run):
     """A name that no other run has, such as T100-5-5-5-3fa9c1-seed0 (k_trunc, k_top, k_att, the rest, the seed)."""
     rest = hashlib.sha256(json.dumps(recipe(run), sort_keys=True).encode()).hexdigest()[:6]
     ks = "-".join("none" if k is None else str(k) for k in (run.k_trunc, run.k_top, run.k_att))
-    return f"T{run.T}-{ks}-{rest}-seed{run.seed}"
+    return f"T{run.T}-{ks if run.model == 'lstm' else run.model}-{rest}-seed{run.seed}"
 
 
 def table_of(data, what):

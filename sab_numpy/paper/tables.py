@@ -46,6 +46,10 @@ def paper(name, T, run):
     """The row that the paper prints for a model like `run` in its table `name` at T, or None."""
     if not run.mental_updates or run.dense_forward:
         return None  # its tables are "with mental updates", sparse forward
+    if run.model == "transformer":
+        return next(
+            (row for row in files.read_rows(PAPER) if (row["table"], row["method"]) == (name, "Transformer")), None
+        )
     ks = ["none" if k is None else str(k) for k in (run.k_trunc, run.k_top)]
     if name == "transfer" and run.k_top:
         ks = ["", ""]  # which SAB is not printed there
@@ -58,6 +62,11 @@ def paper(name, T, run):
         ),
         None,
     )
+
+
+def k_att(run):
+    """As a table has it: "–" of a model without a memory."""
+    return "–" if run.k_top == 0 or "k_att" in run.foreign() else run.k_att
 
 
 def of(found, run):
@@ -93,7 +102,7 @@ def copying(shown, all_cells=True):
             lines.append(
                 [
                     recipes.ROWS[name][0],
-                    "–" if run.k_top == 0 else run.k_att,
+                    k_att(run),
                     T,
                     *measured(rows),
                     *(printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10")),
@@ -115,7 +124,7 @@ def of_task(what, shown, all_cells=True):
             lines.append(
                 [
                     recipes.EXPERIMENTS[what].rows[name][0],
-                    "–" if run.k_top == 0 else run.k_att,
+                    k_att(run),
                     T,
                     len(rows),
                     (spread(values) if metric == "accuracy" else plain(values)) if rows else "not run",

@@ -8,10 +8,10 @@ import numpy as np
 
 from sab_numpy.core import backend, optim
 from sab_numpy.core.config import check_count
-from sab_numpy.core.params import check_params, init_params
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import pretrained
+from sab_numpy.training.models import model
 from sab_numpy.training.run import Run
 
 ARRAYS = ("params", "adam", "carried")
@@ -59,8 +59,9 @@ def load(path):
             group, _, key = name.partition(".")
             groups[group][key] = array if array.ndim else array.item()
         run, state = Run.of(meta["run"]), TrainingState(**groups, **meta["state"])
-        check_params(state.params, run.config())
-        if sizes(state.adam) != sizes(optim.adam_init(state.params)) or state.params["b"].dtype != run.dtype:
+        model(run.config()).check_params(state.params, run.config())
+        dtypes = {value.dtype for value in state.params.values()}
+        if sizes(state.adam) != sizes(optim.adam_init(state.params)) or dtypes != {np.dtype(run.dtype)}:
             raise ValueError("the moments of Adam do not fit the parameters, or their dtype is not that of the run")
         for name in ("update", "validated", "streak"):
             check_count(name, getattr(state, name), 0)
@@ -146,8 +147,9 @@ def trained(source, best=False):
 
 def first_parameters(run):
     """The parameters before the first update."""
-    chrono = task(run.task).steps(run.T) if run.init == "chrono" else None
-    return init_params(run.config(), stream(run.seed, "parameters"), dtype=np.dtype(run.dtype), chrono=chrono)
+    more = {"chrono": task(run.task).steps(run.T)} if run.init == "chrono" else {}
+    cfg = run.config()
+    return model(cfg).init_params(cfg, stream(run.seed, "parameters"), dtype=np.dtype(run.dtype), **more)
 
 
 def present(folder):

@@ -4,9 +4,9 @@ import math
 from functools import partial
 
 from sab_numpy.core import backend
-from sab_numpy.core.forward import forward
 from sab_numpy.tasks import batches, stream, task
 from sab_numpy.training.checkpoints import trained
+from sab_numpy.training.models import model
 
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
@@ -20,7 +20,7 @@ def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", prog
     chunk = chunk or max(1, min(n or 512, 512, STEPS_AT_ONCE // length))
     done, sums, largest, xp, tape, start = 0, {}, 0.0, backend.namespace(*params.values()), None, None
     for x, targets in batches(problem, length, n, chunk, rng, split):
-        y, tape = forward(params, xp.asarray(x), cfg, state=start, reuse=tape)
+        y, tape = model(cfg).forward(params, xp.asarray(x), cfg, state=start, reuse=tape)
         start = problem.carried(tape) if hasattr(problem, "carried") else None
         weight = int((targets >= 0).sum()) if hasattr(problem, "carried") else x.shape[1]
         found = problem.metrics(backend.to_numpy(y), targets)
@@ -60,12 +60,12 @@ def evaluate(source, lengths=None, n=None, best=False, backend_name="numpy", pro
     source: the folder of a run, or the name of a pretrained model; best: its best parameters, not the last; progress:
     called with the length and the number of sequences done.
     """
-    model = trained(source, best)
-    params, problem = backend.to_backend(model.params, backend_name), task(model.task)
+    found = trained(source, best)
+    params, problem = backend.to_backend(found.params, backend_name), task(found.task)
     n = n or (None if hasattr(problem, "batches") else 512)
-    for length in lengths or [model.T]:
+    for length in lengths or [found.T]:
         told = progress and partial(progress, length)
-        rng = stream(model.seed, "test", length)
-        found, done = measure(params, model.cfg, problem, length, n, rng, progress=told)
-        low, high = interval(found["accuracy"], done)
-        yield {"T": length, "sequences": done, "low": low, "high": high} | found
+        rng = stream(found.seed, "test", length)
+        row, done = measure(params, found.cfg, problem, length, n, rng, progress=told)
+        low, high = interval(row["accuracy"], done)
+        yield {"T": length, "sequences": done, "low": low, "high": high} | row

@@ -13,11 +13,10 @@ from multiprocessing import get_context
 import numpy as np
 
 from sab_numpy.core.backend import namespace
-from sab_numpy.core.backward import backward
-from sab_numpy.core.forward import forward
 from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.core.tape import State
 from sab_numpy.support.threads import one_thread
+from sab_numpy.training.models import model
 
 
 class Team:
@@ -138,12 +137,12 @@ def _joined(states):
 def _part(cfg, loss, carried, tape, params, x, targets, mask, state, share):
     """((share * loss, share * gradients, carried), tape) of a part of the batch, or (what it raised, None)."""
     try:
-        y, tape = forward(params, x, cfg, state=state, reuse=tape)
+        y, tape = model(cfg).forward(params, x, cfg, state=state, reuse=tape)
         after = carried(tape) if carried else None
         if not share:  # no step of it counts
             return (0.0, {name: np.zeros_like(value) for name, value in params.items()}, after), tape
         value, dy = loss(y, targets) if mask is None else loss(y, targets, mask)
-        return (share * value, backward(share * dy, tape), after), tape
+        return (share * value, model(cfg).backward(share * dy, tape), after), tape
     except Exception as error:
         return error, None
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from sab_numpy.core.config import Config, check_count
 from sab_numpy.tasks import task
+from sab_numpy.transformer.params import Config as TransformerConfig
 
 FIXED = {
     "sab": {},
@@ -32,7 +33,21 @@ USUAL = {  # of `sab train copying`: the recipe of the table's row sab-5-5-recip
     "stop_at": 0.98,
     "fall": 2000,  # where nothing that is given speaks against it
 }
+USUAL_TRANSFORMER = {  # with --model transformer: the row transformer. One length: positions are what it learns
+    "hidden": 64,
+    "updates": 5000,
+    "batch": 16,
+    "lr": 1e-3,
+    "warmup": 200,
+    "first_lr_ratio": 0.0,
+    "schedule": "cosine",
+    "decay_from": 0.0,
+    "clip": 1.0,
+    "stop_at": 0.999,
+    "fall": 500,
+}
 MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
+MODELS = {"lstm": ("init", *MODEL), "transformer": ("layers", "heads")}  # and the fields that are its own
 
 
 def option(default, text):
@@ -44,11 +59,11 @@ def usual(given):
     """The fields of the run that `sab train` makes of those that it was given."""
     if given["task"] != "copying":
         return given
-    found = USUAL | given
-    if "min_length" not in given:
+    found = (USUAL_TRANSFORMER if given.get("model") == "transformer" else USUAL) | given
+    if "min_length" in found and "min_length" not in given:
         found["min_length"] = min(USUAL["min_length"], given.get("T", Run.T))
     falls = found["stop_at"] and found["schedule"] != "constant" and not found.get("decay_from")
-    if "fall" not in given and not (falls and found["updates"] >= USUAL["fall"]):
+    if "fall" not in given and not (falls and found["updates"] >= found["fall"]):
         found["fall"] = 0
     return found
 
@@ -68,7 +83,7 @@ class Run:
     updates: int = option(10_000, "updates in all")
     seed: int = option(0, "decides the data and the first parameters")
     batch: int = option(64, "sequences an update")
-    hidden: int = option(128, "width of the LSTM")
+    hidden: int = option(128, "width of the model")
     init: str = option("standard", "first biases: standard (forget 1), or chrono (as long as the sequence)")
     k_trunc: int | None = option(5, "credit walks blocks of so many steps; none: never cut")
     k_top: int | None = option(5, "microstates recalled a step; 0: no recall, none: all of them")
@@ -93,6 +108,9 @@ class Run:
         None, "stop when three validations in a row reach this accuracy, 0..1 (default: never)"
     )
     fall: int = option(0, "with stop-at: first the learning rate falls over so many updates, while they still do")
+    model: str = option("lstm", "lstm, or transformer: hidden, layers and heads are its options")
+    layers: int = option(2, "of a transformer")
+    heads: int = option(4, "of a transformer: hidden is a multiple of them")
 
     def __post_init__(self):
         problem = task(self.task)
@@ -106,15 +124,22 @@ class Run:
             ("fall", 0),
             ("validate_every", 1),
             ("validation_sequences", 1),
+            ("layers", 1),
+            ("heads", 1),
         ):
             check_count(name, getattr(self, name), least)
         for name, value in (("min_length", self.T), ("checkpoint_every", self.validate_every)):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
             check_count(name, getattr(self, name), 1)
-        for name, known in (("schedule", SCHEDULES), ("init", INITS), ("dtype", ("float32", "float64"))):
+        words = {"schedule": SCHEDULES, "init": INITS, "dtype": ("float32", "float64"), "model": MODELS}
+        for name, known in words.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
+        for name in self.foreign():  # they decide nothing
+            object.__setattr__(self, name, self.__dataclass_fields__[name].default)
+        if self.model == "transformer" and hasattr(problem, "carried"):
+            raise ValueError(f"{self.task} goes on from segment to segment: expected the model lstm, found transformer")
         if getattr(problem, "LENGTH", self.T) != self.T:
             raise ValueError(f"{self.task} has T={problem.LENGTH} steps, found T={self.T}")
         if self.min_length < self.T and hasattr(problem, "batches"):
@@ -141,7 +166,14 @@ class Run:
     def config(self):
         """The model's Config."""
         sizes = task(self.task)
+        if self.model == "transformer":
+            steps = sizes.steps(self.T)
+            return TransformerConfig(sizes.N_IN, self.hidden, sizes.N_OUT, steps, self.layers, self.heads)
         return Config(sizes.N_IN, self.hidden, sizes.N_OUT, **{name: getattr(self, name) for name in MODEL})
+
+    def foreign(self):
+        """The names of the fields that are another model's own."""
+        return {name for model, own in MODELS.items() if model != self.model for name in own}
 
     @classmethod
     def of(cls, saved):
@@ -189,8 +221,8 @@ class Run:
 
     def command(self, out, backend="numpy"):
         """The words of the command line that makes this run: whatever is not usual, or not the default."""
-        words = ["sab", "train", self.task]
-        plain = {"task": self.task, "T": self.T}
+        words = ["sab", "train", self.task, *(["--model", self.model] if self.model != Run.model else [])]
+        plain = {"task": self.task, "T": self.T, "model": self.model}
         known = Run(**plain), Run(**usual(plain))
         for item in fields(self)[1:]:
             value, flag = getattr(self, item.name), item.name.replace("_", "-")

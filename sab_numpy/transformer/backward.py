@@ -16,28 +16,28 @@ def backward(dy, tape):
     dy   (T, B, n_out), the loss by y
     Raises ValueError for a wrong shape.
     """
-    params, (T, B, H), N = tape.params, tape.h.shape, tape.cfg.n_heads
-    xp, grads = namespace(dy, *params.values()), {}
-    if dy.shape != (T, B, tape.cfg.n_out):
-        raise ValueError(f"dy: expected shape {(T, B, tape.cfg.n_out)}, found {dy.shape}")
-    dy = dy.reshape(T * B, -1).astype(tape.h.dtype, copy=False)            # (R, O)
+    params, cfg, (x, layers, norm, h), _ = tape
+    xp, grads, (T, B, H) = namespace(dy, *params.values()), {}, h.shape
+    if dy.shape != (T, B, cfg.n_out):
+        raise ValueError(f"dy: expected shape {(T, B, cfg.n_out)}, found {dy.shape}")
+    dy = dy.reshape(T * B, -1).astype(h.dtype, copy=False)                 # (R, O)
 
     # y = norm(h) V + b_y
     grads["b_y"] = dy.sum(0)
-    du, grads["V"] = product_backward(dy, tape.norm.u, params["V"])
-    dh, grads["gain"], grads["shift"] = norm_backward(du, tape.norm, params["gain"])
+    du, grads["V"] = product_backward(dy, norm.u, params["V"])
+    dh, grads["gain"], grads["shift"] = norm_backward(du, norm, params["gain"])
 
-    for l in reversed(range(tape.cfg.n_layers)):
-        (attention, thought), W = tape.layers[l], layer(params, l)
+    for l in reversed(range(cfg.n_layers)):
+        (attention, thought), W = layers[l], layer(params, l)
         dh, of_layer = think_backward(dh, W, thought)
-        dh, more = attend_backward(xp, dh, W, attention, T, N)
+        dh, more = attend_backward(xp, dh, W, attention, T, cfg.n_heads)
         for name, gradient in (of_layer | more).items():
             grads.setdefault(name, xp.empty_like(params[name]))[l] = gradient
 
     # h = x W_x + P: a position is that of every sequence
     grads["P"] = xp.zeros_like(params["P"])
     grads["P"][:T] = dh.reshape(T, B, H).sum(1)
-    grads["W_x"] = tape.x.T @ dh
+    grads["W_x"] = x.T @ dh
     return {name: grads[name] for name in params}
 
 

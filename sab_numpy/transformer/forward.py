@@ -48,15 +48,22 @@ class Thought(NamedTuple):
     f: Any                     # (R, 4H)        relu(...)
 
 
+class Cache(NamedTuple):
+    """What is kept of all steps."""
+
+    x: Any                     # (R, D)         symbols as one-hot
+    layers: list               # of (Attention, Thought)
+    norm: Norm                 # the last one
+    h: Any                     # (T, B, H)      what it reads
+
+
 class Tape(NamedTuple):
     """What a forward pass leaves. It refers to params: leave them as they are until backward."""
 
     params: dict
     cfg: Any
-    x: Any                     # (R, D)         symbols as one-hot
-    layers: list               # of (Attention, Thought)
-    norm: Norm                 # the last one
-    h: Any                     # (T, B, H)      what it reads
+    cache: Cache
+    slots: None = None         # none are selected: every step that was is read
 
 
 def forward(params, x, cfg):
@@ -89,7 +96,8 @@ def forward(params, x, cfg):
     # output
     norm = layer_norm(xp, h, params["gain"], params["shift"])
     y = norm.u @ params["V"] + params["b_y"]                               # (R, O)
-    return y.reshape(T, B, -1), Tape(params, cfg, x, layers, norm, h.reshape(T, B, -1))
+    cache = Cache(x, layers, norm, h.reshape(T, B, -1))
+    return y.reshape(T, B, -1), Tape(params, cfg, cache)
 
 
 def attend(xp, h, W, T, N):
