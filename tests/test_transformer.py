@@ -72,10 +72,11 @@ BUGS = {
     "the residual around the attention forgotten": ('return dh + through, {"W_qkv"', 'return through, {"W_qkv"'),
     "relu's slope forgotten": ("df * (f.real > 0)", "df * 1"),
     "b_1 before relu's slope": ("dz.sum(0)", "df.sum(0)"),
-    "softmax: s.ds not subtracted": ("dw - (s * ds)", "dw - 0 * (s * ds)"),
-    "softmax: the weight forgotten": ("da = w * (dw", "da = (w > 0) * (dw"),
+    "softmax: s.ds not subtracted": ("da -= (s * ds)", "da -= 0 * (s * ds)"),
+    "softmax: the weight forgotten": ("da *= w", "da *= w > 0"),
     "softmax: s.ds of all heads together": ("(s * ds).sum(3, keepdims=True)", "(s * ds).sum((1, 3), keepdims=True)"),
-    "1/sqrt(d) forgotten": ("da *= root", "da *= 1"),
+    "1/sqrt(d) forgotten": ("@ k * root", "@ k"),
+    "1/sqrt(d) doubled": ("@ q * root", "@ q * root ** 2"),
     "1/sqrt(H) for 1/sqrt(d)": ("q.shape[3] ** -0.5", "dh.shape[1] ** -0.5"),
     "q and k swapped": ("dq, dk, dv = split", "dk, dq, dv = split"),
     "k and v swapped": ("dq, dk, dv = split", "dq, dv, dk = split"),
@@ -113,7 +114,7 @@ def test_a_planted_bug_is_caught(name):
 
 def test_a_copy_without_a_bug_passes():
     params, x, dy = material()
-    assert worst_error(with_bug("da *= root", "da = da * root")(dy, forward(params, x, CFG)[1]), numbers())[0] <= 1e-11
+    assert worst_error(with_bug("@ k * root", "@ (root * k)")(dy, forward(params, x, CFG)[1]), numbers())[0] <= 1e-11
 
 
 def numbers(kept=[]):  # noqa: B006 (worked out once)

@@ -61,11 +61,11 @@ def attend_backward(xp, dh, W, attention, T, N):
     dqkv = xp.empty((len(dh), 3 * dh.shape[1]), dh.dtype)      # (R, 3H)
     dq, dk, dv = split(dqkv, 3, T, N)                          # views of it
     dv[...] = w.swapaxes(2, 3) @ ds                            # s = w v
-    dw = ds @ v.swapaxes(2, 3)                                 # (B, N, T, T)
-    da = w * (dw - (s * ds).sum(3, keepdims=True))             # w = softmax(a), later steps: w = 0
-    da *= root                                                 # a = q k^T / sqrt(d)
-    dq[...] = da @ k
-    dk[...] = da.swapaxes(2, 3) @ q
+    da = ds @ v.swapaxes(2, 3)                                 # dw, (B, N, T, T)
+    da -= (s * ds).sum(3, keepdims=True)                       # w = softmax(a)
+    da *= w                                                    #   w (dw - s.ds); later steps: w = 0
+    dq[...] = da @ k * root                                    # a = q k^T / sqrt(d)
+    dk[...] = da.swapaxes(2, 3) @ q * root
     du, dW_qkv = product_backward(dqkv, norm.u, W["W_qkv"])    # q, k, v = split(u W_qkv)
     through, dgain, dshift = norm_backward(du, norm, W["gain_1"])
     return dh + through, {"W_qkv": dW_qkv, "W_o": dW_o, "gain_1": dgain, "shift_1": dshift}

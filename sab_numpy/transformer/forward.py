@@ -104,9 +104,10 @@ def attend(xp, h, W, T, N):
     """Every step reads, in each of N heads, a mixture of the steps up to itself: (h, Attention)."""
     norm = layer_norm(xp, h, W["gain_1"], W["shift_1"])
     q, k, v = split(norm.u @ W["W_qkv"], 3, T, N)                          # (B, N, T, d)
-    a = q @ k.swapaxes(2, 3) * q.shape[3] ** -0.5                          # (B, N, T, T)
+    a = q * q.shape[3] ** -0.5 @ k.swapaxes(2, 3)                          # (B, N, T, T)
     a += LATER * xp.triu(xp.ones((T, T), h.real.dtype), 1)
-    w = xp.exp(a - a.real.max(3, keepdims=True))
+    a -= a.real.max(3, keepdims=True)
+    w = xp.exp(a, out=a)
     w /= w.sum(3, keepdims=True)
     s = xp.empty_like(h)                                                   # (R, H)
     split(s, 1, T, N)[0][...] = w @ v

@@ -11,6 +11,8 @@ from sab_numpy.core.backend import namespace, to_numpy
 from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.tasks import TASKS, stream, task
 from sab_numpy.training import loop
+from sab_numpy.training.models import TRANSFORMER
+from sab_numpy.transformer.params import Config as TransformerConfig
 from standin import fakecupy, watch
 from standin.settings import (
     CHECKED,
@@ -68,6 +70,23 @@ def test_the_gradient_check_passes_on_gradients_made_there(setting):
     params = sab.init_params(cfg, np.random.default_rng(1))
     x = np.random.default_rng(2).standard_normal((7, 2, cfg.n_in))
     assert check_gradients(params, x, cfg, np.random.default_rng(3), backward=backward_there).ok
+
+
+@pytest.mark.parametrize("symbols", [False, True])
+def test_a_transformers_step_equals_numpys_and_never_waits(symbols):
+    cfg, rng = TransformerConfig(4, 6, 3, n_steps=9, n_heads=2), np.random.default_rng(0)
+    x = rng.integers(0, 4, (7, 3)) if symbols else rng.standard_normal((7, 3, 4))
+    arrays = TRANSFORMER.init_params(cfg, rng), x, rng.standard_normal((7, 3, 3))
+
+    def gradients(params, x, dy):
+        y, tape = TRANSFORMER.forward(params, x, cfg)
+        return {"y": y} | TRANSFORMER.backward(dy, tape)
+
+    moved = sab.to_backend(arrays, "cupy")
+    with watch() as events:
+        there = gradients(*moved)
+    assert events == [] and namespace(*there.values()) is fakecupy
+    assert worst_difference(sab.to_backend(there, "numpy"), gradients(*arrays))[0] <= TOLERANCE
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if not hasattr(task(name), "batches")])  # they make their data
