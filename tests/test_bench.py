@@ -37,7 +37,7 @@ def multiplications(cfg, steps, B):
 
 @pytest.mark.parametrize("model", contestants.MODELS)
 def test_the_floor_does_the_products_of_the_equations_and_no_others(model, monkeypatch):
-    cfg = contestants.MODELS[model](6)
+    cfg = contestants.config(model, {"H": 6})
     floor = Floor(cfg, 37, 3, np.random.default_rng(0))
     done, real = [0], np.matmul
 
@@ -57,7 +57,7 @@ def test_the_floor_does_the_products_of_the_equations_and_no_others(model, monke
 
 def test_every_recall_of_the_constructed_model_goes_to_the_input():
     spec = dict(T=60, B=3, H=16)
-    cfg, params, x, targets = contestants.problem("SAB", spec)
+    cfg, params, x, targets, _ = contestants.batch("SAB", spec)
     contestants.remind_of_the_input(params, cfg.n_hidden)
     y, tape = sab.forward(params, x, cfg)
     inputs = set(range(tape.memory.initial_slots, tape.memory.initial_slots + copying.WIDTH // cfg.k_att))
@@ -70,7 +70,7 @@ def test_every_recall_of_the_constructed_model_goes_to_the_input():
 
 def test_an_unconstructed_model_visits_more():
     spec = dict(T=60, B=3, H=16)
-    cfg, params, x, targets = contestants.problem("SAB", spec)
+    cfg, params, x, targets, _ = contestants.batch("SAB", spec)
     y, tape = sab.forward(params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
     assert measure.walk(tape, dy)["blocks_visited"] > 3
@@ -78,14 +78,12 @@ def test_an_unconstructed_model_visits_more():
 
 def test_the_timed_step_is_a_whole_train_step(monkeypatch):
     called = []
-    for name in ("forward", "softmax_cross_entropy", "backward"):
-        real = getattr(contestants, name)
-        monkeypatch.setattr(
-            contestants, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1]
-        )
+    for place, name in ((contestants, "forward"), (copying, "loss"), (contestants, "backward")):
+        real = getattr(place, name)
+        monkeypatch.setattr(place, name, lambda *a, name=name, real=real, **k: (called.append(name), real(*a, **k))[1])
     step = contestants.ours("SAB", dict(T=8, B=2, H=4, threads=1, checkpoint=None), "numpy")
     step(lambda: called.append("now"))
-    assert called == ["forward", "softmax_cross_entropy", "now", "backward"]
+    assert called == ["forward", "loss", "now", "backward"]
 
 
 def test_turns_are_taken_and_the_warm_up_is_not_counted():
@@ -123,6 +121,22 @@ def test_bench_prints_json_and_the_csv_keeps_one_row_a_setting(tmp_path, capsys)
     assert all(row["machine"] and row["date"] and row["command"] for row in kept)
     with open(path) as file:
         assert file.readline().startswith("# Measured by `sab bench`")
+
+
+@pytest.mark.parametrize("name", ["adding", "text", "mnist14"])
+def test_a_task_is_timed_on_its_own_batch_with_its_own_loss(name, tmp_path, monkeypatch, capsys):
+    from test_tasks import make_data
+
+    make_data(tmp_path)
+    length = [] if name == "mnist14" else ["--T", "6"]
+    words = ["bench", "--task", name, *length, "--B", "2", "--H", "4", "--rounds", "1", "--sab", "3", "2", "3"]
+    path = str(tmp_path / "cost.csv")
+    words += ["--models", "LSTM", "SAB", "--data-dir", str(tmp_path), "--json", "--csv", path]
+    assert cli.main(words) == 0
+    lstm, sab_row = json.loads(capsys.readouterr().out)["rows"]
+    steps = 196 if name == "mnist14" else 6
+    assert lstm["steps"] == lstm["steps_walked"] == steps and lstm["what"] == f"{name} 3 2 3"
+    assert sab_row["blocks"] == -(-steps // 3) and sab_row["step_ms"] > sab_row["backward_ms"] > 0
 
 
 def test_another_setting_keeps_the_rows_that_are_there(tmp_path):
@@ -170,6 +184,7 @@ def test_the_other_measurements_print_a_table(what, capsys):
         (["visits", "--trained", "missing.npz"], "missing.npz: no such file"),
         (["long", "--peers"], "--peers compares speed"),
         (["sparse", "--models", "LSTM"], "measures SAB alone"),
+        (["sparse", "--task", "adding"], "sparse measures copying with SAB 5/5/2"),
         (["--csv", os.path.join("no", "such", "folder.csv")], "there is no folder"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What `sab bench` times: our train step, its floor and PyTorch's, all on the same batch of the copying task.
+"""What `sab bench` times: our train step, its floor and PyTorch's, all on the same batch of a task.
 
 A step is a function of `now`, a clock; it returns the moment between the loss and the backward pass.
 """
@@ -12,47 +12,55 @@ from sab_numpy.core import backend
 from sab_numpy.core.backward import backward
 from sab_numpy.core.config import Config
 from sab_numpy.core.forward import forward
-from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.core.params import init_params
-from sab_numpy.tasks import copying
+from sab_numpy.tasks import copying, task
 from sab_numpy.training.parallel import Team
 
-D, O = copying.N_IN, copying.N_OUT
-MODELS = {
-    "LSTM": lambda H: Config.full_bptt(D, H, O),
-    "TBPTT": lambda H: Config.truncated_bptt(D, H, O, k_trunc=5),
-    "SAB": lambda H: Config.sab(D, H, O, k_trunc=5, k_top=5, k_att=2),
-    "self-attention": lambda H: Config.self_attention(D, H, O, k_att=2),
+MODELS = {  # n_in, n_hidden, n_out, and SAB's k_trunc, k_top, k_att
+    "LSTM": lambda *sizes, ks: Config.full_bptt(*sizes),
+    "TBPTT": lambda *sizes, ks: Config.truncated_bptt(*sizes, k_trunc=ks[0]),
+    "SAB": lambda *sizes, ks: Config.sab(*sizes, k_trunc=ks[0], k_top=ks[1], k_att=ks[2]),
+    "self-attention": lambda *sizes, ks: Config.self_attention(*sizes, k_att=ks[2]),
 }
+KS = [5, 5, 2]
 PEERS = {"torch.nn.LSTM": "LSTM", "SAB in PyTorch": "SAB", "SAB in PyTorch, own reads": "SAB"}
 
 
-def problem(model, spec):
-    """(cfg, params, x, targets): a batch of the copying task, one-hot, float32, on the CPU."""
-    rng = np.random.default_rng(0)
-    cfg = MODELS[model](spec["H"])
-    x, targets = copying.sequences(spec["T"], spec["B"], rng)
-    return cfg, init_params(cfg, rng, dtype=np.float32), np.eye(D, dtype=np.float32)[x], targets
+def config(model, spec):
+    """The Config of a model on the task of `spec` (copying where it names none)."""
+    problem = task(spec.get("task", "copying"))
+    return MODELS[model](problem.N_IN, spec["H"], problem.N_OUT, ks=spec.get("sab", KS))
+
+
+def batch(model, spec):
+    """(cfg, params, x, targets, loss): a batch of the task, symbols one-hot, float32, on the CPU."""
+    rng, problem, cfg = np.random.default_rng(0), task(spec.get("task", "copying")), config(model, spec)
+    if hasattr(problem, "segment"):
+        x, targets, _ = problem.segment(0, spec["T"], spec["B"])
+    else:
+        x, targets = problem.sequences(spec["T"], spec["B"], rng)
+    x = x if x.ndim == 3 else np.eye(cfg.n_in, dtype=np.float32)[x]
+    return cfg, init_params(cfg, rng, dtype=np.float32), x, targets, problem.loss
 
 
 class TimedLoss:
-    """The loss, and the moment at which it was done."""
+    """A loss, and the moment at which it was done."""
 
-    def __init__(self, now):
-        self.now = now
+    def __init__(self, loss, now):
+        self.loss, self.now = loss, now
 
-    def __call__(self, y, targets, mask=None):
-        found = softmax_cross_entropy(y, targets, mask)
+    def __call__(self, y, targets):
+        found = self.loss(y, targets)
         self.moment = self.now()
         return found
 
 
 def ours(model, spec, name):
     """Our train step on backend `name`. As in training, the tape of a step is given back to the next one."""
-    cfg, *arrays = problem(model, spec)
+    cfg, *arrays, loss = batch(model, spec)
     params, x, targets = backend.to_backend(arrays, name)
     if spec["threads"] > 1:
-        loss = TimedLoss(time.perf_counter)  # of the part that this process takes
+        loss = TimedLoss(loss, time.perf_counter)  # of the part that this process takes
         team = Team(cfg, spec["threads"], loss, pin=True)
 
         def step(now):
@@ -64,10 +72,10 @@ def ours(model, spec, name):
 
     def step(now):
         nonlocal tape
-        loss = TimedLoss(now)
+        timed = TimedLoss(loss, now)
         y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"], reuse=tape)
-        backward(loss(y, targets)[1], tape)
-        return loss.moment
+        backward(timed(y, targets)[1], tape)
+        return timed.moment
 
     return step
 
@@ -75,8 +83,8 @@ def ours(model, spec, name):
 def products(model, spec):
     """The floor of the same model: its matrix products alone; of several processes, one part of the batch."""
     floor = Floor(
-        MODELS[model](spec["H"]),
-        spec["T"] + 2 * copying.WIDTH,
+        config(model, spec),
+        task(spec.get("task", "copying")).steps(spec["T"]),
         -(-spec["B"] // spec["threads"]),
         np.random.default_rng(0),
     )
@@ -98,7 +106,7 @@ def peer(name, spec):
 
     torch.set_num_threads(spec["threads"])
     device = "cuda" if spec["backend"] == "cupy" else "cpu"
-    cfg, params, x, targets = problem(PEERS[name], spec)
+    cfg, params, x, targets, _ = batch(PEERS[name], spec)
     x, targets = torch.tensor(x, device=device), torch.tensor(targets, device=device)
     if name == "torch.nn.LSTM":
         module = torch_sab.PlainLSTM(params, device)

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from sab_numpy.bench.contestants import PEERS, ours, peer, problem, products, remind_of_the_input
+from sab_numpy.bench.contestants import PEERS, batch, ours, peer, products, remind_of_the_input
 from sab_numpy.core import backend, credit
 from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
@@ -127,10 +127,10 @@ def walk(tape, dy):
 def memory(spec):
     """Peak memory, the time of the only step, and what the backward pass walked: one model, nothing else."""
     (model,) = spec["models"]
-    cfg, params, x, targets = problem(model, spec)
+    cfg, params, x, targets, loss = batch(model, spec)
     before, start = resident_mb("VmRSS"), time.perf_counter()
     y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"])
-    _, dy = softmax_cross_entropy(y, targets)
+    _, dy = loss(y, targets)
     middle = time.perf_counter()
     backward(dy, tape)
     end = time.perf_counter()
@@ -153,7 +153,7 @@ def last_step(x):
 
 def sparse(spec):
     """The backward pass of a loss at the last step alone, when every recall goes to the input's five microstates."""
-    cfg, params, x, targets = problem("SAB", spec)
+    cfg, params, x, targets, _ = batch("SAB", spec)
     remind_of_the_input(params, cfg.n_hidden)
     y, tape = forward(params, x, cfg, checkpoint=spec["checkpoint"])
     _, dy = softmax_cross_entropy(y, targets, mask=last_step(x))

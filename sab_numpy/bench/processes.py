@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 
+from sab_numpy.bench.contestants import KS
 from sab_numpy.support.threads import environment
+from sab_numpy.tasks import task
 
 
 def measure(spec):
@@ -52,9 +54,13 @@ def start(spec):
     return json.loads(child.stdout.splitlines()[-1])
 
 
+def steps(spec):
+    return task(spec.get("task", "copying")).steps(spec["T"])
+
+
 def sizes(spec):
     return {name: spec[name] for name in ("T", "B", "H", "threads", "backend")} | {
-        "steps": spec["T"] + 20,
+        "steps": steps(spec),
         "checkpoint": spec["checkpoint"] or "none",
     }
 
@@ -62,7 +68,9 @@ def sizes(spec):
 def title(spec):
     model = spec.get("trained") or f"H={spec['H']}, float32"
     plural = "" if spec["threads"] == 1 else "s"
+    name = "copy" if spec.get("task", "copying") == "copying" else spec["task"]
+    own = f", SAB {'/'.join(map(str, spec['sab']))}" if spec.get("sab", KS) != KS else ""
     return (
-        f"copy T={spec['T']}, {spec['T'] + 20} steps, B={spec['B']}, {model}, {spec['backend']}, "
+        f"{name} T={spec['T']}, {steps(spec)} steps, B={spec['B']}, {model}{own}, {spec['backend']}, "
         f"{spec['threads']} thread{plural}" + (f", checkpoint={spec['checkpoint']}" if spec["checkpoint"] else "")
     )

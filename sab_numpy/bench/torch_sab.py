@@ -112,7 +112,10 @@ def recall(query, M, cfg):
 
 
 def loss(y, targets):
-    """Mean cross-entropy over all steps, nats."""
+    """Mean cross-entropy, nats, or of numbers squared error; over the last steps, as many as targets (T,B) has."""
+    y = y[len(y) - len(targets) :]
+    if targets.is_floating_point():
+        return F.mse_loss(y, targets)
     return F.cross_entropy(y.flatten(0, 1), targets.flatten())
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from sab_numpy.bench.contestants import MODELS
+from sab_numpy.bench.contestants import KS, MODELS
 from sab_numpy.bench.cost_table import COST as COST_COLUMNS
 from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.processes import measure, sizes, title
@@ -13,6 +13,7 @@ from sab_numpy.cli import options
 from sab_numpy.core import backend
 from sab_numpy.support.files import check_table
 from sab_numpy.support.machine import machine
+from sab_numpy.tasks import TASKS, task
 
 COST = "figures/data/cost.csv"
 PLANS = {  # what: how it is measured, and what is measured unless options say otherwise
@@ -36,15 +37,22 @@ long     one step of a long sequence with checkpoint="blocks": peak memory, time
 sparse   the backward pass of a loss at the last step, when all recalls go to five microstates
 visits   which blocks a trained model (--trained FILE) visits on new sequences when the last step alone has a loss
 
-SAB is k_trunc=5, k_top=5, k_att=2; TBPTT k_trunc=5; self-attention k_att=2. Times are medians. A measurement runs in
-a process of its own, pinned to its cores; what is compared is timed in turns."""
+SAB is k_trunc=5, k_top=5, k_att=2 (--sab says others); TBPTT has its k_trunc, self-attention its k_att. Times are
+medians. A measurement runs in a process of its own, pinned to its cores; what is compared is timed in turns. Of a task
+with one answer at the end "steps walked" says how many steps its backward pass visits, before any training."""
     )
     parser.epilog = """examples: sab bench --quick
           sab bench --peers --threads 2          (PyTorch has to be installed)
+          sab bench --task pmnist --data-dir mnist --B 100 --sab 20 5 20 --models LSTM SAB
           sab bench long --T 20000 --B 8
           sab bench visits --trained runs/copy/best.npz --T 100 --B 1 64"""
     parser.add_argument("what", nargs="?", choices=PLANS, default="speed", metavar="WHAT")
-    parser.add_argument("--T", nargs="+", type=options.positive, help="waits of the copying task; it has T+20 steps")
+    parser.add_argument("--task", choices=TASKS, default="copying", metavar="NAME", help="speed, growth: of which task")
+    options.add_data_dir(parser)
+    parser.add_argument("--T", nargs="+", type=options.positive, help="lengths of the task; copying has T+20 steps")
+    parser.add_argument(
+        "--sab", nargs=3, type=options.positive, default=KS, metavar="K", help="k_trunc, k_top, k_att of SAB (5 5 2)"
+    )
     parser.add_argument("--B", nargs="+", type=options.positive, default=[64], help="batch sizes (64)")
     parser.add_argument("--H", nargs="+", type=options.whole(2), default=[128], help="hidden sizes (128)")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
@@ -67,10 +75,14 @@ a process of its own, pinned to its cores; what is compared is timed in turns.""
 def run(args):
     """Measure, print, and write the CSV if asked. Raises ValueError for sizes and options that cannot be measured."""
     specs, rows = plan(args), []
+    own = " ".join([args.task, *map(str, args.sab)])  # of what is not copying with the usual SAB
+    what = (
+        args.what if (args.task, args.sab) == ("copying", KS) else own if args.what == "speed" else f"{args.what} {own}"
+    )
     for number, spec in enumerate(specs, 1):
         print(f"[{number}/{len(specs)}] {title(spec)}: {', '.join(spec['models'])}", file=sys.stderr, flush=True)
         done = len(rows)
-        rows += [{"what": args.what, **sizes(spec), **row} for row in measure(spec)]
+        rows += [{"what": what, **sizes(spec), **row} for row in measure(spec)]
         if args.csv:
             update_csv(args.csv, rows)
         if not args.json:
@@ -87,12 +99,15 @@ def run(args):
 def plan(args):
     """The list of measurements that the options ask for."""
     defaults = PLANS[args.what]
-    waits = args.T or (QUICK[args.what] if args.quick else defaults["T"])
+    length = getattr(task(args.task), "LENGTH", None)
+    waits = args.T or ([length] if length else None) or (QUICK[args.what] if args.quick else defaults["T"])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if not 1 <= args.threads <= cores:
         raise ValueError(f"--threads must be between 1 and the {cores} cores of this process, found {args.threads}")
     if (args.what == "visits") != bool(args.trained):
         raise ValueError("visits and --trained FILE belong together: the first asks what the second does")
+    if (args.task, args.sab) != ("copying", KS) and args.what not in ("speed", "growth"):
+        raise ValueError(f"--task and --sab: {args.what} measures copying with SAB 5/5/2")
     if args.models and args.what in ("sparse", "visits"):
         raise ValueError(f"--models: {args.what} measures SAB alone")
     if args.csv:
@@ -116,6 +131,8 @@ def plan(args):
         seconds=args.seconds,
         models=args.models or defaults["models"],
         trained=args.trained,
+        task=args.task,
+        sab=args.sab,
     )
     alone = [common["models"]] if common["measure"] == "speed" else [[model] for model in common["models"]]
     return [
