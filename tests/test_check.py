@@ -473,6 +473,26 @@ def test_an_array_or_a_number_alone_and_a_jacobian():
     assert check(np.sin, w, np.diag(np.cos(w))).ok and not check(np.sin, w, np.diag(np.cos(w) + [0, 1e-6, 0])).ok
 
 
+def test_a_jacobian_may_be_a_function_and_a_small_output_is_tested_entry_by_entry():
+    w, size = np.array([0.5, -1.0, 2.0]), np.array([1.0, 1e-14, 1.0])  # a random sum of all hides the second
+    M, flip = np.arange(1.0, 10).reshape(3, 3), np.array([[1.0], [-1.0], [1.0]])
+    f, jacobian = lambda w: size * (M @ np.sin(w)), lambda w: size[:, None] * M * np.cos(w)
+    assert check(f, w, jacobian).ok and check(f, w, lambda w, dy: dy @ jacobian(w)).ok
+    for grads in (flip * jacobian(w), lambda w: flip * jacobian(w), lambda w, dy: dy @ (flip * jacobian(w))):
+        report = check(f, w, grads)
+        assert [(row.name, row.verdict) for row in report.rows] == [("params", PASS), ("params (output [1])", FAIL)]
+        assert report.rows[1].note == "the sign is flipped" and not report.ok
+    with pytest.raises(ValueError, match="f gives an array of shape .3,.: grads must be a function params, dy"):
+        check(f, w, lambda w: w)
+
+
+def test_a_factor_is_named_where_numbers_are_uncertain():
+    w = np.array([0.5, -1.0, 2.0])
+    f = lambda p: (p["a"] ** 2).sum() + 1e-11 * (p["c"] ** 2).sum()  # noqa: E731
+    report = check(f, {"a": w, "c": w}, {"a": 2 * w, "c": -2e-11 * w}, method="central")
+    assert report.rows[1].note == "the sign is flipped" and report.rows[1].uncertainty > 1e-4, report
+
+
 def test_a_failing_assertion_begins_with_the_verdict():
     with pytest.raises(AssertionError, match="^FAIL: 0 of 1 pass.*\n.*ratio.*\nparams .*FAIL: twice"):
         assert_gradients_close(lambda w: np.sin(w).sum(), np.arange(1.0, 4), 2 * np.cos(np.arange(1.0, 4)))
@@ -498,6 +518,8 @@ def test_every_failing_row_is_explained_when_asked():
     f = lambda p: sum((value**3).sum() for value in p.values())  # noqa: E731
     said = [[row.note for row in check(f, params, wrong, **options).rows] for options in ({}, dict(explain="all"))]
     assert [sum(map(bool, notes)) for notes in said] == [4, 7]
+    with pytest.raises(ValueError, match="explain must be a number of rows or 'all', found 'every'"):
+        check(f, params, wrong, explain="every")
     assert all(("twice" if k % 2 else "sign") in note for k, note in enumerate(said[1]))
 
 

@@ -60,7 +60,8 @@ def main(argv=None):
     except (ValueError, OSError, OverflowError, MemoryError) as error:
         if os.environ.get("SAB_DEBUG"):
             raise
-        said = f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else error
+        said = getattr(error, "strerror", None) or error
+        said = f"{error.filename}: {said}" if getattr(error, "filename", None) else said
         said = f"not enough memory: {said}" if isinstance(error, MemoryError) else said
         print(f"{said_by}: {' '.join(str(said).split())}", file=sys.stderr)
         try:

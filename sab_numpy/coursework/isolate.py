@@ -88,11 +88,6 @@ def sandbox(wanted):
     return "none" if problem else "bwrap"
 
 
-def command(kind):
-    """How Python is started: with nothing of the teacher's, and with bwrap in a world of its own."""
-    return [*(bubblewrap() if kind == "bwrap" else ()), os.path.realpath(sys.executable), "-I", "-S", "-B", "-u"]
-
-
 @cache
 def bubblewrap():
     """Python's, NumPy's and the system's libraries, to be read; no other file, no network, no process but its own."""
@@ -139,22 +134,18 @@ def run(source, job, cases, earlier, limits):
     job = {**job, "others": others, "earlier": earlier, "seconds": limits.seconds, "megabytes": limits.megabytes,
            "user": NOBODY if limits.sandbox == "bwrap" and we_are_root() else 0}
     message = child.dump(job, {**arrays, "source": np.frombuffer(source, np.uint8)})
-    words = [*command(limits.sandbox), "-c", CHILD, os.path.dirname(NUMPY)]
+    fence = bubblewrap() if limits.sandbox == "bwrap" else ()
+    words = [*fence, os.path.realpath(sys.executable), "-I", "-S", "-B", "-u", "-c", CHILD, os.path.dirname(NUMPY)]
     outcome = watch(words, b"%d\n%b" % (len(message), message), limits)
     if outcome.failure is None:
         try:
-            read_results(outcome)
+            notes, outcome.arrays = child.load(outcome.arrays, np)
+            wrong = {int(number): {str(k): str(v) for k, v in of.items()} for number, of in notes["wrong"].items()}
+            outcome.notes = {"error": notes["error"] and str(notes["error"]), "wrong": wrong,
+                             "violations": [str(violation) for violation in notes["violations"]]}
         except Exception:                                      # whatever a student's process may have sent
             outcome.failure = "its process ended before it handed back any array"
     return outcome
-
-
-def read_results(outcome):
-    """What dump made, in place of the bytes; any exception: it is something else."""
-    notes, outcome.arrays = child.load(outcome.arrays, np)
-    wrong = {int(number): {str(k): str(v) for k, v in parts.items()} for number, parts in notes["wrong"].items()}
-    outcome.notes = {"error": notes["error"] and str(notes["error"]), "wrong": wrong,
-                     "violations": [str(violation) for violation in notes["violations"]]}
 
 
 class Listener(threading.Thread):

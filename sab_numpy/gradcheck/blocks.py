@@ -6,13 +6,31 @@ import numpy as np
 
 
 class Block(NamedTuple):
-    """One tensor, or columns `start` to `stop` of its last axis."""
+    """One tensor, or columns `start` to `stop` of its last axis: a gate."""
 
     label: str
     name: str
     gate: str | None = None
     start: int | None = None
     stop: int | None = None
+
+    def part(self, arrays):
+        """The view of arrays[name] that the block stands for."""
+        value = arrays[self.name]
+        return value if self.gate is None else value[..., self.start : self.stop]
+
+    def whole(self, index):
+        """An index within the block as one of the whole tensor, in plain numbers."""
+        index = [int(i) for i in index]
+        return tuple(index if self.gate is None else [*index[:-1], index[-1] + self.start])
+
+    def moves(self, point, v):
+        """{name: array} that moves the block along v and leaves the rest of its tensor where it is."""
+        if self.gate is None:
+            return {self.name: v}
+        move = {self.name: np.zeros_like(point[self.name])}
+        self.part(move)[...] = v
+        return move
 
 
 def split(point, gates):
@@ -22,30 +40,8 @@ def split(point, gates):
             raise ValueError(f"gates: {name!r} must be a parameter whose last axis divides by {len(parts)}")
     blocks = []
     for name, value in point.items():
-        if name not in gates:
-            blocks.append(Block(name, name))
-            continue
-        width = value.shape[-1] // len(gates[name])
-        blocks += [
-            Block(f"{name}.{gate}", name, gate, k * width, (k + 1) * width) for k, gate in enumerate(gates[name])
-        ]
+        parts = gates.get(name, ())
+        width = value.shape[-1] // len(parts) if parts else 0
+        blocks += [Block(f"{name}.{gate}", name, gate, k * width, (k + 1) * width) for k, gate in enumerate(parts)]
+        blocks += [] if parts else [Block(name, name)]
     return blocks
-
-
-def part(value, block):
-    """The view of an array that a block stands for."""
-    return value if block.gate is None else value[..., block.start : block.stop]
-
-
-def whole_index(block, index):
-    """An index within the block as an index of the whole tensor."""
-    return tuple(index) if block.gate is None else (*index[:-1], index[-1] + block.start)
-
-
-def moves(point, block, v):
-    """{name: array} that moves the block along v and leaves the rest of its tensor where it is."""
-    if block.gate is None:
-        return {block.name: v}
-    move = np.zeros_like(point[block.name])
-    part(move, block)[...] = v
-    return {block.name: move}

@@ -15,17 +15,17 @@ FACTORS = {
 
 
 class Evidence:
-    """A failing block: the gradient given, and derivatives n along directions v, to `tolerance` of the largest."""
+    """A failing block: the gradient given, its worst entry, derivatives n along v, to `tolerance` of the largest."""
 
-    def __init__(self, trial, block, given, group):
-        self.trial, self.block, self.given = trial, block, given
+    def __init__(self, trial, block, given, worst, group):
+        self.trial, self.block, self.given, self.worst = trial, block, given, worst
         self.v, self.n = [v for v, _ in group], np.array([s.numeric for _, s in group])
         self.a = self.along(given)
         self.scale = float(np.abs(self.n).max())
-        self.tolerance = min(1e-6 if trial.methods[block] == "complex" else 1e-4, 0.03 * self._error())
-
-    def _error(self):
-        return float(np.abs(self.a - self.n).max()) / max(self.scale, np.finfo(float).tiny)
+        unsure, error = np.array([max(s.uncertainty for _, s in group), np.abs(self.a - self.n).max()]) / max(
+            self.scale, np.finfo(float).tiny
+        )
+        self.tolerance = float(min(max(1e-6 if trial.methods[block] == "complex" else 1e-4, unsure), 0.03 * error))
 
     def along(self, candidate):
         return np.array([float((v * candidate).sum()) for v in self.v])
@@ -42,20 +42,14 @@ class Evidence:
         return ratio if self.same(a, ratio * n) else None
 
 
-def cause(evidence, worst):
+def cause(evidence):
     """What explains the numbers, all that does where it is cheap to tell; NO_CAUSE where nothing does."""
-    given, n = evidence.given, evidence.n
-    if not np.isfinite(given).all():
-        return f"{np.count_nonzero(~np.isfinite(given))} values are not finite"
-    if not n.any():
+    if not evidence.n.any():
         return "it should be zero: credit flows where none should"
-    found = [_stops(evidence), _factor(evidence)]
-    if not any(found):
-        searches = (_moved, _stands_in, _decay, _one_entry(worst), _shifted, _confined)
-        found = [next(filter(None, (search(evidence) for search in searches)), "")]
-    if not any(found):
-        found = [NO_CAUSE]
-    return "; or ".join(filter(None, found))
+    if found := list(filter(None, (_stops(evidence), _factor(evidence)))):
+        return "; or ".join(found)
+    searches = (_moved, _stands_in, _decay, _one_entry, _shifted, _confined)
+    return next(filter(None, (search(evidence) for search in searches)), NO_CAUSE)
 
 
 def name_ratio(ratio, sizes=None, tolerance=1e-6):
@@ -148,7 +142,7 @@ def _stands_in(e):
 
 def _decay(e):
     """A multiple of the parameter itself too much or too little."""
-    value = e.trial.value(e.block)
+    value = e.block.part(e.trial.frozen.point)
     p, size = e.along(value), e.given.size
     times = float(((e.a - e.n) * p).sum() / max(float((p * p).sum()), np.finfo(float).tiny))
     if size < 3 or not times or np.abs(e.a - e.n - times * p).max() > 1e-3 * np.abs(e.a - e.n).max():
@@ -156,17 +150,14 @@ def _decay(e):
     return f"{times:.4g} times the parameter is too much here: weight decay that f does not have?"
 
 
-def _one_entry(worst):
-    def search(e):
-        unit = np.zeros(e.given.shape)
-        unit[worst] = 1.0
-        excess = e.given[worst] - (right := e.numeric(unit))
-        if e.given.size < 3 or not e.same(e.n + np.array([v[worst] for v in e.v]) * excess, e.a):
-            return ""
-        words = name_ratio(e.given[worst] / right, e.trial.sizes, e.tolerance) if right else "it should be zero"
-        return f"one entry only: {words}"
-
-    return search
+def _one_entry(e):
+    unit = np.zeros(e.given.shape)
+    unit[e.worst] = 1.0
+    excess = e.given[e.worst] - (right := e.numeric(unit))
+    if e.given.size < 3 or not e.same(e.n + e.along(unit) * excess, e.a):
+        return ""
+    words = name_ratio(e.given[e.worst] / right, e.trial.sizes, e.tolerance) if right else "it should be zero"
+    return f"one entry only: {words}"
 
 
 def _shifted(e):

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
+from sab_numpy.gradcheck.blocks import split
 from sab_numpy.gradcheck.causes import common_cause
 from sab_numpy.gradcheck.derivative import EPS, Difference
 from sab_numpy.gradcheck.explain import at_kinks, explain
@@ -28,6 +28,7 @@ from sab_numpy.support.threads import single_blas_thread
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
 SINGLE = 1e-4, 1e-3  # for float32 gradients, against float64 numbers; for an f that computes in float32
 EXPLAINED = 4  # so many of the failing rows are searched
+OUTPUTS = 8  # so many entries of an output are tested apart
 ROUNDING = 4096 * EPS  # of f and the largest derivative: so much, 1e-3 of a tensor at most, may be a backward's own
 DECADES = 3  # entries of one tensor that differ by more are tested apart
 
@@ -53,7 +54,8 @@ def check(
     """Compare `grads` with the derivative of f at `params`; returns a Report.
 
     f           f(params) -> number, or an array y: then grads is params, dy -> gradients of sum(y * dy), for a random
-                dy, or holds Jacobians of shape y.shape + parameter.shape; f may use stop and choose
+                dy, or gives Jacobians of shape y.shape + parameter.shape; each of up to eight entries of y is tested
+                apart, too. f may use stop and choose
     params      float arrays or scalars: one, or lists, tuples and dicts of them, nested or not; taken as float64
     grads       like params, or, better, a function params -> the same: called twice (both must agree), and at seven
                 points near by where a small disagreement may be its rounding
@@ -73,23 +75,31 @@ def check(
     entries is missed), or of what is known of a part with small entries: the `known` column says to what.
     Raises ValueError for names, shapes and values that cannot be checked.
     """
-    _check_options(method, directions, tolerance)
+    _check_options(method, directions, tolerance, explain)
+    options = dict(method=method, seed=seed, directions=directions, tolerance=tolerance, gates=gates)
+    options |= dict(sizes=sizes, command=command, explain=explain, nondet_tol=nondet_tol)
     if make is not None or points != 1:
-        options = dict(method=method, seed=seed, directions=directions, tolerance=tolerance, gates=gates)
-        options |= dict(sizes=sizes, command=command, explain=explain, nondet_tol=nondet_tol)
         return at_points(partial(check, **options), f, params, grads, tape, points, make, sizes, seed)
-    command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
     with single_blas_thread():
-        tree, rng = Tree(params), np.random.default_rng(seed)
-        f = tree.scalar(f, rng)
-        grads = Gradients(grads, tree, nondet_tol)
-        frozen = FrozenFunction(f, tree.point, tape, nondet_tol)
-        problems = grads.problems + frozen.problems
-        report = Report([], method, tolerance, seed, command, problems=problems)
-        if not problems:
-            blocks = split(tree.point, gates or {})
-            trial = Trial(frozen, blocks, grads, tolerance, sizes, rng)
-            trial.fill(report, method, directions, len(blocks) if explain == "all" else explain)
+        report = _checked(f, tree := Tree(params), grads, tape, **options)
+        for index in np.ndindex(tree.shape) if 1 < np.prod(tree.shape) <= OUTPUTS else ():
+            alone = _checked(f, Tree(params, tree.shape, index), grads, tape, **options)
+            wrong = {row.name for row in report.rows if row.verdict == FAIL}  # that is known already
+            report.add(f"output {list(index)}", alone, lambda row, wrong=wrong: row.name not in wrong)
+    return report
+
+
+def _checked(f, tree, grads, tape, method, seed, directions, tolerance, gates, sizes, command, explain, nondet_tol):
+    """The Report of one point and one number."""
+    command = command or f"sab.check(f, params, grads, method={method!r}, seed={seed}, directions={directions})"
+    rng = np.random.default_rng(seed)
+    f, grads = tree.scalar(f, rng), Gradients(grads, tree, nondet_tol)
+    frozen = FrozenFunction(f, tree.point, tape, nondet_tol)
+    report = Report([], method, tolerance, seed, command, problems=grads.problems + frozen.problems)
+    if not report.problems:
+        blocks = split(tree.point, gates or {})
+        trial = Trial(frozen, blocks, grads, tolerance, sizes, rng)
+        trial.fill(report, method, directions, len(blocks) if explain == "all" else explain)
     return report
 
 
@@ -238,7 +248,7 @@ class Trial:
         """How far both sides may be off: the last bits of the point count, and a complex step loses small terms."""
         v, apart = sample.v, abs(sample.analytic - sample.numeric)
         small = apart < 1e-3 * sample.scale or apart < 1e-6 * self.largest  # a gross error is no rounding
-        rounding = 10 * self.grads.rounding(lambda g: float((v * part(g[block.name], block)).sum())) if small else 0.0
+        rounding = 10 * self.grads.rounding(lambda g: float((v * block.part(g)).sum())) if small else 0.0
         if self.methods[block] == "central":
             return rounding
         found = self.numeric(block, v, method="central")
@@ -251,13 +261,7 @@ class Trial:
 
     def given(self, block):
         """The gradient under test, in float64."""
-        return part(self.grads.values[block.name], block).astype(np.float64)
-
-    def value(self, block):
-        return part(self.frozen.point[block.name], block)
-
-    def whole(self, block, index):
-        return whole_index(block, index)
+        return block.part(self.grads.values).astype(np.float64)
 
     def allowed(self, block):
         if self.tolerance:
@@ -287,7 +291,7 @@ class Trial:
         return whole + [whole[-1] * (decade == k) for k in parts]
 
     def moves(self, block, v):
-        return moves(self.frozen.point, block, v)
+        return block.moves(self.frozen.point, v)
 
     def numeric(self, block, v, thaw=(), method=None):
         """The numeric derivative along v, a Difference."""
@@ -302,9 +306,11 @@ def assert_gradients_close(f, params, grads, tape=None, **options):
     return report
 
 
-def _check_options(method, directions, tolerance):
+def _check_options(method, directions, tolerance, explain):
     if method not in ("auto", *TOLERANCE):
         raise ValueError(f"method must be auto, complex or central, found {method!r}")
+    if explain != "all" and not (isinstance(explain, (int, np.integer)) and explain >= 0):
+        raise ValueError(f"explain must be a number of rows or 'all', found {explain!r}")
     if directions < 1:
         raise ValueError(f"directions must be at least 1, found {directions}")
     if tolerance is not None and not tolerance > 0:

@@ -20,8 +20,6 @@ class Difference(NamedTuple):
 
     value: float
     uncertainty: float
-    left: float = np.nan
-    right: float = np.nan
     kink: bool = False
 
 
@@ -82,18 +80,12 @@ def central(phi, h, phi_0, noise=0.0):
     for n in range(k + 1, len(table)):  # what smaller steps say, beyond their own errors
         allowed = 4 * abs(table[k][0] - value) / RATIO ** (2 * (n - k)) + 4 * sides[n][2]
         error = max(error, abs(table[n][0] - value) - allowed)
-    return Difference(value, error, *_sides(sides))
+    return Difference(value, error, _kinked(sides))
 
 
-def _sides(sides):
-    """Slopes to the left and right, and whether they stay apart as the step shrinks (a smooth function: like h)."""
-    if len(sides) < 2:
-        return np.nan, np.nan, False
-    gaps = [right - left for left, right, _ in sides]
-    slopes = max(max(abs(left), abs(right)) for left, right, _ in sides[-2:])
-    clear = [k for k in range(1, len(sides)) if abs(gaps[k]) > 1e-6 * slopes + 50 * sides[k][2]]
-    if not clear:
-        return *sides[-1][:2], False
-    k = clear[-1]  # the smallest step at which the gap is not rounding
-    left, right = (sides[k][side] + (sides[k][side] - sides[k - 1][side]) / (RATIO - 1) for side in (0, 1))
-    return left, right, bool(abs(gaps[k]) > 0.6 * abs(gaps[k - 1]))
+def _kinked(sides):
+    """Whether the slopes to the left and right stay apart as the step shrinks (a smooth function: like h)."""
+    gaps = [abs(right - left) for left, right, _ in sides]
+    slopes = max((max(abs(left), abs(right)) for left, right, _ in sides[-2:]), default=0.0)
+    clear = [k for k in range(1, len(sides)) if gaps[k] > 1e-6 * slopes + 50 * sides[k][2]]
+    return bool(clear) and bool(gaps[clear[-1]] > 0.6 * gaps[clear[-1] - 1])  # where the gap is not rounding

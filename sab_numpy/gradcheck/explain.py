@@ -21,7 +21,7 @@ def at_kinks(trial, block, row, group):
         v[wrong] = 1.0
         a, n = float(trial.given(block)[wrong]), trial.numeric(block, v).value
         error = abs(a - n) / max(abs(a), abs(n), np.finfo(float).tiny)
-        fields = dict(error=error, index=trial.whole(block, wrong), analytic=a, numeric=n, note=words)
+        fields = dict(error=error, index=block.whole(wrong), analytic=a, numeric=n, note=words)
         return row._replace(verdict=FAIL, **fields), group
     rest = np.ones(group[0].v.size)
     rest[places] = 0.0
@@ -41,7 +41,7 @@ def explain(trial, block, row, group):
     if not np.isfinite(given).all():
         worst = np.unravel_index(np.argmin(np.isfinite(given)), given.shape)
         note = f"{np.count_nonzero(~np.isfinite(given))} values are not finite"
-        return row._replace(index=trial.whole(block, tuple(int(i) for i in worst)), note=note)
+        return row._replace(index=block.whole(worst), note=note)
     worst = bisect(trial, block, worst_line)
     unit = np.zeros(given.shape)
     unit[worst] = 1.0
@@ -49,9 +49,9 @@ def explain(trial, block, row, group):
     if len(pairs) == 1:  # one number proves nothing
         v = group[0].v * trial.rng.uniform(0.5, 1.5, given.shape)
         pairs.append((v, trial.measure(block, [v])[0]))
-    evidence = Evidence(trial, block, given, pairs)
-    index, numeric = trial.whole(block, worst), trial.numeric(block, unit).value
-    return row._replace(index=index, analytic=float(given[worst]), numeric=numeric, note=cause(evidence, worst))
+    evidence = Evidence(trial, block, given, worst, pairs)
+    index, numeric = block.whole(worst), trial.numeric(block, unit).value
+    return row._replace(index=index, analytic=float(given[worst]), numeric=numeric, note=cause(evidence))
 
 
 def bisect(trial, block, line):
@@ -59,13 +59,11 @@ def bisect(trial, block, line):
     v, given, places = line.v, trial.given(block), np.flatnonzero(line.v)
     excess = line.analytic - line.numeric
     while len(places) > 1:
-        half = np.zeros(v.size)
         left = places[: len(places) // 2]
-        half[left] = v.ravel()[left]
-        half = half.reshape(v.shape)
+        half = kinks.only(v, left)
         excess_left = float((half * given).sum()) - trial.numeric(block, half).value
         if abs(excess_left) >= abs(excess - excess_left):
             places, excess = left, excess_left
         else:
             places, excess = places[len(left) :], excess - excess_left
-    return tuple(int(i) for i in np.unravel_index(places[0], v.shape))
+    return np.unravel_index(places[0], v.shape)

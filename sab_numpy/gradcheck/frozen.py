@@ -9,10 +9,10 @@ import numpy as np
 
 from sab_numpy.core.replay import Recording, Replay, _enter, unheard
 from sab_numpy.gradcheck.derivative import EPS, RATIO, Difference, central, complex_step, noise
+from sab_numpy.gradcheck.inputs import REPEATED
 
 ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions came with NumPy 1.25
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
-REPEATED = 1e-10, 1e-5  # two calls of f may differ by so much, relatively: in float64, in float32
 
 
 class _Numbered:

@@ -1,19 +1,23 @@
 """What a user hands over: parameters in any tree, an output of any shape, gradients for them."""
 
+import inspect
 from functools import cached_property
 
 import numpy as np
 
 from sab_numpy.gradcheck.derivative import noise
 
-REPEATED = 1e-10, 1e-5  # two calls of the backward may differ by so much, relatively: in float64, in float32
+REPEATED = 1e-10, 1e-5  # two calls, of f or of the backward, may differ by so much, relatively: in float64, in float32
 
 
 class Tree:
-    """Parameters as a flat dict `point` of float64 arrays, and back."""
+    """Parameters as a flat dict `point` of float64 arrays, and back; `index`: the entry of an output of `shape`."""
 
-    def __init__(self, params):
-        self.like, self.cotangent, self.shape, self.weighed = params, None, (), False
+    def __init__(self, params, shape=(), index=None):
+        self.like, self.cotangent, self.shape, self.weighed = params, None, shape, False
+        if index is not None:
+            self.cotangent = np.zeros(shape)
+            self.cotangent[index] = 1.0
         self.point = {name: _as_float64(name, value) for name, value in self.leaves(params, "params").items()}
         if not self.point:
             raise ValueError("params holds no array: expected an array, a number, or a list, tuple or dict of them")
@@ -83,11 +87,11 @@ class Gradients:
         self.values = tree.flat(grads) if self.function is None else self._called_twice(nondet_tol)
         if self.function is None:
             self.scatter = dict.fromkeys(self.values, 0.0)  # how much two calls differ
-            if tree.cotangent is not None and not tree.weighed:
-                raise ValueError(
-                    f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or "
-                    "Jacobians of that shape + the parameter's"
-                )
+        if tree.cotangent is not None and not tree.weighed and not self.takes_dy():
+            raise ValueError(
+                f"f gives an array of shape {tree.shape}: grads must be a function params, dy -> gradients, or "
+                "Jacobians of that shape + the parameter's"
+            )
         for name, value in self.values.items():
             expected = tree.point[name].shape
             if value.dtype not in (np.float32, np.float64):
@@ -99,9 +103,19 @@ class Gradients:
                     f"{value.shape}{transposed}"
                 )
 
+    def takes_dy(self):
+        """Whether grads is a function params, dy -> gradients."""
+        if self.tree.cotangent is None or self.function is None:
+            return False
+        try:
+            inspect.signature(self.function).bind(None, None)
+            return True
+        except TypeError:
+            return False
+
     def at(self, point):
         """What the function gives at a point, {name: array}."""
-        more = () if self.tree.cotangent is None else (self.tree.cotangent,)
+        more = (self.tree.cotangent,) if self.takes_dy() else ()
         return self.tree.flat(self.function(self.tree.build(point), *more), "grads(params)")
 
     @cached_property
@@ -144,6 +158,7 @@ class Gradients:
 def _as_float64(name, value):
     value = np.asarray(value)
     if value.dtype.kind != "f" or not value.size or not np.isfinite(value).all():
-        found = value.dtype if value.dtype.kind != "f" else "NaN or infinity" if value.size else "none"
+        found = str(value.dtype) if value.dtype.kind != "f" else "NaN or infinity" if value.size else "none"
+        found += ": check its real and its imaginary part" * (value.dtype.kind == "c")
         raise ValueError(f"params[{name!r}] must hold finite floating-point numbers, found {found}")
     return np.array(value, np.float64)

@@ -20,8 +20,6 @@ class Sample(NamedTuple):
     analytic: float
     numeric: float
     uncertainty: float
-    left: float
-    right: float
     kink: bool
     norm: float  # of v times the gradient given: large where single terms are, though their sum is not
 

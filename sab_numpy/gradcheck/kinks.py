@@ -12,7 +12,7 @@ def find(trial, block, v):
     found, waiting = [], [np.flatnonzero(v)]
     while waiting:
         places = waiting.pop()
-        if not has_kink(trial, block, _only(v, places)):
+        if not has_kink(trial, block, only(v, places)):
             continue
         if len(places) == 1:
             found.append(int(places[0]))
@@ -23,7 +23,7 @@ def find(trial, block, v):
     return found
 
 
-def _only(v, places):
+def only(v, places):
     w = np.zeros(v.size)
     w[places] = v.ravel()[places]
     return w.reshape(v.shape)
@@ -32,7 +32,7 @@ def _only(v, places):
 def slopes(trial, block, v):
     """(left, right, uncertainty): the slopes of the two sides along v, extrapolated from two small steps."""
     frozen = trial.frozen
-    phi, first = frozen.line(trial.moves(block, v))
+    phi, first = frozen.line(block.moves(frozen.point, v))
     steps = np.array((1e-4, 2.5e-5)) * first * (1000 if frozen.is_single() else 1)  # float32 shows nothing nearer
     left = [(frozen.value_0 - phi(-h)) / h for h in steps]
     right = [(phi(h) - frozen.value_0) / h for h in steps]
@@ -46,14 +46,15 @@ def has_kink(trial, block, v):
 
 
 def judge(trial, block, places):
-    """(indices that are wrong, words): the entries at kinks, each alone and those of one choice together."""
-    shape, given = trial.given(block).shape, trial.given(block)
-    units = [_only(np.ones(shape), [place]) for place in places]
-    sides, words = [slopes(trial, block, unit) for unit in units], ""
-    for place, side in zip(places, sides):
-        index = tuple(int(i) for i in np.unravel_index(place, shape))
-        told = f"slopes {side[0]:.4g} and {side[1]:.4g}, given {given[index]:.4g}"
-        words = f"kink at {list(trial.whole(block, index))}: {told}"
+    """(index that is wrong, words): the entries at kinks, each alone and those of one choice together."""
+    given = trial.given(block)
+    shape, words = given.shape, ""
+    told = lambda side, a: f"slopes {side[0]:.4g} and {side[1]:.4g}, given {a:.4g}"  # noqa: E731
+    units = [only(np.ones(shape), [place]) for place in places]
+    sides = [slopes(trial, block, unit) for unit in units]
+    indices = [np.unravel_index(place, shape) for place in places]
+    for index, side in zip(indices, sides):
+        words = f"kink at {list(block.whole(index))}: {told(side, given[index])}"
         if not _between(given[index], side):
             return index, words + ", which neither side allows"
     for group in _groups(trial, block, units, sides):
@@ -61,10 +62,9 @@ def judge(trial, block, places):
         for v in [together] + [together * rng.uniform(-1, 1, shape) for _ in range(4)]:
             side, a = slopes(trial, block, v), float((v * given).sum())
             if not _between(a, side):
-                where = [list(map(int, trial.whole(block, np.unravel_index(places[k], shape)))) for k in group]
-                index = tuple(int(i) for i in np.unravel_index(places[group[0]], shape))
-                told = f"slopes {side[0]:.4g} and {side[1]:.4g}, given {a:.4g}"
-                return index, f"kinks at {where} belong to one choice; together along one line: {told}"
+                where = [list(block.whole(indices[k])) for k in group]
+                words = f"kinks at {where} belong to one choice; together along one line: {told(side, a)}"
+                return indices[group[0]], words
     return None, words + (f" (and {len(places) - 1} more)" if len(places) > 1 else "")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sab_numpy.core.backward import backward as backward_by_hand
 from sab_numpy.core.forward import forward
-from sab_numpy.gradcheck.blocks import moves, part, split, whole_index
+from sab_numpy.gradcheck.blocks import split
 from sab_numpy.gradcheck.frozen import FrozenFunction
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report, Row
 
@@ -39,7 +39,7 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     largest = max(np.abs(numeric).max() for numeric, _, _ in found.values())
     rows = []
     for block, (numeric, uncertainty, kinks) in found.items():
-        given = part(np.asarray(analytic[block.name]), block)
+        given = block.part(analytic)
         scale = max(np.abs(numeric).max(), 1e-3 * largest, np.finfo(float).tiny)
         row = judge_entries(block, given, numeric, uncertainty / scale, scale, TOLERANCE[method])
         note = f"kink: {', '.join(sorted(map(str, kinks)))} would change within a step; held" if kinks else ""
@@ -66,21 +66,21 @@ def judge_entries(block, given, numeric, noise, scale, tolerance):
         note = f"numeric value known to {noise[worst]:.0e} only"
     else:
         verdict, worst = PASS, np.unravel_index(np.argmax(error), given.shape)
-    index, values = whole_index(block, [int(i) for i in worst]), (float(given[worst]), float(numeric[worst]))
+    index, values = block.whole(worst), (float(given[worst]), float(numeric[worst]))
     known = max(tolerance, float(noise.max()))
     return Row(block.label, verdict, float(error[worst]), index, *values, float(noise[worst]), note, known, block.gate)
 
 
 def _every_entry(frozen, block, method):
     """(derivatives, uncertainties, choices that would be others near by) of a block, entry by entry."""
-    v = np.zeros_like(part(frozen.point[block.name], block))
+    v = np.zeros_like(block.part(frozen.point))
     numeric, uncertainty, kinks = np.empty(v.shape), np.empty(v.shape), set()
     for index in np.ndindex(v.shape):
         v[index] = 1
-        found = frozen.derivative(moves(frozen.point, block, v), method)
+        found = frozen.derivative(block.moves(frozen.point, v), method)
         numeric[index], uncertainty[index] = found.value, found.uncertainty
         if method == "central":
-            kinks.update(frozen.choices_that_change(moves(frozen.point, block, v)))
+            kinks.update(frozen.choices_that_change(block.moves(frozen.point, v)))
         v[index] = 0
     return numeric, uncertainty, kinks
 

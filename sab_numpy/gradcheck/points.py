@@ -34,9 +34,7 @@ def at_points(check, f, params, grads, tape, points, make, sizes, seed):
         except Exception as error:  # whatever f or grads do with a length of 1, or at another point
             report.problems.append(f"{where}: {type(error).__name__}: {error}")
             continue
-        report.rows += [row._replace(name=f"{row.name} ({where})") for row in other.rows if row.verdict != PASS]
-        report.problems += [f"{where}: {problem}" for problem in other.problems]
-        report.evaluations += other.evaluations
+        report.add(where, other)
         passed = sum(row.verdict == PASS for row in other.rows)
         report.notes.append(f"{where}: {passed} of {len(other.rows)} pass, worst error {other.worst:.1e}")
     return report

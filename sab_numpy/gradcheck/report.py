@@ -34,11 +34,6 @@ class Row(NamedTuple):
         return self.analytic / self.numeric if self.numeric else None
 
 
-def versions():
-    """The versions that a result depends on."""
-    return {"python": platform.python_version(), "numpy": np.__version__}
-
-
 @dataclass
 class Report:
     """Rows and how they were obtained; `str(report)` is the table.
@@ -54,6 +49,13 @@ class Report:
     notes: list = field(default_factory=list)  # worth knowing
     problems: list = field(default_factory=list)  # wrong, though no row says so
     evaluations: int = 0
+
+    def add(self, where, other, wanted=lambda row: True):
+        """Take in the rows of another check that do not pass, its problems and evaluations."""
+        found = [row for row in other.rows if row.verdict != PASS and wanted(row)]
+        self.rows += [row._replace(name=f"{row.name} ({where})") for row in found]
+        self.problems += [f"{where}: {problem}" for problem in other.problems]
+        self.evaluations += other.evaluations
 
     @property
     def ok(self):
@@ -93,27 +95,18 @@ class Report:
 
     def origin(self):
         """What is needed to repeat the check."""
+        names = ("command", "seed", "method", "tolerance", "evaluations")
         return {
-            "command": self.command,
-            "seed": self.seed,
-            "method": self.method,
-            "tolerance": self.tolerance,
-            "evaluations": self.evaluations,
-            **versions(),
+            **{name: getattr(self, name) for name in names},
+            "python": platform.python_version(),
+            "numpy": np.__version__,
         }
 
     def to_json(self):
         """The report as JSON text (numbers that are not finite become null)."""
         rows = [{**row._asdict(), "ratio": row.ratio} for row in self.rows]
-        content = {
-            "ok": self.ok,
-            "verdict": self.verdict,
-            "worst": self.worst,
-            **self.origin(),
-            "rows": rows,
-            "problems": self.problems,
-            "notes": self.notes,
-        }
+        content = dict(ok=self.ok, verdict=self.verdict, worst=self.worst, **self.origin())
+        content |= dict(rows=rows, problems=self.problems, notes=self.notes)
         return json.dumps(_finite(content), indent=1, default=str, allow_nan=False)
 
     def to_csv(self):

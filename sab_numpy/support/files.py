@@ -26,8 +26,7 @@ def write_atomic(path, content, mode=0o644, before=None):
     before  the name that the file which is there now will have
     Raises OSError, which names `path`, where nothing can be written.
     """
-    path = os.fspath(path)
-    data = content.encode() if isinstance(content, str) else content
+    path, data = os.fspath(path), content.encode() if isinstance(content, str) else content
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             with open(path, "wb") as file:
@@ -52,22 +51,17 @@ def _write_and_rename(path, data, mode, before):
         there = os.path.exists(path)
         os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode) if there else mode)
         if there and before:
-            _second_name(path, before)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(before)
+            try:
+                os.link(path, before)  # a second name, so that the first is there at any moment
+            except OSError:  # a file system without links
+                os.replace(path, before)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-def _second_name(path, before):
-    """Give the file a second name, so that the first is there at any moment; where there are no links, another."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(before)
-    try:
-        os.link(path, before)
-    except OSError:
-        os.replace(path, before)
 
 
 def sweep(folder, name="", age=0.0):
@@ -144,27 +138,28 @@ def lock(path, wait=True):
     """
     name = f"{os.fspath(path)}.lock"
     try:
-        handle = os.open(name, os.O_CREAT | os.O_RDWR)
+        file = open(name, "ab")
     except OSError as error:
         raise ValueError(f"{name}: cannot be written ({error.strerror})") from None
-    try:
+    with file:
         try:
-            import fcntl
+            _claim(file.fileno(), wait)
+        except OSError:
+            if wait:
+                raise
+            raise Taken(f"{path}: another process is at work on it; try again when it is done") from None
+        yield file.fileno()
 
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except ImportError:  # Windows
-            import msvcrt
 
-            msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-    except OSError:
-        os.close(handle)
-        if wait:
-            raise
-        raise Taken(f"{path}: another process is at work on it; try again when it is done") from None
+def _claim(handle, wait):
     try:
-        yield handle
-    finally:
-        os.close(handle)
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def write_rows(path, rows, columns=None, head="", mode=0o644):
