@@ -206,5 +206,4 @@ print("\nThe picture: tutorials/out/13_attention_in_space.png")
 # %% [markdown]
 # **Try it.** Draw the wait of every update from 5 to T (`copying.sequences(rng.integers(5, T + 1),
 # 16, rng)`): are 400 updates still enough, and why not? Then `n_layers=1`: what was the second
-# layer
-# for?
+# layer for?
