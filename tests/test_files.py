@@ -61,6 +61,15 @@ def test_a_command_says_it_in_one_line(path, words, tmp_path, monkeypatch, capsy
 
 
 @pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="no /dev/fd")
+@pytest.mark.parametrize("name", ["l" * 255, "é" * 127, "😀" * 63], ids=["ascii", "accents", "pictures"])
+def test_the_longest_name_that_a_file_may_have_is_written(name, tmp_path):
+    left = tmp_path / f".tmp-{name[:60]}-killed"
+    left.write_text("")
+    os.utime(left, (0, 0))
+    files.write_atomic(tmp_path / name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "text"
+
+
 def test_a_pipe_is_written_as_it_is():
     reading, writing = os.pipe()
     files.write_atomic(f"/dev/fd/{writing}", "text")

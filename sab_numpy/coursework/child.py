@@ -155,8 +155,12 @@ def named(returned, outputs, np):
     return arrays, wrong
 
 
+class Unusable(Exception):
+    """A file that is no Python, or has no function of the name and arguments that are asked for."""
+
+
 def find(names, job):
-    """The student's function; or a sentence, where none of that name takes these arguments."""
+    """The student's function; Unusable where none of that name takes these arguments."""
     function = names.get(job["function"])
     try:
         inspect.signature(function).bind(**dict.fromkeys(job["arguments"]))
@@ -165,8 +169,8 @@ def find(names, job):
         there = {name: f"{name}({', '.join(inspect.signature(value).parameters)})" for name, value in names.items()
                  if type(value) is type(find) and value.__module__ == names["__name__"]}
     found = there.get(job["function"]) or ", ".join(there.values()) or "no function"
-    return (f"expected the function {job['function']}({', '.join(job['arguments'])}), found {found[:200]}: keep the "
-            "name and the arguments that the exercise gives it")
+    raise Unusable(f"expected the function {job['function']}({', '.join(job['arguments'])}), found {found[:200]}: keep "
+                   "the name and the arguments that the exercise gives it")
 
 
 def call(function, inputs, outputs):
@@ -202,18 +206,18 @@ def answer_case(function, inputs, job, np):
 
 
 def compiled(data, file_name):
-    """The code of a student's file; ValueError, in one line, where there is none."""
+    """The code of a student's file; Unusable, in one line, where there is none."""
     try:
         data.decode(tokenize.detect_encoding(io.BytesIO(data).readline)[0])
     except (SyntaxError, UnicodeError, LookupError) as error:
-        raise ValueError("expected a file in UTF-8, or with its encoding in the first line "
-                         f"(# -*- coding: latin-1 -*-), found neither ({error}): save it as UTF-8") from None
+        raise Unusable("expected a file in UTF-8, or with its encoding in the first line "
+                       f"(# -*- coding: latin-1 -*-), found neither ({error}): save it as UTF-8") from None
     try:
         return compile(data, file_name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise ValueError(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
+        raise Unusable(f"Python cannot read the file: {error.msg} (line {error.lineno})") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"Python cannot read the file ({type(error).__name__})") from None
+        raise Unusable(f"Python cannot read the file ({type(error).__name__})") from None
 
 
 def answer(source, job, cases, student_import=None, np=None):
@@ -224,19 +228,13 @@ def answer(source, job, cases, student_import=None, np=None):
     if student_import:
         names["__builtins__"]["__import__"] = student_import
     try:
-        code = compiled(source, job["file"])
-    except ValueError as error:
-        return arrays, {**notes, "error": str(error)}
-    try:
-        exec(code, names)
+        exec(compiled(source, job["file"]), names)
         function = find(names, job)
-        if isinstance(function, str):
-            return arrays, {**notes, "error": function}
         for number, inputs in enumerate(cases):
             given, notes["wrong"][number] = answer_case(function, inputs, job, np)
             arrays.update({f"{number}|{name}": value for name, value in given.items()})
     except BaseException as error:                             # SystemExit and KeyboardInterrupt, too
-        notes["error"] = explain(error, job["file"])
+        notes["error"] = str(error) if isinstance(error, Unusable) else explain(error, job["file"])
     return arrays, notes
 
 

@@ -16,6 +16,7 @@ from glob import escape, glob
 import numpy as np
 
 LONGEST_WRITE = 60.0  # seconds: a temporary name that is older belongs to a process that was killed
+SHOWN = 60  # characters of a file's name in that of its temporary one, which must not be too long (255 bytes)
 
 
 def write_atomic(path, content, mode=0o644, before=None):
@@ -42,7 +43,7 @@ def write_atomic(path, content, mode=0o644, before=None):
 def _write_and_rename(path, data, mode, before):
     folder, name = os.path.split(path)
     sweep(folder, name, LONGEST_WRITE)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".tmp-{name}-")
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".tmp-{name[:SHOWN]}-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -66,7 +67,7 @@ def _write_and_rename(path, data, mode, before):
 
 def sweep(folder, name="", age=0.0):
     """Remove what killed writers of `name` (or of any name) left in the folder, if it is older than `age` seconds."""
-    for path in glob(os.path.join(escape(folder), f".tmp-{escape(name)}*")):
+    for path in glob(os.path.join(escape(folder), f".tmp-{escape(name[:SHOWN])}*")):
         with contextlib.suppress(OSError):
             if time.time() - os.stat(path).st_mtime >= age:
                 os.unlink(path)
