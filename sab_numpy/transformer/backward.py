@@ -47,7 +47,7 @@ def think_backward(dh, W, thought):
     df, dW_2 = product_backward(dh, f, W["W_2"])               # h + f W_2 + b_2
     dz = df * (f.real > 0)                                     # f = z where z > 0, else 0
     du, dW_1 = product_backward(dz, norm.u, W["W_1"])          # z = u W_1 + b_1
-    through, dgain, dshift = norm_backward(du, norm, W["gain_2"])
+    through, dgain, dshift = norm_backward(du, norm, W["gain_2"])    # u = norm(h)
     return dh + through, {"W_1": dW_1, "b_1": dz.sum(0), "W_2": dW_2, "b_2": dh.sum(0),
                           "gain_2": dgain, "shift_2": dshift}
 
@@ -67,7 +67,7 @@ def attend_backward(xp, dh, W, attention, T, N):
     dq[...] = da @ k * root                                    # a = q k^T / sqrt(d)
     dk[...] = da.swapaxes(2, 3) @ q * root
     du, dW_qkv = product_backward(dqkv, norm.u, W["W_qkv"])    # q, k, v = split(u W_qkv)
-    through, dgain, dshift = norm_backward(du, norm, W["gain_1"])
+    through, dgain, dshift = norm_backward(du, norm, W["gain_1"])    # u = norm(h)
     return dh + through, {"W_qkv": dW_qkv, "W_o": dW_o, "gain_1": dgain, "shift_1": dshift}
 
 

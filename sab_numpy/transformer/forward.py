@@ -58,7 +58,7 @@ class Cache(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """What a forward pass leaves. It refers to params: leave them as they are until backward."""
+    """What a forward pass leaves. It refers to params and x: leave both alone until backward."""
 
     params: dict
     cfg: Any
@@ -104,7 +104,7 @@ def attend(xp, h, W, T, N):
     """Every step reads, in each of N heads, a mixture of the steps up to itself: (h, Attention)."""
     norm = layer_norm(xp, h, W["gain_1"], W["shift_1"])
     q, k, v = split(norm.u @ W["W_qkv"], 3, T, N)                          # (B, N, T, d)
-    a = q * q.shape[3] ** -0.5 @ k.swapaxes(2, 3)                          # (B, N, T, T)
+    a = (q * q.shape[3] ** -0.5) @ k.swapaxes(2, 3)                        # (B, N, T, T)
     a += LATER * xp.triu(xp.ones((T, T), h.real.dtype), 1)
     a -= a.real.max(3, keepdims=True)
     w = xp.exp(a, out=a)
