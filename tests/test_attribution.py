@@ -185,5 +185,5 @@ def test_what_proves_nothing_is_refused(cotangent, scale, words):
 
 def test_other_names_are_refused():
     params, x, cfg, cotangent = model(k_trunc=3, k_top=2)
-    with pytest.raises(ValueError, match="'b' in only one"):
+    with pytest.raises(ValueError, match="only params has 'b'"):
         attribute(params, x, cfg, cotangent, {name: value for name, value in params.items() if name != "b"})

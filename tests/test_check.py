@@ -482,6 +482,8 @@ def test_a_jacobian_may_be_a_function_and_a_small_output_is_tested_entry_by_entr
         report = check(f, w, grads)
         assert [(row.name, row.verdict) for row in report.rows] == [("params", PASS), ("params (output [1])", FAIL)]
         assert report.rows[1].note == "the sign is flipped" and not report.ok
+    noisy = check(lambda w: w * np.random.default_rng().random(), w, jacobian)
+    assert len(noisy.problems) == 1 and noisy.problems[0].startswith("f gives two values")  # and not four times
     with pytest.raises(ValueError, match="f gives an array of shape .3,.: grads must be a function params, dy"):
         check(f, w, lambda w: w)
 

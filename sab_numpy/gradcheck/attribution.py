@@ -14,6 +14,7 @@ import numpy as np
 
 from sab_numpy.core.replay import choose, record, replay, stop
 from sab_numpy.gradcheck.derivative import complex_step
+from sab_numpy.gradcheck.inputs import Gradients, Tree
 
 FAMILIES = {
     "local h": "h from one step to the next",
@@ -128,10 +129,17 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
 
     Tried: every family, and pairs of them, missing, twice, halved, with the wrong sign; cuts let through, or one step
     early or late; then all skips into one step, out of one microstate, and single skips. Raises ValueError where
-    grads has other names than params or numbers that are not finite, and for a cotangent of another shape or of zeros.
+    grads has other names or shapes than params or numbers that are not finite, and for a cotangent of another shape or
+    of zeros.
     """
-    _refuse_what_proves_nothing(params, grads, cotangent, (*np.shape(x)[:2], cfg.n_out))
-    params, cotangent = {name: np.asarray(value, float) for name, value in params.items()}, np.asarray(cotangent, float)
+    tree = Tree(params)
+    params, grads = tree.point, Gradients(grads, tree).values
+    if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
+        raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
+    cotangent, shape = np.asarray(cotangent, float), (*np.shape(x)[:2], cfg.n_out)
+    if cotangent.shape != shape or not cotangent.any():
+        found = f"{cotangent.shape}{'' if cotangent.any() else ', all zero'}"
+        raise ValueError(f"cotangent: expected shape {shape}, not all zero, found {found}")
     close = CLOSE if all(np.asarray(value).dtype == float for value in grads.values()) else CLOSE_SINGLE
     rng = np.random.default_rng(seed)
     lines = [{name: rng.standard_normal(value.shape) for name, value in params.items()} for _ in range(3)]
@@ -163,17 +171,6 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
         if equals(weights, **options):
             return Attribution(False, sentence, shares)
     return Attribution(False, _elsewhere(params, grads, along, close), shares)
-
-
-def _refuse_what_proves_nothing(params, grads, cotangent, shape):
-    if set(grads) != set(params):
-        odd = sorted(set(params) ^ set(grads))[0]
-        raise ValueError(f"params and grads must have the same names, found {odd!r} in only one of them")
-    if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:
-        raise ValueError(f"grads: expected finite numbers, found others in {', '.join(wrong)}")
-    if np.shape(cotangent) != shape or not np.any(cotangent):
-        found = f"{np.shape(cotangent)}{'' if np.any(cotangent) else ', all zero'}"
-        raise ValueError(f"cotangent: expected shape {shape}, not all zero, found {found}")
 
 
 def _hypotheses(cfg, right, T, shares):

@@ -82,7 +82,8 @@ def check(
         return at_points(partial(check, **options), f, params, grads, tape, points, make, sizes, seed)
     with single_blas_thread():
         report = _checked(f, tree := Tree(params), grads, tape, **options)
-        for index in np.ndindex(tree.shape) if 1 < np.prod(tree.shape) <= OUTPUTS else ():
+        apart = not report.problems and 1 < np.prod(tree.shape) <= OUTPUTS
+        for index in np.ndindex(tree.shape) if apart else ():
             alone = _checked(f, Tree(params, tree.shape, index), grads, tape, **options)
             wrong = {row.name for row in report.rows if row.verdict == FAIL}  # that is known already
             report.add(f"output {list(index)}", alone, lambda row, wrong=wrong: row.name not in wrong)

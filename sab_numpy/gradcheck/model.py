@@ -12,6 +12,7 @@ from sab_numpy.core.backward import backward as backward_by_hand
 from sab_numpy.core.forward import forward
 from sab_numpy.gradcheck.blocks import split
 from sab_numpy.gradcheck.frozen import FrozenFunction
+from sab_numpy.gradcheck.inputs import Gradients, Tree
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report, Row
 
 GATES = dict.fromkeys(("W_x", "W_h", "b"), "ifgo")
@@ -22,18 +23,18 @@ def check_gradients(params, x, cfg, rng, method="complex", backward=backward_by_
     """Check `backward` at every entry of every parameter; returns a Report, a row a parameter or gate.
 
     The parameters are taken as float64; x as `forward` takes it; rng is a numpy.random.Generator, or a seed;
-    `backward(dy, tape)` may be your own. A row that is
-    UNRESOLVED has a numeric value that is less certain than the tolerance (relu near a tie). Raises ValueError for an
-    unknown method, and for gradients whose names or shapes are not those of params.
+    `backward(dy, tape)` may be your own. A row that is UNRESOLVED has a numeric value that is less certain than the
+    tolerance (relu near a tie). Raises ValueError for an unknown method, and for gradients whose names or shapes are
+    not those of params.
     """
     if method not in TOLERANCE:
         raise ValueError(f"method must be complex or central, found {method!r}")
     rng = np.random.default_rng(rng)
-    params = {name: np.asarray(value, np.float64) for name, value in params.items()}
+    tree = Tree(params)
+    params = tree.point
     y, tape = forward(params, x, cfg)
     cotangent = rng.standard_normal(y.shape)  # (T, B, O)
-    analytic = backward(cotangent, tape)
-    check_names_and_shapes(params, analytic)
+    analytic = Gradients(backward(cotangent, tape), tree).values  # refuses other names and shapes
     frozen = FrozenFunction(lambda p: (forward(p, x, cfg)[0] * cotangent).sum(), params, tape)
     found = {block: _every_entry(frozen, block, method) for block in split(params, GATES)}
     largest = max(np.abs(numeric).max() for numeric, _, _ in found.values())
@@ -83,17 +84,6 @@ def _every_entry(frozen, block, method):
             kinks.update(frozen.choices_that_change(block.moves(frozen.point, v)))
         v[index] = 0
     return numeric, uncertainty, kinks
-
-
-def check_names_and_shapes(params, grads):
-    if extra := sorted(set(grads) - set(params)):
-        raise ValueError(f"gradients of {', '.join(extra)}: expected those of {', '.join(params)} alone")
-    for name in params:
-        found = np.shape(grads[name]) if name in grads else "nothing"
-        if found != params[name].shape:
-            raise ValueError(f"the gradient of {name} must have shape {params[name].shape}, found {found}")
-        if np.asarray(grads[name]).dtype.kind != "f":
-            raise ValueError(f"the gradient of {name} must be real numbers, found {np.asarray(grads[name]).dtype}")
 
 
 def seed_of(rng):

@@ -1,6 +1,7 @@
 """A student's code runs behind a fence: whatever it does, it gets 0 for that exercise and the rest is graded."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -221,6 +222,16 @@ def test_no_process_of_a_student_outlives_a_stopped_grader(fence, how, tmp_path)
     assert grader.wait(timeout=20) == (-9 if how == "SIGKILL" else 130)
     grader.stderr.close()
     assert not hostile.outlive(seen)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no SIGKILL")
+@pytest.mark.parametrize("killed, status", [([-9], "right"), ([137], "right"), ([-9, -9], "failed"), ([-11], "failed")])
+def test_a_process_that_somebody_else_kills_gets_another_try(killed, status, monkeypatch, tmp_path):
+    real, ends = isolate.concluded, iter(killed)
+    monkeypatch.setattr(isolate, "concluded", lambda status, *rest: real(next(ends, status), *rest))
+    result = student.grade_text(tmp_path, 1, student.solution(1), run=isolate.run)
+    assert result.status == status and next(ends, None) is None
+    assert killed != [-9, -9] or "killed, twice" in result.feedback[0]
 
 
 @pytest.mark.slow
