@@ -337,4 +337,4 @@ def test_a_head_that_lost_a_column_is_one_line_or_was_not_needed(name, tmp_path)
         except ValueError as error:
             assert "\n" not in str(error), column
             needed.append(column)
-    assert {"demo": "seed", "adding": "cpu_seconds", "copying": "ce10", "transfer": "accuracy"}[name] in needed
+    assert {"demo": "seed", "adding": "squared_error", "copying": "ce10", "transfer": "accuracy"}[name] in needed

@@ -20,9 +20,9 @@ from sab_numpy.training.run import DROPPED, MODEL, Run
 COLUMNS = {  # that every row has, and its experiment's metric; run_of reads those of Run
     "name": str,
     "status": str,
-    "updates_done": files.whole,
     "accuracy": files.share,
-    "cpu_seconds": files.number,
+    "updates_done": files.maybe,
+    "cpu_seconds": files.maybe,
     "updates_to_999": files.maybe,
     "cpu_minutes_to_999": files.maybe,
 }

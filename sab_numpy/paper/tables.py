@@ -121,6 +121,7 @@ def of_task(what, shown, all_cells=True):
             values = [float(row[metric]) for row in rows]
             middles = [] if metric == "accuracy" else [spread(accuracies) if rows else "–"]
             diverged = sum(row["status"] == "diverged" for row in rows)
+            updates, seconds = middle(rows, "updates_done"), middle(rows, "cpu_seconds")
             lines.append(
                 [
                     recipes.EXPERIMENTS[what].rows[name][0],
@@ -129,8 +130,8 @@ def of_task(what, shown, all_cells=True):
                     len(rows),
                     (spread(values) if metric == "accuracy" else plain(values)) if rows else "not run",
                     *middles,
-                    f"{middle(rows, 'updates_done'):,.0f}" if rows else f"({run.updates:,})",
-                    f"{middle(rows, 'cpu_seconds') / 60:.1f}" if rows else "–",
+                    f"({run.updates:,})" if not rows else "–" if updates is None else f"{updates:,.0f}",
+                    "–" if seconds is None else f"{seconds / 60:.1f}",
                     *([printed["accuracy"] if printed else "–"] if what == "images" else []),
                 ]
             )
@@ -157,7 +158,7 @@ def hours(runs, found, what):
     what the experiment states."""
     total = 0.0
     for run in runs:
-        known = [row for row in of(found, run) if int(row["updates_done"])]
+        known = [row for row in of(found, run) if float(row.get("updates_done") or 0) and row.get("cpu_seconds")]
         each = [float(row["cpu_seconds"]) / int(row["updates_done"]) for row in known]
         total += run.updates * (median(each) if each else task(run.task).steps(run.T) / recipes.EXPERIMENTS[what].steps)
     return total / 3600
