@@ -527,7 +527,7 @@ def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():
     assert printed == {
         "pmnist: SAB 20/5/20": "89.8",
         "pmnist: SAB 50/10/50": "94.2",
-        "pmnist: Transformer": "97.9",
+        "pmnist: Transformer, 64 units": "97.9",
         "pmnist: LSTM, full BPTT": "90.3",
         "cifar10: SAB 16/10/16": "64.5",
         "cifar10: LSTM, full BPTT": "58.3",

@@ -35,14 +35,14 @@ REAL = data.find(os.environ.get("SAB_DATA") or "nowhere", "train-images-idx3-uby
 
 # %%
 print("\n1. A sequence of pixels")
-FONT = "75557 26227 71747 71717 55711 74717 74757 71222 75757 75717"   # a digit: five rows of 3 bits
+FONT = "75557 26227 71747 71717 55711 74717 74757 71222 75757 75717"  # digits: 5 rows of 3 bits
 mnist = images.Images("MNIST, 7 x 7", data.mnist, S)
 
 
 def drawn(n, rng):
     """n digits of 5 x 3 pixels, at one of two places, in noise: x (49, n, 1), targets (1, n)."""
     rows = np.array([[int(row) for row in digit] for digit in FONT.split()], np.uint8)     # (10, 5)
-    glyphs = np.unpackbits(rows[..., None], axis=2)[..., -3:]                              # (10, 5, 3)
+    glyphs = np.unpackbits(rows[..., None], axis=2)[..., -3:]                      # (10, 5, 3)
     labels, lefts = rng.integers(0, 10, n), rng.integers(2, 4, n)
     pictures = rng.uniform(0, 0.1, (n, S, S)).astype(np.float32)
     for picture, label, left in zip(pictures, labels, lefts):
@@ -58,7 +58,7 @@ def held_out(n):
 
 
 if not REAL:
-    print("Drawn digits. MNIST: get its four files (12 MB) from http://yann.lecun.com/exdb/mnist or a")
+    print("Drawn digits. MNIST: its four files (12 MB) are at http://yann.lecun.com/exdb/mnist, or a")
     print("mirror of it, name their folder in the variable SAB_DATA, and run this page again.")
 x, targets = held_out(500)
 print(f"{len(x)} steps, grey values {x.min():.1f} to {x.max():.1f}; the first picture:")
@@ -160,7 +160,8 @@ for name, cfg in configs.items():
         covered = x.copy()
         covered[S * row:S * row + S] = x.min()
         lost[name][row] = final[name] - right(trained[name], cfg, covered)
-    print(f"{name:14} right answers lost without a row, %:", *(f"{100 * a:.0f}" for a in lost[name]))
+    percent = (f"{100 * a:.0f}" for a in lost[name])
+    print(f"{name:14} right answers lost without a row, %:", *percent)
 most, needed = look.mean(0).argmax(), lost["SAB"].argmax()
 print(f"most weight: the end of row {most}; most needed: row {needed}")
 assert not AS_GIVEN or lost["SAB"].max() > 0.3 and look.mean(0)[needed] < 0.3
@@ -172,7 +173,8 @@ assert not AS_GIVEN or lost["SAB"].max() > 0.3 and look.mean(0)[needed] < 0.3
 # always been a guess.
 
 # %%
-fig, axes = plt.subplots(1, 6, figsize=(11, 2.6), layout="constrained", width_ratios=[1] * 5 + [1.5])
+widths = [1] * 5 + [1.5]
+fig, axes = plt.subplots(1, 6, figsize=(11, 2.6), layout="constrained", width_ratios=widths)
 for number, ax in enumerate(axes[:5]):
     ax.imshow(x[:, number, 0].reshape(S, S), cmap="Greys", vmin=0, vmax=1)
     ax.barh(range(S), 3 * look[number], left=S - 0.5, color="#0072B2")
