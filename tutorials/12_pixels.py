@@ -41,8 +41,8 @@ mnist = images.Images("MNIST, 7 x 7", data.mnist, S)
 
 def drawn(n, rng):
     """n digits of 5 x 3 pixels, at one of two places, in noise: x (49, n, 1), targets (1, n)."""
-    rows = np.array([[int(row) for row in digit] for digit in FONT.split()], np.uint8)     # (10, 5)
-    glyphs = np.unpackbits(rows[..., None], axis=2)[..., -3:]                      # (10, 5, 3)
+    rows = np.array([[int(row) for row in digit] for digit in FONT.split()], np.uint8)  # (10, 5)
+    glyphs = np.unpackbits(rows[..., None], axis=2)[..., -3:]                   # (10, 5, 3)
     labels, lefts = rng.integers(0, 10, n), rng.integers(2, 4, n)
     pictures = rng.uniform(0, 0.1, (n, S, S)).astype(np.float32)
     for picture, label, left in zip(pictures, labels, lefts):
@@ -58,8 +58,8 @@ def held_out(n):
 
 
 if not REAL:
-    print("Drawn digits. MNIST: its four files (12 MB) are at http://yann.lecun.com/exdb/mnist, or a")
-    print("mirror of it, name their folder in the variable SAB_DATA, and run this page again.")
+    print("Drawn digits. MNIST: its four files (12 MB) are at http://yann.lecun.com/exdb/mnist,")
+    print("or a mirror; name their folder in the variable SAB_DATA, and run this page again.")
 x, targets = held_out(500)
 print(f"{len(x)} steps, grey values {x.min():.1f} to {x.max():.1f}; the first picture:")
 for row in x[:, 0, 0].reshape(S, S):
