@@ -198,7 +198,7 @@ def transfer(data, path):
         ax.text(0, 1.04, words, transform=ax.transAxes, fontsize=12, color=INK, va="bottom")
     axes[0, 0].set_ylabel("right answers (%); dotted: chance")
     fig.supxlabel("T at the test (steps of waiting)")
-    fig.suptitle("Trained at T = 100, tested longer: a line a seed")
+    fig.suptitle("Trained at T = 100, tested at other waits: a line a seed")
     save(fig, path)
 
 
