@@ -229,9 +229,9 @@ def document(data):
         "",
         *transfer(longer, transfer_rows(data), recipes.TRANSFER, all_cells=False),
         "",
-        "The same at waits that no k_att or k_trunc divides:",
+        "The same at odd waits, from the shortest that was trained:",
         "",
-        *transfer(longer, transfer_rows(data), recipes.UNALIGNED, all_cells=False),
+        *transfer(longer, transfer_rows(data), recipes.ODD, all_cells=False),
         "",
         f"{others(found, shown | changed)} more runs in copying.csv follow earlier recipes: "
         "`sab reproduce copying --table --rows ROW`.",
