@@ -15,8 +15,8 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.training.checkpoints import load_run
-from sab_numpy.training.loop import train
+from sab_numpy.training.checkpoints import first_state, load_run
+from sab_numpy.training.loop import Clock, train
 from sab_numpy.training.parallel import Team
 from sab_numpy.training.run import Run
 
@@ -234,6 +234,15 @@ def test_however_a_run_on_two_processes_ends_it_is_saved_and_nothing_is_left(tmp
     state = load_run(tmp_path)[1]
     assert state.update >= 5 and all(np.isfinite(value).all() for value in state.params.values())
     assert state.update == state.adam["step"]
+
+
+def test_the_processor_time_of_a_run_is_that_of_all_its_processes():
+    run = Run(T=3, hidden=4, batch=2)
+    with Team(run.config(), 2) as team:
+        clock = Clock(first_state(run), team)
+        team.seconds += 1000  # as if the other had worked so long
+        state = clock.read(first_state(run))
+    assert 1000 <= state.cpu_seconds < 1100 and state.seconds < 100
 
 
 def test_processes_that_cannot_be_are_one_line(tmp_path, capsys):
