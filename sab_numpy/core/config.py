@@ -30,6 +30,8 @@ class Config:
     mental_updates          False: no credit flows into microstates
     dense_forward           True: the forward reads every slot, credit only through the K largest
     empty_slots             zero microstates at the start (None: K + 1, or one when k_top is None)
+    budget                  microstates kept beside those of the start: the ones whose state had
+                            changed most when they were written (None: all; see memory.py)
 
     Raises ValueError, in one line, for values and combinations that mean nothing.
     """
@@ -45,11 +47,12 @@ class Config:
     mental_updates: bool = True
     dense_forward: bool = False
     empty_slots: int | None = None
+    budget: int | None = None
 
     def __post_init__(self):
         for name in ("n_in", "n_hidden", "n_out", "k_att"):
             object.__setattr__(self, name, check_count(name, getattr(self, name), 1))
-        for name, least in (("k_trunc", 1), ("k_top", 0), ("empty_slots", 1)):
+        for name, least in (("k_trunc", 1), ("k_top", 0), ("empty_slots", 1), ("budget", 1)):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, check_count(name, getattr(self, name), least))
         for name, known in (("score", SCORES), ("normalise", NORMALISERS)):
@@ -66,6 +69,10 @@ class Config:
         if self.dense_forward and not self.k_top:
             raise ValueError("dense_forward=True sends credit through the k_top largest slots: "
                              f"expected k_top of at least 1, found {self.k_top}")
+        if self.budget and (not self.k_top or self.dense_forward):
+            raise ValueError("budget is for a sparse read: expected k_top of at least 1 and "
+                             "dense_forward=False, "
+                             f"found k_top={self.k_top}, dense_forward={self.dense_forward}")
 
     @property
     def n_empty(self):

@@ -90,25 +90,27 @@ def run_chunk(tape, start, chunk, recall):
             xp.add(step.h_hat, step.s, out=step.h)
             slot = memory.slot_of(t)
             if slot is not None:
-                memory.write(xp, slot, step.h, tape.params)
+                memory.write(xp, slot, step.h, step.h_prev, tape.params)
 
 
 def recall(xp, tape, t, step):
     """Score, select, renormalise, sum: fills query, slots, w, slope and s of step t."""
     cfg, params, memory, score = tape.cfg, tape.params, tape.memory, SCORES[tape.cfg.score]
-    n = memory.n_slots(t)
-    M, keys = memory.M[:, :n], memory.keys[:, :n]                          # (B, n, H), (B, n, Q)
+    n, kept = memory.n_slots(t), memory.readable(t)
+    M, keys = memory.at(xp, kept, n)                                       # (B, n, H), (B, n, Q)
     step.query[...] = project(xp, step.h_hat, params.get(score.query))     # (B, Q)
     a = score.compare(xp, step.query, keys, params.get(score.weight))      # (B, n)
     if cfg.k_top is None:                                                  # every slot is read
         w, slope = weights(xp, a, cfg.normalise, top=a.real.max(1, keepdims=True))
     else:
-        step.slots[...] = slots = choose(("recall", t), largest(xp, a.real, step.w.shape[1]))
-        M = gather(xp, memory.M, slots)                                    # (B, K', H)
+        best = choose(("recall", t), largest(xp, a.real, step.w.shape[1]))         # (B, K')
+        slots = best if kept is None else xp.take_along_axis(kept, best, axis=1)
+        step.slots[...], M_sel = slots, gather(xp, memory.M, slots)        # (B, K', H)
         if cfg.dense_forward:
-            step.w[...], step.s[...] = dense_read(xp, a, memory.M[:, :n], M, slots, t)
+            step.w[...], step.s[...] = dense_read(xp, a, M, M_sel, slots, t)
             return
-        w, slope = weights(xp, gather(xp, a[:, :, None], slots)[:, :, 0], cfg.normalise)
+        M, a = M_sel, gather(xp, a[:, :, None], best)[:, :, 0]
+        w, slope = weights(xp, a, cfg.normalise)
     step.w[...], step.s[...] = w, (w[:, None] @ M)[:, 0]
     if slope is not w:
         step.slope[...] = slope
@@ -174,6 +176,17 @@ def new_recalls(tape, S, buffers):
     return slots, w, w if cfg.normalise == "softmax" else buffers.empty("slope", (*shape[:2], 1))
 
 
+def new_budget(buffers, B, N, given, cfg):
+    """(surprise, kept) of a Memory of N slots, `given` of them there from the start, with a budget.
+
+    Those have no end of surprise: they stay.
+    """
+    S = given + min(cfg.budget, N - given)
+    surprise = buffers.filled("surprise", (B, N), np.inf, buffers.dtype.type(0).real.dtype)
+    places = buffers.xp.arange(S)                              # while there are some, in turn
+    return surprise, buffers.filled("kept", (N - given + 1, B, S), places, np.intp)
+
+
 def new_tape(xp, params, x, cfg, state, reuse):
     """(tape with room for the memory, h, c to begin with)."""
     (T, B), H, dtype = x.shape[:2], cfg.n_hidden, params["b"].dtype
@@ -189,7 +202,8 @@ def new_tape(xp, params, x, cfg, state, reuse):
     if score.key:
         keys = buffers.empty("keys", (B, N, score.width(H)))
         keys[:, :len(given)] = project(xp, M[:, :len(given)], params[score.key])
-    memory = Memory(M, keys, len(given), cfg)
+    budget = new_budget(buffers, B, N, len(given), cfg) if cfg.budget and cfg.k_top else ()
+    memory = Memory(M, keys, len(given), cfg, *budget)
     stacked = {name: stack_gates(xp, params[name].reshape(-1, 4 * H), halve=True)
                for name in ("W_x", "W_h", "b")}
     return Tape(params, cfg, x, memory, stacked, buffers, scratch), h, c

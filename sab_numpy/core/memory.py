@@ -2,11 +2,15 @@
 
 Slots are in the order of writing; the first `initial_slots` were there before the sequence (empty
 ones, or those of an earlier sequence). Every k_att steps the state h becomes a microstate.
+
+With a budget, later steps can recall as many microstates as it says. Each sequence keeps its own:
+the most surprising ones, whose state had changed most, |h_t - h_{t-1}|, when they were written.
+What is forgotten is a discrete choice, as what is recalled is: the backward knows of neither.
 """
 
 from typing import Any, NamedTuple
 
-from sab_numpy.core.replay import stop
+from sab_numpy.core.replay import choose, stop
 from sab_numpy.core.scores import SCORES, Outer, project, project_backward, project_gradient
 
 
@@ -24,10 +28,17 @@ class Memory(NamedTuple):
     keys: Any                  # (B, N, Q)     M itself where a microstate is its own key
     initial_slots: int
     cfg: Any
+    surprise: Any = None       # (B, N)        of every microstate; both None without a budget
+    kept: Any = None           # (W, B, S)     the slots that may be recalled after 0, 1.. writings
 
     def n_slots(self, t):
-        """Slots that step t can read."""
-        return self.initial_slots + t // self.cfg.k_att
+        """Slots that step t can read: all that were written, or as many as are kept."""
+        written = self.initial_slots + t // self.cfg.k_att
+        return written if self.kept is None else min(written, self.kept.shape[2])
+
+    def readable(self, t):
+        """(B, n) slots that step t can read; None: the first n_slots(t)."""
+        return None if self.kept is None else self.kept[t // self.cfg.k_att, :, :self.n_slots(t)]
 
     def n_selected(self, t):
         """Slots that step t reads."""
@@ -36,18 +47,34 @@ class Memory(NamedTuple):
     def slot_of(self, t):
         """The slot that the state of step t is written to, or None."""
         writes = self.cfg.k_top != 0 and (t + 1) % self.cfg.k_att == 0
-        return self.n_slots(t) if writes else None
+        return self.initial_slots + t // self.cfg.k_att if writes else None
 
     def step_of(self, slot):
         """The step whose state `slot` holds (negative: it was there before)."""
         return (slot - self.initial_slots + 1) * self.cfg.k_att - 1
 
-    def write(self, xp, slot, h, params):
-        """h (B, H) becomes the microstate in `slot`."""
+    def write(self, xp, slot, h, h_prev, params):
+        """h (B, H), the state after h_prev, becomes the microstate in `slot`."""
         self.M[:, slot] = h if self.cfg.mental_updates else stop(("slot", slot), h)
         if self.keys is not self.M:
             W = params[SCORES[self.cfg.score].key]
             self.keys[:, slot] = project(xp, self.M[:, slot], W)
+        if self.kept is not None:
+            self.surprise[:, slot] = abs(h - h_prev).sum(1)
+            self.keep(xp, slot)
+
+    def keep(self, xp, slot):
+        """Which slots may be recalled from now on: the least surprising one makes room."""
+        n, S = slot - self.initial_slots, self.kept.shape[2]   # n were written before it
+        before, after, rows = self.kept[n], self.kept[n + 1], xp.arange(self.kept.shape[1])
+        after[...] = before
+        if slot < S:                                           # there was a place for it
+            return
+        candidates = xp.concatenate([before, xp.full((len(rows), 1), slot)], axis=1)   # (B, S+1)
+        least = self.surprise[rows[:, None], candidates].argmin(1)                     # (B,)
+        forgotten = choose(("keep", slot), least)              # S: the new one itself
+        candidates[rows, forgotten] = slot
+        after[...] = candidates[:, :S]
 
     def at(self, xp, slots, n):
         """(microstates, keys) at slots (B, K); those of the first n slots where slots is None."""

@@ -110,9 +110,13 @@ class Tape:
 
     @property
     def final_state(self):
-        """A State that owns its arrays: forward(..., state=tape.final_state) goes on from here."""
+        """A State that owns its arrays: forward(..., state=tape.final_state) goes on from here.
+
+        With a budget its memory is None: it begins anew.
+        """
         self.check_owned()
-        return State(*(a.copy() for a in self.end), self.memory.M.swapaxes(0, 1).copy())
+        memory = None if self.cfg.budget else self.memory.M.swapaxes(0, 1).copy()
+        return State(*(a.copy() for a in self.end), memory)
 
     def check_owned(self):
         """ValueError when the tape's arrays were given to a later forward."""

@@ -92,6 +92,16 @@ ABLATION = {
         for k in values
     },
 }
+# What to write to memory, T = 300 (320 steps): so many microstates, written evenly over the sequence, or the most
+# surprising of all states. The rest is the recipe.
+MEMORY = {
+    name: (f"SAB 5/5, {n} microstates, {words}", SAB5 | RECIPE | fields)
+    for n in (20, 10, 5)
+    for name, words, fields in (
+        (f"sab-5-5-evenly-{n}", "written evenly", {"k_att": 320 // n}),
+        (f"sab-5-5-surprising-{n}", "the most surprising", {"k_att": 1, "budget": n}),
+    )
+}
 # What was tried on the way (figures/FINDINGS.md): 10,000 updates each, seeds that were tuned on.
 DIARY = {
     "bptt": ("LSTM, full BPTT", {"k_trunc": None, "k_top": 0}),
@@ -128,8 +138,9 @@ DIARY = {
     "sab-5-5-constant": ("SAB 5/5, no mental updates", SAB5 | CLIP1 | {"mental_updates": False}),
     "sab-5-5-dense": ("SAB 5/5, dense forward", SAB5 | CLIP1 | {"dense_forward": True}),
 }
-ROWS = TABLE | ABLATION | {name: (f"earlier: {words}", fields) for name, (words, fields) in DIARY.items()}
-BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16", "sab-5-5-cell-chrono", *DIARY)  # trained where --rows names them
+ROWS = TABLE | ABLATION | MEMORY | {name: (f"earlier: {words}", fields) for name, (words, fields) in DIARY.items()}
+# trained where --rows names them:
+BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16", "sab-5-5-cell-chrono", *MEMORY, *DIARY)
 SIX = {  # what README and the pictures compare: of each method, at each length, the first row that was run
     "full BPTT": ("bptt-20k", "bptt-recipe", "bptt"),
     "TBPTT 20": ("tbptt-20-recipe", "tbptt-20"),

@@ -44,8 +44,8 @@ NOTES = {
 
 def paper(name, T, run):
     """The row that the paper prints for a model like `run` in its table `name` at T, or None."""
-    if not run.mental_updates or run.dense_forward:
-        return None  # its tables are "with mental updates", sparse forward
+    if not run.mental_updates or run.dense_forward or run.budget:
+        return None  # its tables are "with mental updates", sparse forward, every microstate kept
     if run.model == "transformer":
         return next(
             (row for row in files.read_rows(PAPER) if (row["table"], row["method"]) == (name, "Transformer")), None
@@ -217,7 +217,10 @@ def document(data):
     if not found:
         raise ValueError(f"{data}: expected the folder of copying.csv, found no run there")
     shown, changed = cells(found, tuple(recipes.TABLE)), cells(found, ("sab-5-5-recipe", *recipes.ABLATION))
+    budgets = cells(found, recipes.MEMORY, (300,))
     longer = {key: cell for key, cell in (shown | changed).items() if key[1] == 100}
+    kept = copying(budgets, all_cells=False)
+    from_300 = transfer(budgets, transfer_rows(data), (300, 400, 2000, 5000), all_cells=False)
     return [
         *copying(shown, all_cells=False),
         "",
@@ -225,6 +228,8 @@ def document(data):
         "",
         *copying(changed, all_cells=False),
         "",
+        *(["A budget of microstates, written evenly or as they surprise:", "", *kept, ""] if kept[2:] else []),
+        *([*from_300, ""] if from_300[2:] else []),
         "Mean (worst – best) of the right answers, %:",
         "",
         *transfer(longer, transfer_rows(data), recipes.TRANSFER, all_cells=False),
@@ -233,7 +238,7 @@ def document(data):
         "",
         *transfer(longer, transfer_rows(data), recipes.ODD, all_cells=False),
         "",
-        f"{others(found, shown | changed)} more runs in copying.csv follow earlier recipes: "
+        f"{others(found, shown | changed | budgets)} more runs in copying.csv follow earlier recipes: "
         "`sab reproduce copying --table --rows ROW`.",
     ]
 

@@ -46,7 +46,7 @@ USUAL_TRANSFORMER = {  # with --model transformer: the row transformer. One leng
     "stop_at": 0.999,
     "fall": 500,
 }
-MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots")
+MODEL = ("k_trunc", "k_top", "k_att", "score", "normalise", "mental_updates", "dense_forward", "empty_slots", "budget")
 MODELS = {"lstm": ("init", *MODEL), "transformer": ("layers", "heads")}  # and the fields that are its own
 
 
@@ -111,6 +111,7 @@ class Run:
     model: str = option("lstm", "lstm, or transformer: hidden, layers and heads are its options")
     layers: int = option(2, "of a transformer")
     heads: int = option(4, "of a transformer: hidden is a multiple of them")
+    budget: int | None = option(None, "microstates kept, the most surprising ones of each sequence; none: all")
 
     def __post_init__(self):
         problem = task(self.task)
