@@ -268,8 +268,9 @@ def test_it_opens_with_three_sentences_in_thirty_seconds_and_then_is_free(opened
         began[1] == "forward: step 119 of 119" and 109 <= int(began[2].removeprefix("backward: credit at step ")) <= 115
     )
     assert where(page) == "backward: credit at step 0" and page.inner_text("#play") == "Play"
-    assert "the 6 at step 119: it was read 110 steps before" in said[0][1]
-    assert "Step 115 recalled the state of step 9" in said[1][1] and "cut at step 115" in said[1][1]
+    assert "the 7 at step 119: it was read 110 steps before" in said[0][1]
+    way = "Step 119 recalled the state of step 19, step 19 that of step 9, so SAB's credit skips there in 2 skips"
+    assert way in said[1][1] and "cut at step 115" in said[1][1]
     (sab, _), _, (bptt, _), *_ = told(0, "the last answer")[0]
     visits, arrives, of_bptt = re.search(
         r"visits (\d+) of 120 steps, and (\d+) % .* all 120: (\S+) %", said[2][1]
@@ -405,7 +406,7 @@ def test_the_keyboard_reaches_every_control_and_every_step(opened):
     page.keyboard.press("Home")
     for _ in range(9):
         page.keyboard.press("ArrowRight")
-    assert words(page)[1].startswith("SAB, step 9 (reads 6): credit ")
+    assert words(page)[1].startswith("SAB, step 9 (reads 7): credit ")
     page.keyboard.press("ArrowDown")
     assert words(page)[1].startswith("TBPTT, step 9 was not visited")
     page.keyboard.press("End")
@@ -429,7 +430,7 @@ def test_pointing_at_a_step_gives_its_number_and_a_sentence(opened):
             assert float(number.removesuffix(" %")) == pytest.approx(100 * norms[t] / norms_of_loss(lanes[n]), rel=0.06)
             assert ("not visited" in sentence) == (norms[t] == 0)
     page.mouse.move(*cell(page, 0, 9))
-    assert "by a skip from step 115 (weight 1.00)" in words(page)[1]
+    assert "by a skip from step 19 (weight 0.98)" in words(page)[1]
     page.mouse.move(*cell(page, 0, 115))
     assert words(page)[1].endswith("Cut here: nothing passes to step 114.")
     page.mouse.move(5, 5)
@@ -439,11 +440,11 @@ def test_pointing_at_a_step_gives_its_number_and_a_sentence(opened):
 def test_forwards_the_sentence_tells_what_is_read_recalled_and_said(opened):
     page = opened()
     page.evaluate("go(T)")
-    page.mouse.move(*cell(page, 0, 115))
-    assert words(page) == ("1.00", "SAB, step 115: reads a blank, recalls step 9 (weight 1.00), step 4 (weight 0.00), "
-                           "step 14 (weight 0.00), 2 more, says 8, which is right.")  # fmt: skip
+    page.mouse.move(*cell(page, 0, 110))
+    assert words(page) == ("1.00", "SAB, step 110: reads a blank, recalls step 4 (weight 1.00), step 9 (weight 0.00), "
+                           "step 99 (weight 0.00), 2 more, says 4, which is right.")  # fmt: skip
     page.mouse.move(*cell(page, 1, 119))
-    assert words(page) == ("7", "TBPTT, step 119: reads a blank, says 7, but should say 6.")
+    assert words(page) == ("3", "TBPTT, step 119: reads a blank, says 3, but should say 7.")
     page.keyboard.press("Home")
     page.mouse.move(*cell(page, 1, 118))
     assert words(page) == ("", "TBPTT, step 118 has not been read yet.")

@@ -25,6 +25,7 @@ DATA = Path(__file__).parents[1] / "figures" / "data"
 BLUE, INK = "#0072B2", "#333333"
 COLOURS = {"BPTT": "#009E73", "TBPTT": "#D55E00", "self-attention": "#CC79A7", "SAB": BLUE}  # everywhere the same
 NOT_REACHED = "#e4e4e4"
+WAIT, STEPS = 15, 35  # of the sequence whose credit is drawn step by step
 LOOKS = {"BPTT": "LSTM", "TBPTT": "TBPTT", "self-attention": "self-attention", "SAB": "SAB"}  # of cost.csv
 
 
@@ -124,9 +125,9 @@ def test_forward_pass_draws_what_the_model_reads_says_stores_and_recalls(drawn):
 
 def answer_drawn(title):
     """The answer whose credit a picture shows: not the first step of a block, and recalling the input most."""
-    real = told(T=5)
+    real = told(T=WAIT)
     of_input = [sum(weight for m, weight in found.items() if m != "empty" and m < 10) for found in real.recalls]
-    best = max((t for t in range(15, 25) if t % real.cfg.k_trunc), key=lambda t: of_input[t])
+    best = max((t for t in range(STEPS - 10, STEPS) if t % real.cfg.k_trunc), key=lambda t: of_input[t])
     assert re.search(r"step (\d+)", title).group(1) == str(best)
     return best
 
@@ -136,7 +137,7 @@ def check_credit_line(axes, events, colour=BLUE):
     credit = {event.end: event.total for event in events if event.kind in ("loss", "local", "skip")}
     row = boxes(axes)
     reached = {t for t, box in row.items() if not same_color(box.get_facecolor(), NOT_REACHED)}
-    assert {*row} == {*range(25)} and reached == {*credit}
+    assert {*row} == {*range(STEPS)} and reached == {*credit}
     darkness = {t: -sum(row[t].get_facecolor()[:3]) for t in credit}
     assert same_color(row[max(credit, key=credit.get)].get_facecolor(), colour)
     order = sorted(credit, key=credit.get)
@@ -153,7 +154,7 @@ def check_credit_line(axes, events, colour=BLUE):
 def test_backward_pass_draws_the_events_of_the_walk(drawn):
     (axes,) = drawn.figure("backward_pass").axes
     step = answer_drawn(axes.get_title(loc="left"))
-    events = walked(told(T=5).cfg, step)
+    events = walked(told(T=WAIT).cfg, step, T=WAIT)
     check_credit_line(axes, events)
     said = {kind: [] for kind in ("cut", "not visited", "loss")}
     for text in axes.texts:
@@ -177,12 +178,12 @@ def four(cfg):
 def test_algorithms_draws_the_walk_of_each_and_counts_it_in_the_title(drawn):
     figure = drawn.figure("algorithms")
     step = answer_drawn(heading(figure))
-    for axes, (name, cfg) in zip(figure.axes, four(told(T=5).cfg).items(), strict=True):
-        events = walked(cfg, step)
+    for axes, (name, cfg) in zip(figure.axes, four(told(T=WAIT).cfg).items(), strict=True):
+        events = walked(cfg, step, T=WAIT)
         check_credit_line(axes, events, COLOURS[name])
         steps = len({event.end for event in events if event.kind in ("loss", "local", "skip")})
         skips = sum(event.kind == "skip" for event in events)
-        assert axes.get_title(loc="left") == f"{name}: {steps} of 25 steps walked, {skips} skips"
+        assert axes.get_title(loc="left") == f"{name}: {steps} of {STEPS} steps walked, {skips} skips"
 
 
 def test_credit_over_distance_draws_the_norms_of_the_walk_and_errors_that_fit_them(drawn):
@@ -254,7 +255,7 @@ def test_attention_map_has_the_weight_of_every_recall_of_the_answers_in_its_plac
 
 
 def test_attention_longer_has_the_weights_of_the_ten_answers(drawn):
-    for axes, T in zip(drawn.figure("attention_longer").axes, (100, 200, 300), strict=True):
+    for axes, T in zip(drawn.figure("attention_longer").axes, (100, 300, 1000), strict=True):
         answers = map_expected(told(T=T).recalls)[-10:]
         check_recalls(axes, answers, answers)
         assert axes.get_title() == f"T = {T}"

@@ -38,7 +38,7 @@ def numbers(text):
 # ---- sample, evaluate
 
 
-@pytest.mark.parametrize("name, T", [(MODEL, 30), ("copying-T100-bptt", 100)])
+@pytest.mark.parametrize("name, T", [(MODEL, 30), ("copying-T100-bptt", 5000)])
 def test_sample_prints_what_the_model_reads_should_say_and_says(name, T, sab_says):
     lines, (params, cfg) = sab_says("sample", name, "--T", T).out.splitlines(), model(name)
     x, targets = (a[:, 0] for a in sequences(name, T, 1))
@@ -62,9 +62,9 @@ def test_sample_prints_the_recalls_of_every_answer_the_heaviest_first(sab_says):
 
 
 def test_evaluate_prints_the_share_of_right_answers_and_their_cross_entropy(sab_says):
-    name, n = "copying-T100-bptt", 100
-    lines, (params, cfg) = sab_says("evaluate", name, "--T", 20, 50, "--sequences", n).out.splitlines(), model(name)
-    for T, line in zip((20, 50), lines[2:]):
+    name, n, lengths = "copying-T100-bptt", 20, (4000, 5000)  # where full BPTT makes mistakes
+    lines, (params, cfg) = sab_says("evaluate", name, "--T", *lengths, "--sequences", n).out.splitlines(), model(name)
+    for T, line in zip(lengths, lines[2:]):
         x, targets = sequences(name, T, n)
         y, _ = sab.forward(params, x, cfg)
         right = 100 * (y.argmax(-1) == targets)[-10:].mean()
@@ -101,7 +101,8 @@ def test_walk_prints_the_events_of_the_backward_pass(sab_says):
     found = [tuple(map(float, one.groups())) for one in found if one]
     skips = [event for event in walked(told().cfg, 24) if event.kind == "skip"]
     assert [one[1:3] for one in found] == [(event.end, event.slot) for event in skips]
-    np.testing.assert_allclose([one[0] for one in found], [event.norm for event in skips], rtol=0.01)
+    norms = [event.norm for event in skips]
+    np.testing.assert_allclose([one[0] for one in found], norms, rtol=0.01, atol=1e-4 * max(norms))  # it has float32
     np.testing.assert_allclose([one[3] for one in found], [event.weight for event in skips], atol=0.006)
     (loss,) = (line for line in lines if line.startswith("  loss: y_24 gives credit "))
     assert float(loss.split()[-1]) == pytest.approx(walked(told().cfg, 24)[0].norm, rel=0.01)

@@ -10,7 +10,7 @@ import sab_numpy as sab
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import pretrained
 
-MODEL = "copying-T100-sab"
+MODEL = "copying-T300-sab"
 
 
 class Told(NamedTuple):

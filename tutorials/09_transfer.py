@@ -78,92 +78,109 @@ slot_of = {4: cfg.n_empty, 9: cfg.n_empty + 1}   # k_att = 5: steps 4 and 9 are 
 assert [tape.memory.step_of(slot) for slot in slot_of.values()] == [4, 9]
 assert (tape.memory.M[:, slot_of[4]] == tape.cache.h[4]).all()    # untouched since step 4
 assert np.allclose(weights.sum(1), 1, atol=1e-5)
-answers = weights[-copying.WIDTH:]
-table = np.column_stack([answers[:, slot_of[4]], answers[:, slot_of[9]],
-                         answers[:, :cfg.n_empty].sum(1), answers[:, slot_of[9] + 1:].sum(1)])
+table = np.column_stack([weights[:, slot_of[4]], weights[:, slot_of[9]],
+                         weights[:, :cfg.n_empty].sum(1), weights[:, slot_of[9] + 1:].sum(1)])
+waiting, table = table[20:109].mean(0), table[-copying.WIDTH:]
 print("answer  said  right   step 4  step 9   empty  others")
 for j, (row, said) in enumerate(zip(table, y[-copying.WIDTH:, 0].argmax(1), strict=True)):
     print(f"{j:6d}{said:6d}{targets[-copying.WIDTH + j, 0]:7d}",
           "".join(f"{share:8.2f}" for share in row))
-assert answers[:5, slot_of[4]].max() > 0.4         # the first five answers look at step 4,
-assert answers[5:, slot_of[9]].max() > 0.4         # the others at step 9
+print(f"{'mean of the wait':20}" + "".join(f"{share:8.2f}" for share in waiting))
+assert table[:4, 0].min() > 0.9                       # the first answers look at step 4;
+assert table[5:, 3].min() > 0.9 and waiting[1] > 0.9  # at step 9 the wait does, not the answers
 
 # %% [markdown]
-# It looks up twice, where a [block](../GLOSSARY.md#block) of five answers begins, and says the
-# rest of that block from its running state. What these [recall](../GLOSSARY.md#recall)
-# meanwhile is nothing (an empty slot) or states of the wait ("others"). No symbol comes from
-# there, as the next section shows.
+# The first [block](../GLOSSARY.md#block) of five it looks up when it is asked. The second it never
+# looks up then. It keeps it in mind: at every step of the wait it [recalls](../GLOSSARY.md#recall)
+# the state of step 9, like someone who repeats a telephone number until there is a pen. So the
+# states that are stored meanwhile should be copies of that block, and it is these ("others") that
+# the last answers read. Other seeds look both up when they are asked (`sab sample
+# copying-T300-sab`): the loss says what is right, not how.
 #
 # ## 3. A memory transplant
 #
-# Is that where the symbols *are*? An experiment decides. Run 64 sequences up to shortly before the
-# marker and take the state apart: h and c of the [LSTM](../GLOSSARY.md#lstm), and the memory. Then:
+# Are the symbols really there? An experiment decides. Run 64 sequences up to a *pause* and take the
+# state apart: h and c of the [LSTM](../GLOSSARY.md#lstm), and the memory. Then:
 #
-# * wipe h and c, keep the memory;
-# * keep h and c, wipe the two [slots](../GLOSSARY.md#slot) of the input;
-# * give each sequence the two slots of its *neighbour*.
+# * wipe h and c, keep the memory; or wipe the memory, keep h and c;
+# * give each sequence some [slots](../GLOSSARY.md#slot) of its *neighbour*: those of the input
+#   (steps 4 and 9) right after it was read; the same shortly before the marker; or that of step 4
+#   and those of the wait.
 
 # %%
 print("\n3. A memory transplant")
-B, pause = 64, 105
+B, late = 64, 105
 x, targets = copying.sequences(100, B, np.random.default_rng(3))
-before = sab.forward(params, x[:pause], cfg)[1].final_state
 neighbour = np.roll(np.arange(B), 1)
 two = [slot_of[4], slot_of[9]]
-wiped = before.memory.copy()                                    # (N, B, H)
-wiped[two] = 0
+wait = range(slot_of[9] + 1, cfg.n_empty + late // cfg.k_att)
 
 
-def with_neighbours(slots):
+def at(pause):
+    """The state after `pause` steps."""
+    return sab.forward(params, x[:pause], cfg)[1].final_state
+
+
+def with_neighbours(state, slots):
     """The state, but these slots of the memory are the neighbour's."""
-    memory = before.memory.copy()
+    memory = state.memory.copy()                                # (N, B, H)
     memory[slots] = memory[slots][:, neighbour]
-    return before._replace(memory=memory)
+    return state._replace(memory=memory)
 
 
-def right(state, whose=slice(None)):
-    """Shares of right answers, going on from `state`: of the first five and the last; those of
-    `whose` are right."""
+def right(state, pause):
+    """Right answers, going on from `state`: the shares of the first five and the last five, of its
+    own symbols and of its neighbour's. (2, 2)"""
     y, _ = sab.forward(params, x[pause:], cfg, state=state)
-    hits = y[-copying.WIDTH:].argmax(2) == targets[-copying.WIDTH:, whose]          # (10, B)
-    return np.array([hits[:5].mean(), hits[5:].mean()])
+    said, wanted = y[-copying.WIDTH:].argmax(2), targets[-copying.WIDTH:]           # (10, B)
+    return np.array([[(said == whose)[part].mean() for part in (slice(5), slice(5, None))]
+                     for whose in (wanted, wanted[:, neighbour])])
 
 
-results = {"left alone": right(before),
-           "h and c wiped": right(before._replace(h=0 * before.h, c=0 * before.c)),
-           "two slots wiped": right(before._replace(memory=wiped)),
-           "neighbour's slots: own symbols": right(with_neighbours(two)),
-           "neighbour's slots: neighbour's symbols": right(with_neighbours(two), neighbour)}
-print(f"{'right answers':40}{'first five':>12}{'last five':>12}")
+early, before = at(10), at(late)
+results = {"left alone": right(before, late),
+           "h and c wiped": right(before._replace(h=0 * before.h, c=0 * before.c), late),
+           "memory wiped": right(before._replace(memory=0 * before.memory), late),
+           "neighbour's 4 and 9, at step 10": right(with_neighbours(early, two), 10),
+           "neighbour's 4 and 9, at step 105": right(with_neighbours(before, two), late),
+           "neighbour's 4 and wait": right(with_neighbours(before, [slot_of[4], *wait]), late)}
+print(f"{'right: first five, last five (%)':34}    own symbols     neighbour's")
 for name, shares in results.items():
-    print(f"{name:40}" + "".join(f"{100 * share:10.1f} %" for share in shares))
-assert results["two slots wiped"].max() < 0.4
-assert results["neighbour's slots: own symbols"].max() < 0.4
-assert results["neighbour's slots: neighbour's symbols"].min() > 0.6
+    print(f"{name:34}" + "".join(f"{100 * share:8.1f}" for share in shares.ravel()))
+assert results["h and c wiped"][0].min() > 0.9 and results["memory wiped"].max() < 0.4
+assert results["neighbour's 4 and 9, at step 10"][1].min() > 0.9             # all in two slots;
+own, others = results["neighbour's 4 and 9, at step 105"]
+assert own[1] > 0.9 and others[0] > 0.9                                      # no longer:
+assert results["neighbour's 4 and wait"][1].min() > 0.9                      # it has copies
 
 # %% [markdown]
-# With the neighbour's two slots it says the *neighbour's* symbols, though everything else is its
-# own: h, c and the stored states of the wait. What it knows stands in those two slots, and reaches
-# the answers by recall. That is the road on which the credit came back during training, too.
+# Right after the input all that it knows stands in two slots: with the neighbour's it says the
+# *neighbour's* symbols, though h and c are its own. Ninety-five steps later the same two slots give
+# it the neighbour's first five, and its own last five: those stand in the states of the wait.
+# Exchange these as well, and it says the neighbour's again. The road of the symbols, into the
+# copies and out of them, is the one on which the credit came back during training: two
+# [skips](../GLOSSARY.md#skip), one after the other.
 
 # %%
 fig, (recalled, transplant) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 bottoms = np.cumsum(table, axis=1) - table
 kinds = {"state of step 4": "#0072B2", "state of step 9": "#E69F00",
-         "empty slots": "#DDDDDD", "others": "#777777"}
+         "empty slots": "#DDDDDD", "others: the wait": "#777777"}
 for column, bottom, (label, colour) in zip(table.T, bottoms.T, kinds.items(), strict=True):
     recalled.bar(range(copying.WIDTH), column, bottom=bottom, label=label, color=colour)
 recalled.set(xlabel="answer", ylabel="weight", ylim=(0, 1.3), title="What each answer recalls")
 recalled.legend(ncols=2, loc="upper center", fontsize=9)
-percent = [100 * shares.mean() for shares in results.values()]
-transplant.barh(list(results)[::-1], percent[::-1], color="#0072B2")
+for row, (own, others) in enumerate(results.values()):
+    transplant.barh([row - 0.2, row + 0.2], 100 * own, 0.36, color="#0072B2")
+    transplant.plot(100 * others, [row - 0.2, row + 0.2], "D", color="#D55E00")
+transplant.set(yticks=range(len(results)), yticklabels=results, xlim=(0, 103), ylim=(5.6, -0.6),
+               title="The transplant: first five (upper), last five (lower)",
+               xlabel="right (%): own symbols (bars), the neighbour's\n(diamonds); dotted: chance")
 transplant.axvline(12.5, color="grey", linestyle=":")
-transplant.set(xlabel="right answers (%); dotted: chance", xlim=(0, 100), title="The transplant")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/09_transfer.png", dpi=100)
 print("\nThe picture: tutorials/out/09_transfer.png")
 
 # %% [markdown]
-# **Try it.** At the end, print `right(with_neighbours([slot_of[4]]))`, and
-# `right(with_neighbours([slot_of[4]]), neighbour)`: only *one* slot is the neighbour's. Whose
-# symbols does it say, and which?
+# **Try it.** At the end, print `right(with_neighbours(before, [slot_of[9]]), late)`: only *one* slot
+# is the neighbour's. Whose symbols does it say? And with the state at step 20 (and 20 for `late`)?

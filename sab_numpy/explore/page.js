@@ -210,7 +210,7 @@ function tell(lane, t) {
 
 // ---- the guide: three sentences in 30 seconds, about the last answer
 
-const block = T - (T - 1) % data.sequences[0].lanes[0].k_trunc - 1;     // the first step of the last block
+const k = data.sequences[0].lanes[0].k_trunc, block = T - (T - 1) % k - 1;     // the first step of the last block
 const stops = [[0, 0], [9000, T], [11000, T + 1], [19000, 2 * T - block], [29000, 2 * T], [GUIDE, 2 * T]];
 
 function guidePosition(ms) {
@@ -222,12 +222,16 @@ function guideSays() {
   const [sab, , bptt] = sequence.lanes, symbol = sequence.targets[T - 1], read = data.width - 1;
   const events = walkOf(sab).filter(event => event[0] <= SKIP), visited = new Set(events.map(event => event[2])).size;
   const arrived = lane => percent(walkOf(lane).reduce((found, e) => e[0] <= SKIP && e[2] === read ? e[4] : found, 0), lane);
-  const skip = events.filter(([kind, , end]) => kind === SKIP && end <= read).sort((a, b) => b[3] - a[3])[0];
+  const skips = events.filter(([kind]) => kind === SKIP).sort((a, b) => b[3] - a[3]);
+  const path = skips.filter(([, , end]) => end <= read).slice(0, 1);     // the strongest skips from the last block to the input
+  while (path.length && path[0][1] < block)
+    path.unshift(skips.find(([, , end]) => end >= path[0][1] && Math.floor(end / k) === Math.floor(path[0][1] / k)));
   if (guided < 10000) return ["1/3", `A network reads ten symbols, waits ${data.T} steps and must then say them. Look at its last ` +
     `answer, the ${symbol} at step ${T - 1}: it was read ${T - 1 - read} steps before. Grey arcs are recalls.`];
-  if (guided < 19000) return ["2/3", "Now credit for this answer walks back. " + (skip
-    ? `Step ${skip[1]} recalled the state of step ${skip[2]}, so SAB's credit skips there at once; step by step it is cut at ` +
-      `step ${block}, where TBPTT ends.`
+  if (guided < 19000) return ["2/3", "Now credit for this answer walks back. " + (path.length
+    ? path.map(([, start, end], n) => n ? `step ${start} that of step ${end}` : `Step ${start} recalled the state of step ${end}`)
+      .join(", ") + `, so SAB's credit skips there ${path.length > 1 ? `in ${path.length} skips` : "at once"}; step by step ` +
+      `it is cut at step ${block}, where TBPTT ends.`
     : `Without a recall of the input it ends where it is cut, at step ${block}.`)];
   return ["3/3", `SAB visits ${visited} of ${T} steps, and ${arrived(sab)} of the answer's credit arrives where the ${symbol} was ` +
     `read. The model trained with BPTT visits all ${T}: ${arrived(bptt)} arrives.`];

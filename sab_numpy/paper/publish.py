@@ -47,7 +47,8 @@ def publish(name, data, runs, quick=False):
         "ce10": float(row["ce10"]),
         "updates": state.update,
         "version": __version__,
-        "command": row["command"],
+        "command": f"sab reproduce copying --T {T} --rows {row_name} --seeds {run.seed}-{run.seed} "
+        "--data mine --runs mine/runs",
     }
     os.makedirs(pretrained.FOLDER, exist_ok=True)
     save_arrays(os.path.join(pretrained.FOLDER, f"{name}.npz"), arrays, about)

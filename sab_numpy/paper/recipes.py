@@ -152,10 +152,10 @@ SIX = {  # what README and the pictures compare: of each method, at each length,
 TRANSFER = (100, 200, 300, 400, 2000, 5000)  # the paper's: tested at these, trained at 100
 ODD = (5, 21, 101, 333, 1001)  # and at odd ones, from the shortest that was trained
 PUBLISHED = {
-    "copying-T100-sab": ("sab-5-5-clip1", 100),
-    "copying-T100-bptt": ("bptt-clip1", 100),
-    "copying-T100-paper": ("sab-5-5-paper-16", 100),
-    "copying-T300-sab": ("sab-5-5", 300),
+    "copying-T100-sab": ("sab-5-5-recipe", 100),
+    "copying-T100-bptt": ("bptt-20k", 100),
+    "copying-T100-paper": ("sab-5-5-cell-chrono", 100),
+    "copying-T300-sab": ("sab-5-5-recipe", 300),
 }
 # The adding task: all rows have one budget. SAB never leaves the mean with K + 1 empty slots and one length.
 ADDING = {

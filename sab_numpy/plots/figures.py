@@ -17,7 +17,8 @@ from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import trained
 
-MODEL = "copying-T100-sab"  # the trained model that most figures look at
+MODEL = "copying-T300-sab"  # the trained model that most figures look at
+SHORT, WAIT = 5, 15  # waits of a sequence that is drawn step by step: one that fits, one with blocks nobody visits
 
 
 class Figure(NamedTuple):
@@ -30,11 +31,11 @@ class Figure(NamedTuple):
     alternative: str
 
 
-def model():
-    """The trained model, and one short test sequence: model, x and targets (25, 1)."""
+def model(T=SHORT):
+    """The trained model, and one short test sequence: model, x and targets (T+20, 1)."""
     found = trained(MODEL)
     found = found._replace(params={name: value.astype(np.float64) for name, value in found.params.items()})
-    return found, *sequence(found, T=5)
+    return found, *sequence(found, T)
 
 
 def interesting_answer(tape):
@@ -56,7 +57,7 @@ def forward_pass(data, path):
 
 
 def backward_pass(data, path):
-    found, x, targets = model()
+    found, x, targets = model(WAIT)
     y, tape = forward(found.params, x, found.cfg)
     step = interesting_answer(tape)
     events = list(walk(dy_at(targets, step)(y), tape))
@@ -66,7 +67,7 @@ def backward_pass(data, path):
 
 
 def algorithms(data, path):
-    found, x, targets = model()
+    found, x, targets = model(WAIT)
     step = interesting_answer(forward(found.params, x, found.cfg)[1])
     credit.credit_pictures(
         found.params,
@@ -107,7 +108,7 @@ def attention(data, path):
 
 def attention_longer(data, path):
     found, _, _ = model()
-    tapes = {T: forward(found.params, sequence(found, T)[0], found.cfg)[1] for T in (100, 200, 300)}
+    tapes = {T: forward(found.params, sequence(found, T)[0], found.cfg)[1] for T in (100, 300, 1000)}
     answers_recall(tapes, path, f"What {MODEL} recalls at its ten answers, also longer than it was trained")
 
 
@@ -132,17 +133,18 @@ FIGURES = {
     "backward_pass": Figure(
         backward_pass,
         *FROM_MODEL,
-        "The same row of boxes, read from the right. Credit enters at one answer, walks left to the start of its "
-        "block and is cut there. Arcs carry it to recalled states far to the left, from where it walks to the "
-        "start of their blocks. Boxes are a darker blue the more credit they got; grey blocks got none and are "
-        "not visited.",
+        "A row of 35 boxes, read from the right. Credit enters at one answer, walks left to the start of its "
+        "block and is cut there. Two strong arcs carry it to the state of step 4, the end of the input's first "
+        "block, from where it walks to the sequence's start; faint ones lead to other recalled states. Boxes are a "
+        "darker blue the more credit they got; grey blocks got none and are not visited.",
     ),
     "algorithms": Figure(
         algorithms,
         *FROM_MODEL,
         "Four rows of boxes, one an algorithm, each in its colour, for the loss of one answer. BPTT colours all "
         "earlier boxes, paler with distance. Truncated BPTT colours the last block alone. Self-attention colours "
-        "all boxes and draws an arc to every microstate. SAB colours a few blocks, joined by a few arcs.",
+        "all boxes and draws an arc to every microstate. SAB colours the answer's block and the input's first, "
+        "joined by two strong arcs; what else it recalled is pale, and one block between is grey.",
     ),
     "credit_over_distance": Figure(
         credit_over_distance,
@@ -150,7 +152,7 @@ FIGURES = {
         "Left: norm of the credit over the distance from the last answer. BPTT falls to a small rest, truncated BPTT "
         "ends after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
         "gradient of the same forward; zero for BPTT and self-attention, one for truncated BPTT beyond its block, "
-        "between for SAB.",
+        "near one for SAB over the wait and small at the input.",
     ),
     "kink_of_selection": Figure(
         partial(alone, derivatives.kink_of_selection),
@@ -172,16 +174,16 @@ FIGURES = {
         attention,
         *FROM_MODEL,
         "A table of weights, one test sequence of T = 100: down the ten answers, across empty slots and the "
-        "states that an answer recalls. The first two answers recall the state of step 4, the sixth and seventh "
-        "that of step 9: the ends of the input's two blocks. A row above them: before the answers all weight is "
-        "on empty slots.",
+        "states that an answer recalls. The first three answers recall the state of step 4, the sixth to eighth "
+        "that of step 9: the ends of the input's two blocks. A row above them: before the answers 90 % of the weight "
+        "is on the empty slot.",
     ),
     "attention_longer": Figure(
         attention_longer,
         *FROM_MODEL,
-        "Three tables of weights side by side, for T = 100, 200 and 300: what each of the ten answers gives to "
-        "empty slots and to the states that it recalls. They hardly differ: the first two answers recall the "
-        "state of step 4, the sixth and seventh that of step 9.",
+        "Three tables of weights side by side, for T = 100, 300 and 1,000: what each of the ten answers gives to "
+        "the empty slot and to the states that it recalls. They hardly differ: the first three answers recall the "
+        "state of step 4, the seventh and eighth that of step 9.",
     ),
     "cost_over_length": Figure(
         cost_over_length,

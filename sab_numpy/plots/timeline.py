@@ -55,7 +55,7 @@ def forward_pass(tape, x, says, path, title):
     """Read, remember, recall: one sequence, x and says (T,), tape of a batch of one."""
     T, cfg = len(x), tape.cfg
     fig, ((axes,),) = panels(1, 1, 13.3, 4.9)
-    left = -2.2 - 0.9 * tape.memory.initial_slots
+    left = -2.2 - 0.9 * max(2, tape.memory.initial_slots)  # with room for the words
     for slot in range(tape.memory.initial_slots):
         box(axes, left + 0.9 * slot + 0.6, 2, "#eeeeee", GREY, "0")
     axes.text(left + 0.1, 2.75, "empty slots", color="#555555")
