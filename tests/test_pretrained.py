@@ -106,7 +106,7 @@ def test_a_model_of_the_package_is_small_and_is_as_good_as_it_says(name):
     about = pretrained.about(name)
     assert name in recipes.PUBLISHED and about["T"] == recipes.PUBLISHED[name][1]
     rng = stream(about["seed"], "test", about["T"])
-    found, _ = evaluation.measure(params, cfg, task("copying"), about["T"], 128, rng)
+    found, _ = evaluation.mean_metrics(params, cfg, task("copying"), about["T"], 128, rng)
     assert abs(found["accuracy"] - about["accuracy"]) <= 0.07, "128 of the 1,024 sequences"
 
 
