@@ -8,7 +8,7 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.bench import contestants, measure, processes
+from sab_numpy.bench import contestants, measurement, processes
 from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.floor import Floor
 from sab_numpy.core import credit
@@ -62,8 +62,8 @@ def test_every_recall_of_the_constructed_model_goes_to_the_input():
     y, tape = sab.forward(params, x, cfg)
     inputs = set(range(tape.memory.initial_slots, tape.memory.initial_slots + copying.WIDTH // cfg.k_att))
     assert all(set(row) == inputs for row in tape.slots[copying.WIDTH + 1 :].reshape(-1, cfg.k_top))
-    _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
-    walk = measure.walk(tape, dy)
+    _, dy = sab.softmax_cross_entropy(y, targets, mask=measurement.last_step(x))
+    walk = measurement.walk(tape, dy)
     assert walk["blocks_visited"] == 3 and walk["blocks"] == 16  # the last, and the two of the input
     assert walk["steps_walked"] == credit.count(tape, dy).steps < 15
 
@@ -72,8 +72,8 @@ def test_an_unconstructed_model_visits_more():
     spec = dict(T=60, B=3, H=16)
     cfg, params, x, targets, _ = contestants.batch("SAB", spec)
     y, tape = sab.forward(params, x, cfg)
-    _, dy = sab.softmax_cross_entropy(y, targets, mask=measure.last_step(x))
-    assert measure.walk(tape, dy)["blocks_visited"] > 3
+    _, dy = sab.softmax_cross_entropy(y, targets, mask=measurement.last_step(x))
+    assert measurement.walk(tape, dy)["blocks_visited"] > 3
 
 
 def test_the_timed_step_is_a_whole_train_step(monkeypatch):
@@ -89,16 +89,16 @@ def test_the_timed_step_is_a_whole_train_step(monkeypatch):
 def test_turns_are_taken_and_the_warm_up_is_not_counted():
     order = []
     ticks = iter(range(1000))
-    clock = measure.Clock("numpy")
-    clock.now = lambda: next(ticks)
+    timer = measurement.Timer("numpy")
+    timer.now = lambda: next(ticks)
     steps = {name: lambda now, name=name: (order.append(name), now())[1] for name in "AB"}
-    times = measure.take_turns(steps, clock, rounds=4, seconds=100)
+    times = measurement.take_turns(steps, timer, rounds=4, seconds=100)
     assert "".join(order) == "AB" * 6
     assert times == {"A": [(2, 1)] * 4, "B": [(2, 1)] * 4}
 
 
 def test_a_ratio_is_the_median_of_the_rounds():
-    assert measure.ratio([(2, 1), (40, 5), (3, 1)], [(1, 1), (10, 5), (3, 2)]) == 2
+    assert measurement.ratio([(2, 1), (40, 5), (3, 1)], [(1, 1), (10, 5), (3, 2)]) == 2
 
 
 def test_growth_finds_the_exponent():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sab_numpy.tasks import STREAMS, copying, stream, task
-from sab_numpy.training.evaluation import interval, measure
+from sab_numpy.training.evaluation import interval, mean_metrics
 
 
 def test_the_layout_is_the_papers():
@@ -107,8 +107,8 @@ def test_a_measurement_does_not_depend_on_its_chunks(chunk):
 
     cfg = sab.Config.sab(10, 8, 10, k_trunc=3, k_top=2, k_att=2)
     params = sab.init_params(cfg, np.random.default_rng(0))
-    whole, n = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)
-    parts, m = measure(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
+    whole, n = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)
+    parts, m = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
     assert n == m == 20 and parts == pytest.approx(whole, rel=1e-12)
     assert {"accuracy", "ce10", "ce", "recalls_empty", "recalls_input", "max_abs_h"} == set(whole)
 

@@ -113,10 +113,10 @@ def test_a_model_of_the_package_is_small_and_is_as_good_as_it_says(name):
     (params, cfg), about = sab.load_pretrained(name), pretrained.about(name)
     copying, T = task("copying"), about["T"]
     rng = np.random.default_rng(20181206)  # no training, validation or test of ours draws from it
-    found, n = evaluation.measure(params, cfg, copying, T, 200, rng)
+    found, n = evaluation.mean_metrics(params, cfg, copying, T, 200, rng)
     low, high = evaluation.interval(found["accuracy"], n)
     assert low <= about["accuracy"] <= high and low > 0.95
-    own, _ = evaluation.measure(params, cfg, copying, T, 1024, stream(about["seed"], "test", T))
+    own, _ = evaluation.mean_metrics(params, cfg, copying, T, 1024, stream(about["seed"], "test", T))
     assert own["accuracy"] == pytest.approx(about["accuracy"], abs=2e-4)  # the row's sequences: the row's parameters
     assert own["ce10"] == pytest.approx(about["ce10"], rel=1e-3)
 

@@ -354,7 +354,7 @@ def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
 
 def test_a_read_of_every_microstate_of_a_long_sequence_takes_few_sequences_at_once(monkeypatch):
     chunks = []
-    monkeypatch.setattr(evaluation, "measure", lambda *args: (None, chunks.append(args[-1])))
+    monkeypatch.setattr(evaluation, "mean_metrics", lambda *args: (None, chunks.append(args[-1])))
     for name, T in (
         ("sab-5-5", 100),
         ("sab-5-5", 5000),
@@ -499,7 +499,7 @@ def test_every_experiment_has_its_table_and_resumes(what, tmp_path, monkeypatch,
     for run, row in found:
         assert row["name"] == results.name_of(run) and f"{what}/{row['name']}" in row["command"]
         own = checkpoints.load_run(tmp_path / what / row["name"])[1]
-        again, n = evaluation.measure(
+        again, n = evaluation.mean_metrics(
             own.params,
             run.config(),
             task(run.task),

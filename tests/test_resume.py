@@ -326,9 +326,9 @@ def test_twenty_runs_killed_at_random_moments_equal_runs_never_killed(tmp_path, 
 
 @pytest.mark.parametrize("stops", [[8], [23, 25], [24], [29, 32, 33, 40]])
 def test_a_fall_of_the_learning_rate_goes_on_where_it_was(tmp_path, stops, monkeypatch):
-    measure = evaluation.measure
-    right = lambda *args, **named: (measure(*args, **named)[0] | {"accuracy": 1.0}, 0)  # noqa: E731
-    monkeypatch.setattr(evaluation, "measure", right)
+    whole = evaluation.mean_metrics
+    right = lambda *args, **named: (whole(*args, **named)[0] | {"accuracy": 1.0}, 0)  # noqa: E731
+    monkeypatch.setattr(evaluation, "mean_metrics", right)
     run = replace(SMALL, updates=100, stop_at=1.0, fall=16, schedule="cosine", decay_from=0.0, init="chrono")
     loop.train(run, tmp_path / "whole")
     for update in stops:

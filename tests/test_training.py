@@ -118,7 +118,7 @@ def test_last_is_the_last_state_and_best_the_best_on_validation(tmp_path):
     accuracies = [float(row["accuracy"]) for row in rows(tmp_path / "run")]
     _, best = checkpoints.load_run(tmp_path / "run", "best")
     assert best.update == 8 * (1 + int(np.argmax(accuracies)))
-    found, _ = evaluation.measure(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
+    found, _ = evaluation.mean_metrics(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
     assert found["accuracy"] == max(accuracies)
 
 
@@ -473,13 +473,13 @@ FALLS = replace(TINY, updates=200, stop_at=0.5, schedule="cosine", fall=16, lr=0
 
 def scripted(monkeypatch, accuracies):
     """Validations find these accuracies, the last for ever."""
-    script, measure = iter(accuracies), evaluation.measure
+    script, whole = iter(accuracies), evaluation.mean_metrics
 
     def told(*args, **named):
-        found, n = measure(*args, **named)
+        found, n = whole(*args, **named)
         return found | {"accuracy": next(script, accuracies[-1])}, n
 
-    monkeypatch.setattr(evaluation, "measure", told)
+    monkeypatch.setattr(evaluation, "mean_metrics", told)
 
 
 def rates_of(run, folder):

@@ -1,5 +1,7 @@
 """Every tutorial runs, says what it says of itself, and links a term of the glossary before it uses it."""
 
+import contextlib
+import io
 import os
 import re
 import runpy
@@ -9,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import jupytext
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -29,8 +32,8 @@ def number(path):
     return path.name.partition("_")[0]
 
 
-def run(path, folder, quick=True):
-    """What the tutorial prints; run in `folder`, where its picture goes."""
+def in_python(path, folder, quick):
+    """What a script prints in a Python of its own; run in `folder`, where its picture goes."""
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "MPLBACKEND": "Agg",
@@ -47,12 +50,19 @@ def run(path, folder, quick=True):
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """printed(path): the output and the pictures of a tutorial in quick mode, run once."""
+    """printed(path): the output and the pictures of a tutorial in quick mode, run once, in this process."""
 
     @cache
     def once(path):
-        folder = tmp_path_factory.mktemp(path.stem)
-        return run(path, folder), sorted(folder.glob("tutorials/out/*.png"))
+        folder, said = tmp_path_factory.mktemp(path.stem), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+            patch.chdir(folder)
+            patch.setenv("OPENBLAS_NUM_THREADS", "1")
+            patch.setenv("SAB_QUICK", "1")
+            plt.switch_backend("Agg")
+            runpy.run_path(str(path), run_name="__main__")
+            plt.close("all")
+        return said.getvalue(), sorted(folder.glob("tutorials/out/*.png"))
 
     return once
 
@@ -75,7 +85,7 @@ def test_a_tutorial_prints_its_headings_and_says_where_its_picture_is(path, prin
 @every
 def test_a_tutorial_runs_in_full_in_less_than_60_seconds_of_processor_time(path, tmp_path):
     before = os.times()
-    run(path, tmp_path, quick=False)
+    in_python(path, tmp_path, quick=False)
     after = os.times()
     assert after.children_user + after.children_system - before.children_user - before.children_system < 60
 
@@ -91,6 +101,7 @@ def test_a_tutorial_keeps_the_rules(path):
     assert not re.search(r"__file__|argparse|sys\.argv|get_ipython|urllib|plt\.show", code)
     assert not re.search(r"^\s*[%!]", code, re.M)
     assert code.count("assert ") >= 5
+    assert set(re.findall(r"\bsab\.(\w+)", code)) <= set(sab.__all__)  # what is there without another import
 
 
 # The glossary.
@@ -237,4 +248,4 @@ def test_the_comparison_with_the_one_file_sees_a_cut_in_the_wrong_place():
 
 def test_the_one_file_is_about_150_lines_and_trains_in_quick_mode(tmp_path):
     assert len(ONE_FILE.read_text(encoding="utf-8").splitlines()) <= 155
-    assert "right" in run(ONE_FILE, tmp_path)
+    assert "right" in in_python(ONE_FILE, tmp_path, quick=True)

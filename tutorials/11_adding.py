@@ -23,7 +23,7 @@ from sab_numpy.tasks import adding
 
 one_thread()
 QUICK = os.environ.get("SAB_QUICK") == "1"
-UPDATES = 20 if QUICK else 1200
+UPDATES = 10 if QUICK else 1200
 T, K_TOP, SEED = 100, 5, 0                      # <- change me
 
 # %% [markdown]

@@ -21,7 +21,7 @@ from sab_numpy.tasks import data, images
 
 one_thread()
 QUICK = os.environ.get("SAB_QUICK") == "1"
-UPDATES = 20 if QUICK else 1000
+UPDATES = 10 if QUICK else 1000
 K_TOP, SEED = 3, 0                                                         # <- change me
 S = 7                                                                      # pixels of an edge
 REAL = data.find(os.environ.get("SAB_DATA") or "nowhere", "train-images-idx3-ubyte") is not None

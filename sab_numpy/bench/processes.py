@@ -22,7 +22,7 @@ def measure(spec):
 
 
 def start(spec):
-    """Run `sab_numpy.bench.measure` in a new process with `spec["threads"]` threads on as many cores."""
+    """Run `sab_numpy.bench.measurement` in a new process with `spec["threads"]` threads on as many cores."""
     threads = str(spec["threads"])
     env = environment(OMP_NUM_THREADS=threads, MKL_NUM_THREADS=threads)  # PyTorch's; ours: see parallel
     env |= {"BLIS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
@@ -36,7 +36,7 @@ def start(spec):
             os.sched_setaffinity(0, cores)
 
     child = subprocess.run(
-        [sys.executable, "-m", "sab_numpy.bench.measure"],
+        [sys.executable, "-m", "sab_numpy.bench.measurement"],
         input=json.dumps(spec),
         env=env,
         capture_output=True,

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from sab_numpy.cli import options
-from sab_numpy.coursework import catalogue, grading, isolate, report
+from sab_numpy.coursework import catalogue, feedback, grading, isolate
 from sab_numpy.support.files import write_atomic
 
 
@@ -29,10 +29,10 @@ def add_arguments(parser):
         help="draws the numbers of the checks (default: 0; with --class or --format gradescope one that nobody "
         "knows beforehand; --resume keeps that of the table)",
     )
-    parser.add_argument("--format", choices=tuple(report.FORMATS), default="text")
+    parser.add_argument("--format", choices=tuple(feedback.FORMATS), default="text")
     parser.add_argument(
         "--feedback",
-        choices=report.LEVELS,
+        choices=feedback.LEVELS,
         default="full",
         help="place: which outputs are wrong, no more; cause: also why; full (the default): also by how much",
     )
@@ -85,11 +85,11 @@ def run(args):
     if args.format == "gradescope" and (ours := [r.feedback[0] for r in results if r.status == "not graded"]):
         print(f"sab grade: {ours[0]}; nothing was written", file=sys.stderr)
         return 1
-    results = report.at_level(results, args.feedback)
-    text = report.FORMATS[args.format](results, Path(args.path).resolve(), seed, limits)
+    results = feedback.at_level(results, args.feedback)
+    text = feedback.FORMATS[args.format](results, Path(args.path).resolve(), seed, limits)
     if args.out:
         write_atomic(args.out, text)
-        points, possible = report.total(results)
+        points, possible = feedback.total(results)
         print(f"{points:g} of {possible} points, written to {args.out}")
     else:
         sys.stdout.write(text)

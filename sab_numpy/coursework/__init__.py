@@ -5,7 +5,7 @@
     child, isolate  a student's function, run in a process of its own
     judge           compares arrays with the reference; nothing that a student's object says of itself is believed
     diagnose        puts a name to the difference
-    grading, report, classroom     one folder, its feedback, a class of folders
+    grading, feedback, classroom   one folder, its feedback, a class of folders
 """
 
 EXERCISE_SET = 2                     # goes up when an exercise changes: copies of another set are not graded

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from sab_numpy.coursework import EXERCISE_SET, catalogue, isolate, report
+from sab_numpy.coursework import EXERCISE_SET, catalogue, feedback, isolate
 from sab_numpy.coursework.grading import find, grade, line, printable, read_file
 from sab_numpy.support.files import lock, read_rows, write_atomic, write_rows
 from sab_numpy.support.progress import clock
@@ -79,7 +79,7 @@ def feedback_file(out, folder):
     return str(Path(out, f"{folder.name}.txt")) if out else ""
 
 
-def grade_student(folder, seed, limits, out=None, feedback="full"):
+def grade_student(folder, seed, limits, out=None, level="full"):
     """One student's row; the feedback goes to a file in `out`. Never an exception.
 
     A folder that is wrong is a note, and 0 points. What the grader could not do is a note, and no points.
@@ -91,11 +91,11 @@ def grade_student(folder, seed, limits, out=None, feedback="full"):
     try:
         handed_in(folder)
         results = grade(folder, seed=seed, limits=limits)
-        row["points"] = report.total(results)[0]
+        row["points"] = feedback.total(results)[0]
         row.update({POINTS[result.number - 1]: result.points for result in results})
         row["checks"] = sum(result.ran for result in results)
-        row["note"] = report.note(results)
-        text = report.as_text(report.at_level(results, feedback), printable(folder), seed, limits)
+        row["note"] = feedback.note(results)
+        text = feedback.as_text(feedback.at_level(results, level), printable(folder), seed, limits)
         for result in results:
             if result.status == NOT_GRADED:
                 not_graded(row, result.feedback[0].removeprefix(f"{NOT_GRADED}: "), POINTS[result.number - 1])
@@ -200,7 +200,7 @@ def grade_folders(folders, path, args, limits):
         pool.shutdown(cancel_futures=True)
     if args.out:
         texts = [Path(feedback_file(args.out, folder)) for folder in folders]
-        print(report.class_summary(text.read_text("utf-8", "replace") for text in texts if text.exists()))
+        print(feedback.class_summary(text.read_text("utf-8", "replace") for text in texts if text.exists()))
     again = [name for name in map(name_of, folders) if rows[name]["digest"] == NOT_GRADED]
     print(f"{len(rows)} rows in {path}; seed {seed}, {isolate.FENCES[limits.sandbox]}"
           + (f"; {len(again)} not graded, --resume tries again: {', '.join(again)}" if again else ""))

@@ -20,9 +20,9 @@ from sab_numpy.gradcheck.derivative import EPS, Difference
 from sab_numpy.gradcheck.explain import at_kinks, explain
 from sab_numpy.gradcheck.frozen import SUSPECTS, FrozenFunction
 from sab_numpy.gradcheck.inputs import Gradients, Tree
-from sab_numpy.gradcheck.judge import SMALL, Sample, judge
 from sab_numpy.gradcheck.points import at_points
 from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report
+from sab_numpy.gradcheck.verdict import SMALL, Comparison, decide
 from sab_numpy.support.threads import single_blas_thread
 
 TOLERANCE = {"complex": 1e-10, "central": 1e-7}
@@ -124,17 +124,17 @@ class Trial:
         """Judge every block, explain the worst that fail."""
         lines = {block: self.directions(block, directions) for block in self.blocks}
         note = self._choose_methods(method, lines, directions)
-        tests = {block: self.measure_all(block, lines[block], directions) for block in self.blocks}
+        tests = {block: self.compare_all(block, lines[block], directions) for block in self.blocks}
         self.largest = max((abs(s.numeric) for group in tests.values() for s in group), default=0.0)
-        rows = {block: self.judge(block, tests[block]) for block in self.blocks}
+        rows = {block: self.decide(block, tests[block]) for block in self.blocks}
         for block in [block for block in self.doubts if self.methods[block] == "complex"]:  # found while judging
             if method == "complex":
                 if self.doubts.pop(block)[1]:
                     continue
                 raise ValueError(f"{block.label} is not what the complex step says; use method='central'")
             self.methods[block], note = "central", note or f"central differences: {self.doubts[block][0]}"
-            tests[block] = self.measure(block, lines[block])
-            rows[block] = self.judge(block, tests[block])
+            tests[block] = self.compare(block, lines[block])
+            rows[block] = self.decide(block, tests[block])
         for block, (_, kink) in self.doubts.items():
             if kink or (rows[block].verdict != PASS and any(s.kink for s in tests[block])):
                 rows[block], tests[block] = at_kinks(self, block, rows[block], tests[block])
@@ -201,32 +201,32 @@ class Trial:
         kind = "central differences" if len(central) == len(self.blocks) else f"complex step{some}"
         return f"{kind}, {directions} directions"
 
-    def measure_all(self, block, lines, count):
-        """The Samples of `count` lines and of their parts; complex steps of parts add up to those of the whole."""
-        known, parts = {}, self.measure(block, lines[count:])
+    def compare_all(self, block, lines, count):
+        """The Comparisons of `count` lines and of their parts; complex steps of parts add up to those of the whole."""
+        known, parts = {}, self.compare(block, lines[count:])
         if self.methods[block] == "complex":
             for k in range(count if parts else 0):
                 weights = [(lines[k][s.v != 0] / s.v[s.v != 0]).flat[0] for s in parts]
                 known[k] = Difference(sum(w * s.numeric for w, s in zip(weights, parts)), 0.0)
             known[0] = Difference(self.exact[block], 0.0) if block in self.exact else self.numeric(block, lines[0])
-        return self.measure(block, lines[:count], known) + parts
+        return self.compare(block, lines[:count], known) + parts
 
-    def measure(self, block, lines, known=MappingProxyType({})):
-        """The Sample of every line through a block; `known` are numbers that need not be found again, by place."""
+    def compare(self, block, lines, known=MappingProxyType({})):
+        """The Comparison of every line through a block; `known` are numbers that need not be found again, by place."""
         given, numbers = self.given(block), [known.get(k) or self.numeric(block, v) for k, v in enumerate(lines)]
         with np.errstate(invalid="ignore"):  # an infinite gradient is judged, not warned about
             return [
-                Sample(v, float((v * given).sum()), *number, float(np.linalg.norm(v * given)))
+                Comparison(v, float((v * given).sum()), *number, float(np.linalg.norm(v * given)))
                 for v, number in zip(lines, numbers)
             ]
 
-    def judge(self, block, group):
-        """The Row of one block from its samples."""
+    def decide(self, block, group):
+        """The Row of one block from its comparisons."""
         central, doubt = self.methods[block] == "central", self.doubts.get(block, ("", False))[0]
         tolerance, slack = self.allowed(block), 10 * self.grads.scatter[block.name]
         rounding = slack + SMALL * (self.largest + abs(self.frozen.value_0))
         size = max(group[0].scale, 1e-3 * self.largest)
-        row = judge(block, group, (tolerance, rounding, size), lambda s: self._spread(block, s), not central)
+        row = decide(block, group, (tolerance, rounding, size), lambda s: self._spread(block, s), not central)
         if central and doubt.startswith("along") and row.verdict == PASS:
             v, a, n, u = group[0][:4]
             exact = self.frozen.derivative(self.moves(block, v), "complex").value
@@ -245,18 +245,18 @@ class Trial:
             return row._replace(note=note)
         return row._replace(known=max(row.known, self.known.get(block, 0.0) * (not central)))
 
-    def _spread(self, block, sample):
+    def _spread(self, block, one):
         """How far both sides may be off: the last bits of the point count, and a complex step loses small terms."""
-        v, apart = sample.v, abs(sample.analytic - sample.numeric)
-        small = apart < 1e-3 * sample.scale or apart < 1e-6 * self.largest  # a gross error is no rounding
+        v, apart = one.v, abs(one.analytic - one.numeric)
+        small = apart < 1e-3 * one.scale or apart < 1e-6 * self.largest  # a gross error is no rounding
         rounding = 10 * self.grads.rounding(lambda g: float((v * block.part(g)).sum())) if small else 0.0
         if self.methods[block] == "central":
             return rounding
         found = self.numeric(block, v, method="central")
         if found.kink:
             self.doubts.setdefault(block, (f"{block.label}: there is a kink at this point", True))
-        elif 3 * max(found.uncertainty, abs(sample.analytic - found.value)) < abs(sample.numeric - found.value):
-            values = f"gradient and central difference agree on {found.value:.6g}, complex step {sample.numeric:.6g}"
+        elif 3 * max(found.uncertainty, abs(one.analytic - found.value)) < abs(one.numeric - found.value):
+            values = f"gradient and central difference agree on {found.value:.6g}, complex step {one.numeric:.6g}"
             self.doubts.setdefault(block, (f"{block.label}: {values}; {SUSPECTS}", False))
         return self.frozen.spread(self.moves(block, v), self.rng) + rounding
 

@@ -8,14 +8,14 @@ from sab_numpy.gradcheck.report import FAIL, UNRESOLVED
 
 
 def at_kinks(trial, block, row, group):
-    """(row, samples) where f has kinks: those entries by the slopes of their sides, the rest as ever."""
+    """(row, comparisons) where f has kinks: those entries by the slopes of their sides, the rest as ever."""
     places = kinks.find(trial, block, group[0].v)
     if places is None:
         note = f"more than {kinks.KINKS} kinks at this point: move the point"
         return row._replace(verdict=UNRESOLVED, note=note), group
     if not places:
         return row, group
-    wrong, words = kinks.judge(trial, block, places)
+    wrong, words = kinks.disallowed(trial, block, places)
     if wrong is not None:
         v = np.zeros(trial.given(block).shape)
         v[wrong] = 1.0
@@ -26,10 +26,10 @@ def at_kinks(trial, block, row, group):
     rest = np.ones(group[0].v.size)
     rest[places] = 0.0
     lines = [s.v * rest.reshape(s.v.shape) for s in group]
-    group = trial.measure(block, [v for v in lines if v.any()])
+    group = trial.compare(block, [v for v in lines if v.any()])
     if not group:
         return row._replace(verdict="PASS", note=words, error=0.0), group
-    row = trial.judge(block, group)
+    row = trial.decide(block, group)
     return row._replace(note="; ".join(filter(None, (words, row.note)))), group
 
 
@@ -48,7 +48,7 @@ def explain(trial, block, row, group):
     pairs = [(s.v, s) for s in whole]
     if len(pairs) == 1:  # one number proves nothing
         v = group[0].v * trial.rng.uniform(0.5, 1.5, given.shape)
-        pairs.append((v, trial.measure(block, [v])[0]))
+        pairs.append((v, trial.compare(block, [v])[0]))
     evidence = Evidence(trial, block, given, worst, pairs)
     index, numeric = block.whole(worst), trial.numeric(block, unit).value
     return row._replace(index=index, analytic=float(given[worst]), numeric=numeric, note=cause(evidence))

@@ -45,7 +45,7 @@ def has_kink(trial, block, v):
     return abs(right - left) > 10 * uncertainty + 1e-6 * max(abs(left), abs(right))
 
 
-def judge(trial, block, places):
+def disallowed(trial, block, places):
     """(index that is wrong, words): the entries at kinks, each alone and those of one choice together."""
     given = trial.given(block)
     shape, words = given.shape, ""

@@ -119,7 +119,7 @@ def result(folder, sequences=1024, backend="numpy"):
     with np.errstate(over="ignore", invalid="ignore"):  # of a diverged run
         status = outcome(run, state)
         if status != "unfinished":
-            found, tested = evaluation.measure(
+            found, tested = evaluation.mean_metrics(
                 *(state.params, run.config(), problem, run.T),
                 *(None if has_data else sequences, stream(run.seed, "test", run.T)),
             )

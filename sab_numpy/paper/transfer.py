@@ -21,7 +21,7 @@ def test(run, params, T, sequences):
     if run.k_top is None:
         chunk = max(1, min(chunk, DENSE_ENTRIES * run.k_att // T**2))
     rng = stream(run.seed, "test", T)
-    return evaluation.measure(params, run.config(), task(run.task), T, sequences, rng, chunk)[0]
+    return evaluation.mean_metrics(params, run.config(), task(run.task), T, sequences, rng, chunk)[0]
 
 
 def read(data):

@@ -11,7 +11,7 @@ from sab_numpy.training.models import model
 STEPS_AT_ONCE = 20_000  # steps x sequences of one forward: bounds the memory
 
 
-def measure(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
+def mean_metrics(params, cfg, problem, length, n, rng, chunk=None, split="test", progress=None):
     """Metrics of `n` sequences of `length` (see tasks.batches), run a chunk at a time, and how many they were.
 
     Returns the task's metrics and what it recalls, and `max_abs_h`; and the number of sequences (of a text:
@@ -66,6 +66,6 @@ def evaluate(source, lengths=None, n=None, best=False, backend_name="numpy", pro
     for length in lengths or [found.T]:
         told = progress and partial(progress, length)
         rng = stream(found.seed, "test", length)
-        row, done = measure(params, found.cfg, problem, length, n, rng, progress=told)
+        row, done = mean_metrics(params, found.cfg, problem, length, n, rng, progress=told)
         low, high = interval(row["accuracy"], done)
         yield {"T": length, "sequences": done, "low": low, "high": high} | row

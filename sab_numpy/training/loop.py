@@ -68,7 +68,7 @@ def advance(run, state, team):
 
 def validate(run, cfg, problem, state):
     """A row of history.csv: means since the last row, and what the model does at length T now."""
-    found, _ = evaluation.measure(
+    found, _ = evaluation.mean_metrics(
         state.params,
         cfg,
         problem,

@@ -10,14 +10,14 @@ import planted_bugs
 import pytest
 import student
 
-from sab_numpy.coursework import catalogue, isolate, report
+from sab_numpy.coursework import catalogue, feedback, isolate
 from sab_numpy.coursework.judge import judge
 
 MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
                  "bias of the wrong gate", "dc += dc", "= for +=")
 
 
-def feedback(bug, folder, seed=0):
+def first_feedback(bug, folder, seed=0):
     right = student.solution(bug.exercise)
     assert right.count(bug.old) == 1
     result = student.grade_text(folder, bug.exercise, right.replace(bug.old, bug.new), seed=seed)
@@ -32,7 +32,7 @@ def named(bug, line):
 
 @pytest.mark.parametrize("bug", planted_bugs.ALL, ids=lambda bug: f"{bug.exercise}-{bug.name.replace(' ', '-')}")
 def test_a_planted_bug_fails_and_is_named_in_the_first_line(bug, tmp_path):
-    lines = feedback(bug, tmp_path, seed=11)
+    lines = first_feedback(bug, tmp_path, seed=11)
     assert named(bug, lines[0]), lines
 
 
@@ -90,7 +90,8 @@ def test_a_right_solution_names_no_bug(tmp_path):
 
 
 def test_the_worst_entry_its_ratio_and_the_right_outputs_are_told(tmp_path):
-    lines = feedback(planted_bugs.Planted("", 3, "dW_x = np.dot(x.T, dz)", "dW_x = 3 * np.dot(x.T, dz)", ()), tmp_path)
+    bug = planted_bugs.Planted("", 3, "dW_x = np.dot(x.T, dz)", "dW_x = 3 * np.dot(x.T, dz)", ())
+    lines = first_feedback(bug, tmp_path)
     assert "dW_x" in lines[0] and "3 times" in lines[0]
     assert "worst entry dW_x[" in lines[1] and "ratio 3" in lines[1]
     assert "wrong: dW_x; right: dz, dc_prev" in lines[2]
@@ -98,7 +99,7 @@ def test_the_worst_entry_its_ratio_and_the_right_outputs_are_told(tmp_path):
 
 def test_a_sign_that_is_wrong_in_all_gates_is_said_once(tmp_path):
     bug = planted_bugs.Planted("", 3, "    dW_h = np.dot(h_prev.T, dz)\n", "    dW_h = -np.dot(h_prev.T, dz)\n", ())
-    assert feedback(bug, tmp_path)[0] == "exercise 3: dW_h has the wrong sign"
+    assert first_feedback(bug, tmp_path)[0] == "exercise 3: dW_h has the wrong sign"
 
 
 def test_a_gate_that_is_wrong_costs_a_gate(tmp_path):
@@ -111,31 +112,31 @@ def test_a_gate_that_is_wrong_costs_a_gate(tmp_path):
                                          ("full", ("exercise 3: ", "worst entry", "wrong: ", "stuck?"))])
 def test_feedback_says_where_or_why_or_all(level, kept, tmp_path):
     result = student.grade_text(tmp_path, 3, student.solution(3).replace("do * o * (1 - o)", "do"))
-    lines = report.at_level([result], level)[0].feedback
+    lines = feedback.at_level([result], level)[0].feedback
     assert len(lines) == len(kept) and all(map(str.startswith, lines, kept))
 
 
 def test_what_a_student_printed_is_shown_in_short_lines(tmp_path):
     text = student.solution(1).replace("    B, O", "    print('x' * 500)\n    B, O").replace("dz = (p", "dz = -(p")
     result = student.grade_text(tmp_path, 1, text, run=isolate.run)
-    assert report.printed(result) == [f"  it printed: {'x' * 100}"] * 3
+    assert feedback.printed(result) == [f"  it printed: {'x' * 100}"] * 3
     result.printed = "\n".join("abcdefg") + "\x1b"
-    assert report.printed(result)[-2:] == ["  it printed: e", "  ... and 2 more lines"]
+    assert feedback.printed(result)[-2:] == ["  it printed: e", "  ... and 2 more lines"]
 
 
 def test_not_attempted_does_not_run_and_wrong_are_three_things(tmp_path):
     texts = {"not attempted": catalogue.student_copy(1), "does not run": "EXERCISE_SET = 2\nnonsense(\n",
              "wrong": student.solution(1).replace("dz = (p", "dz = -(p"), "right": student.solution(1)}
     found = [student.grade_text(tmp_path, 1, text) for text in texts.values()]
-    assert [report.standing(result) for result in found] == list(texts)
-    assert report.note(found) == "1: not attempted; 1: does not run; 1: wrong"
+    assert [feedback.standing(result) for result in found] == list(texts)
+    assert feedback.note(found) == "1: not attempted; 1: does not run; 1: wrong"
 
 
 def test_a_class_summary_names_the_commonest_first_lines(tmp_path):
     wrong = student.solution(1).replace("dz = (p", "dz = -(p")
-    texts = [report.as_text([student.grade_text(tmp_path, 1, text)], "x", 0, "limits")
+    texts = [feedback.as_text([student.grade_text(tmp_path, 1, text)], "x", 0, "limits")
              for text in (wrong, wrong, student.solution(1), student.solution(1).replace("dz = (p", "dz = 2 * (p"))]
-    assert report.class_summary(texts).splitlines()[:3] == [
+    assert feedback.class_summary(texts).splitlines()[:3] == [
         "exercise 1, sigmoid and cross-entropy, backward: 1 of 4 right",
         "  2 x dz has the wrong sign: it is (p - targets), not (targets - p)", "  1 x dz counts twice"]
 
@@ -194,8 +195,8 @@ def test_more_arguments_with_a_default_are_no_mistake(tmp_path):
 
 
 def test_a_file_without_any_function_says_so(tmp_path):
-    feedback = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 2\n").feedback
-    assert "expected the function sigmoid_cross_entropy(z, targets), found no function" in feedback[0]
+    lines = student.grade_text(tmp_path, 1, "EXERCISE = 1\nEXERCISE_SET = 2\n").feedback
+    assert "expected the function sigmoid_cross_entropy(z, targets), found no function" in lines[0]
 
 
 @pytest.mark.parametrize("ending, words", [

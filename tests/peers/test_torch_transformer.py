@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from sab_numpy.bench.measure import Clock, ratio, take_turns  # noqa: E402
+from sab_numpy.bench.measurement import Timer, ratio, take_turns  # noqa: E402
 from sab_numpy.core.losses import softmax_cross_entropy  # noqa: E402
 from sab_numpy.tasks import copying  # noqa: E402
 from sab_numpy.transformer.backward import backward  # noqa: E402
@@ -108,7 +108,7 @@ def steps(T, B, H):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for T, B, H in ((100, 16, 64), (100, 64, 128)):
-        times = take_turns(steps(T, B, H), Clock("numpy"), rounds=15, seconds=60)
+        times = take_turns(steps(T, B, H), Timer("numpy"), rounds=15, seconds=60)
         middle = {name: 1e3 * np.median([whole for whole, _ in found]) for name, found in times.items()}
         least = {name: 1e3 * min(whole for whole, _ in found) for name, found in times.items()}
         print(

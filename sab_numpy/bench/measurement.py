@@ -22,7 +22,7 @@ from sab_numpy.tasks import copying
 from sab_numpy.training import checkpoints
 
 
-class Clock:
+class Timer:
     """Seconds between two moments; on a GPU the moments are events in its queue, so nothing waits while it works."""
 
     def __init__(self, name):
@@ -42,7 +42,7 @@ class Clock:
         return self.cupy.cuda.get_elapsed_time(start, end) / 1e3
 
 
-def take_turns(steps, clock, rounds, seconds):
+def take_turns(steps, timer, rounds, seconds):
     """{name: [(seconds of a step, of its backward pass), ...]} after two warm-up rounds; at least 3 rounds."""
     times = {name: [] for name in steps}
     gc.disable()
@@ -50,11 +50,11 @@ def take_turns(steps, clock, rounds, seconds):
     for turn in range(rounds + 2):
         for name, step in steps.items():
             time.sleep(0.02)  # idle threads of the one before still spin for a while
-            start = clock.now()
-            middle = step(clock.now)
-            end = clock.now()  # what the step allocated has been freed by now
+            start = timer.now()
+            middle = step(timer.now)
+            end = timer.now()  # what the step allocated has been freed by now
             if turn >= 2:
-                times[name].append((clock.between(start, end), clock.between(middle, end)))
+                times[name].append((timer.between(start, end), timer.between(middle, end)))
         if turn >= 4 and time.perf_counter() - began > seconds:
             break
     return times
@@ -74,7 +74,7 @@ def speed(spec):
         for model in spec["models"]
     }
     steps |= {rival: peer(rival, spec) for rival, model in PEERS.items() if spec["peers"] and model in spec["models"]}
-    times = take_turns(steps, Clock(name), spec["rounds"], spec["seconds"])
+    times = take_turns(steps, Timer(name), spec["rounds"], spec["seconds"])
     median = {key: [1e3 * statistics.median(part) for part in zip(*values)] for key, values in times.items()}
     rows = [
         {

@@ -13,7 +13,7 @@ COARSE, WHOLE = 1e-3, 1e-4  # a part of a tensor, and all of it, can pass when i
 AGREED = 1e-2  # a complex step loses no digits: a part below all rounding that agrees with it to this is right to this
 
 
-class Sample(NamedTuple):
+class Comparison(NamedTuple):
     """A line through a block: the given and the numeric derivative along v, and what an error is held against."""
 
     v: np.ndarray
@@ -32,11 +32,11 @@ class Sample(NamedTuple):
         return max(abs(self.numeric), self.norm, np.finfo(float).tiny)
 
 
-def judge(block, group, limits, spread, exact):
-    """The Row of a block: the gravest of its samples, and of those the worst.
+def decide(block, group, limits, spread, exact):
+    """The Row of a block: the gravest of its comparisons, and of those the worst.
 
     limits: (relative tolerance, what the gradient may be off by whatever it is, size of the tensor)
-    spread(sample): how much the two sides depend on the last bits of the point; asked where they disagree
+    spread(comparison): how much the two sides depend on the last bits of the point; asked where they disagree
     exact: the numbers are complex steps
     """
     if not any(s.analytic or s.numeric or not np.isfinite(s.analytic) for s in group):
@@ -57,14 +57,14 @@ def judge(block, group, limits, spread, exact):
 
 
 def _known(s, known, whole):
-    """What is known of a sample that numbers cannot judge, and of which entries it is."""
+    """What is known of a comparison that numbers cannot judge, and of which entries it is."""
     part = "" if s.whole else f"entries of {s.scale / whole.scale:.0e} of the largest are "
     told = f"known to {known:.0e} only" if known < 1 else "lost in rounding"
     return f"{part}{told}: {s.analytic:.2g} and {s.numeric:.2g}"
 
 
 def _verdict(s, limits, spread, exact):
-    """(verdict, error, what the error is known to) of one sample, both relative to its scale."""
+    """(verdict, error, what the error is known to) of one comparison, both relative to its scale."""
     scale, (tolerance, rounding, size) = s.scale, limits
     if not np.isfinite(s.analytic):
         return FAIL, np.inf, 0.0
