@@ -52,12 +52,12 @@ def forward(params, x, cfg, own_reads=False):
     """y (T,B,O) from x (T,B,D), both torch tensors; the parameters are those of `sab_numpy.init_params`.
 
     own_reads=True replaces autograd's gradient of the memory by the two functions above: autograd's own is an array
-    as large as the whole memory at every read. Raises ValueError for scores other than "dot" and for dense reads.
+    as large as the whole memory at every read. Raises ValueError for scores other than "dot", dense reads and a budget.
     """
-    if cfg.score != "dot" or cfg.k_top is None or cfg.dense_forward:
+    if cfg.score != "dot" or cfg.k_top is None or cfg.dense_forward or cfg.budget:
         raise ValueError(
-            "the PyTorch comparison knows sparse reads with score='dot', found "
-            f"score={cfg.score!r}, k_top={cfg.k_top}, dense_forward={cfg.dense_forward}"
+            "the PyTorch comparison knows sparse reads of all microstates with score='dot', found "
+            f"score={cfg.score!r}, k_top={cfg.k_top}, dense_forward={cfg.dense_forward}, budget={cfg.budget}"
         )
     T, B, _ = x.shape
     H, K, W_h = cfg.n_hidden, cfg.k_top, params["W_h"]

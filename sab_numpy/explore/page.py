@@ -20,7 +20,7 @@ def lanes(model):
     """The algorithms that the page shows one above the other: (name, method, whose parameters, params, Config)."""
     cfg, own = model.cfg, os.path.basename(os.path.normpath(model.name))
     k = cfg.k_trunc or 5
-    plain = {"normalise": "softmax", "dense_forward": False}
+    plain = {"normalise": "softmax", "dense_forward": False, "budget": None}
     bptt = trained(BPTT)
     whole = replace(cfg, k_trunc=None, k_top=None, **plain)
     return [

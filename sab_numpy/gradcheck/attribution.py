@@ -129,9 +129,11 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
 
     Tried: every family, and pairs of them, missing, twice, halved, with the wrong sign; cuts let through, or one step
     early or late; then all skips into one step, out of one microstate, and single skips. Raises ValueError where
-    grads has other names or shapes than params or numbers that are not finite, and for a cotangent of another shape or
-    of zeros.
+    grads has other names or shapes than params or numbers that are not finite, for a cotangent of another shape or
+    of zeros, and for a budget of microstates.
     """
+    if cfg.budget:
+        raise ValueError(f"attribute knows a memory that keeps every microstate: expected no budget, found {cfg.budget}")
     tree = Tree(params)
     params, grads = tree.point, Gradients(grads, tree).values
     if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:

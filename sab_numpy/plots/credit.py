@@ -16,7 +16,7 @@ LOOKS = {"BPTT": (GREEN, "--"), "TBPTT": (ORANGE, ":"), "self-attention": (PINK,
 
 def algorithms(cfg):
     """The four, for the parameters of one SAB model: {name: Config}."""
-    plain = {"normalise": "softmax", "dense_forward": False}
+    plain = {"normalise": "softmax", "dense_forward": False, "budget": None}
     return {
         "BPTT": replace(cfg, k_trunc=None, k_top=0, **plain),
         "TBPTT": replace(cfg, k_top=0, **plain),

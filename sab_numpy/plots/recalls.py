@@ -3,7 +3,7 @@
 import numpy as np
 
 from sab_numpy.plots import save
-from sab_numpy.plots.style import INK, panels
+from sab_numpy.plots.style import BLUE, GREY, INK, ORANGE, panels
 
 LEAST = 0.01  # a state that no answer gives more is left out
 
@@ -40,6 +40,29 @@ def draw_recalls(axes, rows, states, names, inputs=10, size=None):
     for border in {0.5, 0.5 + sum(state < inputs for state in states)}:  # the input stands between these two
         axes.axvline(border, color=INK, linewidth=1.5)
     return image
+
+
+def kept_over_time(tapes, T, path, title):
+    """tapes: {words: tape of one sequence of copying, T + 20 steps}. When every microstate could be recalled."""
+    fig, axes = panels(1, len(tapes), 13.3, 5.2, sharey=True)
+    looks = (("the input", BLUE), ("the wait", GREY), ("the answers", ORANGE))
+    for ax, (words, tape) in zip(axes[0], tapes.items()):
+        memory, T_all = tape.memory, len(tape.x)
+        there = {}  # step of a microstate -> the steps that could recall it
+        for t in range(T_all):
+            slots = range(memory.n_slots(t)) if memory.kept is None else memory.readable(t)[0].tolist()
+            for slot in slots:
+                there.setdefault(memory.step_of(slot), []).append(t)
+        for step, steps in there.items():
+            if step >= 0:
+                kind = 0 if step < T_all - T - 10 else 1 if step < T + 10 else 2
+                ax.plot([steps[0] - 1, steps[-1]], [step, step], color=looks[kind][1], lw=1.5, solid_capstyle="butt")
+        ax.set(title=words, xlabel="step t", xlim=(-4, T_all + 3), ylim=(-6, T_all + 3))
+    axes[0, 0].set_ylabel("step whose state is in memory")
+    handles = [axes[0, 0].plot([], [], color=color, lw=3, label=words)[0] for words, color in looks]
+    axes[0, 0].legend(handles=handles, title="a state of", loc="upper left")
+    fig.suptitle(title)
+    save(fig, path)
 
 
 def answers_recall(tapes, path, title, answers=10):
