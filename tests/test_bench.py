@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,6 +75,22 @@ def test_an_unconstructed_model_visits_more():
     y, tape = sab.forward(params, x, cfg)
     _, dy = sab.softmax_cross_entropy(y, targets, mask=measurement.last_step(x))
     assert measurement.walk(tape, dy)["blocks_visited"] > 3
+
+
+@pytest.mark.parametrize("name, one, batch", [("copying-T100-sab", 90, 415), ("copying-T300-sab", 45, 1020)])
+def test_the_documents_have_the_visits_of_the_shipped_models_and_one_sequence_of_a_thousand_has_few(name, one, batch):
+    figures = Path(__file__).parents[1] / "figures"
+    rows = {
+        int(row["B"]): int(row["steps_walked"])
+        for row in files.read_rows(figures / "data" / "cost.csv")
+        if (row["what"], row["model"], row["T"]) == ("visits", name, "1000")
+    }
+    assert rows == {1: one, 64: batch}
+    findings = (figures / "FINDINGS.md").read_text(encoding="utf-8")
+    assert f"`{name}` walks {one} steps of 1,020" in findings or f"`{name}` {one}." in findings
+    assert "a batch of 64 walks 415, and all 1,020" in findings
+    (row,) = measure.visits(dict(trained=name, T=1000, B=1))
+    assert row["model"] == name and row["blocks"] == 204 and row["steps_walked"] == pytest.approx(one, abs=25)
 
 
 def test_the_timed_step_is_a_whole_train_step(monkeypatch):

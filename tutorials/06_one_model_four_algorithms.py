@@ -38,7 +38,7 @@ four = {"BPTT": sab.Config.full_bptt(D, H, D),
         "self-attention": sab.Config.self_attention(D, H, D, k_att=cfg.k_att),
         "SAB": cfg}
 rng = np.random.default_rng(3)
-x, targets = copying.sequences(100, 1, rng)   # ten symbols, a wait of 100, the ten symbols: (120, 1)
+x, targets = copying.sequences(100, 1, rng)   # ten symbols, a wait, the ten symbols: (120, 1)
 T, ANSWERS = len(x), 10
 assert all(set(sab.init_params(cfg, rng)) == set(params) for cfg in four.values())
 

@@ -182,5 +182,5 @@ fig.savefig("tutorials/out/09_transfer.png", dpi=100)
 print("\nThe picture: tutorials/out/09_transfer.png")
 
 # %% [markdown]
-# **Try it.** At the end, print `right(with_neighbours(before, [slot_of[9]]), late)`: only *one* slot
-# is the neighbour's. Whose symbols does it say? And with the state at step 20 (and 20 for `late`)?
+# **Try it.** At the end, print `right(with_neighbours(before, [slot_of[9]]), late)`: only *one*
+# slot is the neighbour's. Whose symbols does it say? And with `at(20)` and 20?

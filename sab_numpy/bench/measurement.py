@@ -19,7 +19,7 @@ from sab_numpy.core.backward import backward
 from sab_numpy.core.forward import forward
 from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.tasks import copying
-from sab_numpy.training import checkpoints
+from sab_numpy.training import checkpoints, pretrained
 
 
 class Timer:
@@ -175,16 +175,20 @@ def sparse(spec):
 
 def visits(spec):
     """What a trained model's backward pass walks on new sequences when only the last step has a loss."""
-    run, state = checkpoints.load(spec["trained"])
-    if (run.task, run.model) != ("copying", "lstm"):
-        raise ValueError(f"{spec['trained']}: expected a run of the copying task, found {run.task}, {run.model}")
-    cfg, rng = run.config(), np.random.default_rng(1)
-    x, targets = copying.sequences(spec["T"], spec["B"], rng)
-    y, tape = forward(state.params, x, cfg)
+    source, name = spec["trained"], spec["trained"]
+    if source in pretrained.names():
+        params, cfg = pretrained.load_pretrained(source)
+    else:
+        run, state = checkpoints.load(source)
+        if (run.task, run.model) != ("copying", "lstm"):
+            raise ValueError(f"{source}: expected a run of the copying task, found {run.task}, {run.model}")
+        params, cfg, name = state.params, run.config(), os.path.basename(os.path.dirname(os.path.abspath(source)))
+    x, targets = copying.sequences(spec["T"], spec["B"], np.random.default_rng(1))
+    y, tape = forward(params, x, cfg)
     _, dy = softmax_cross_entropy(y, targets, mask=last_step(x))
     return [
         {
-            "model": os.path.basename(os.path.dirname(os.path.abspath(spec["trained"]))),
+            "model": name,
             "H": cfg.n_hidden,
             "accuracy": float(copying.right(y, targets).mean()),
             **walk(tape, dy),

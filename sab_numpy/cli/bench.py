@@ -35,7 +35,7 @@ speed    train step (forward, loss, backward) of every model beside its floor, t
 growth   the same over T, and the exponent of its growth
 long     one step of a long sequence with checkpoint="blocks": peak memory, time
 sparse   the backward pass of a loss at the last step, when all recalls go to five microstates
-visits   which blocks a trained model (--trained FILE) visits on new sequences when the last step alone has a loss
+visits   which blocks a trained model (--trained) visits on new sequences when the last step alone has a loss
 
 SAB is k_trunc=5, k_top=5, k_att=2 (--sab says others); TBPTT has its k_trunc, self-attention its k_att. Times are
 medians. A measurement runs in a process of its own, pinned to its cores; what is compared is timed in turns. Of a task
@@ -45,7 +45,7 @@ with one answer at the end "steps walked" says how many steps its backward pass 
           sab bench --peers --threads 2          (PyTorch has to be installed)
           sab bench --task pmnist --data-dir mnist --B 100 --sab 20 5 20 --models LSTM SAB
           sab bench long --T 20000 --B 8
-          sab bench visits --trained runs/copy/best.npz --T 100 --B 1 64"""
+          sab bench visits --trained copying-T100-sab --T 100 1000 --B 1 64"""
     parser.add_argument("what", nargs="?", choices=PLANS, default="speed", metavar="WHAT")
     parser.add_argument("--task", choices=TASKS, default="copying", metavar="NAME", help="speed, growth: of which task")
     options.add_data_dir(parser)
@@ -56,7 +56,7 @@ with one answer at the end "steps walked" says how many steps its backward pass 
     parser.add_argument("--B", nargs="+", type=options.positive, default=[64], help="batch sizes (64)")
     parser.add_argument("--H", nargs="+", type=options.whole(2), default=[128], help="hidden sizes (128)")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
-    parser.add_argument("--trained", type=options.path, metavar="FILE", help="a checkpoint of sab train (visits)")
+    parser.add_argument("--trained", type=options.path, metavar="FILE", help="a checkpoint or pretrained name (visits)")
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
     parser.add_argument(
         "--threads", type=options.integer, default=1, help="cores: threads of PyTorch, processes of ours (1)"
