@@ -46,7 +46,7 @@ def without(*packages):
 def test_it_needs_three_packages_and_the_extras_are_there(project):
     names = [re.match(r"[\w-]+", line).group() for line in project["project"]["dependencies"]]
     assert names == ["numpy", "scipy", "matplotlib"] and project["project"]["requires-python"] == ">=3.10"
-    extras = {"test", "gpu-cuda12", "gpu-cuda13", "notebooks", "browser", "book"}
+    extras = {"test", "gpu-cuda12", "gpu-cuda13", "mpi", "notebooks", "browser", "book"}
     assert set(project["project"]["optional-dependencies"]) == extras
     assert project["project"]["scripts"] == {"sab": "sab_numpy.cli:main"}
 

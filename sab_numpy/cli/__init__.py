@@ -12,6 +12,7 @@ import sys
 
 from sab_numpy.support import __version__
 from sab_numpy.support.signals import loaded, one_stop
+from sab_numpy.training.parallel import world
 
 COMMANDS = {  # name: one line of help
     "demo": "watch SAB learn what truncated BPTT cannot (3 minutes)",
@@ -45,8 +46,11 @@ def main(argv=None):
     speak()
     try:
         loaded()
-        with one_stop():
+        with world() as ranks, one_stop():
             args = parse(argv, name)
+            if ranks and name != "train":
+                raise ValueError(f"mpiexec is for sab train, found sab {name}: expected one process")
+            args.ranks = ranks
             status = module(name).run(args) or 0
             sys.stdout.flush()
         return status

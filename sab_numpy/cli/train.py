@@ -86,7 +86,9 @@ def add_arguments(parser):
     parser.epilog = (
         "example: sab train copying --T 20 --out runs/copy     (80 s of one core)\n"
         "What it does with copying where it is not told otherwise is the row sab-5-5-recipe of sab reproduce.\n"
-        "Ctrl-C saves; the same command with --resume goes on."
+        "Ctrl-C saves; the same command with --resume goes on.\n"
+        "mpiexec -n 4 sab train ...: four processes, of one machine or several, share each batch (extra mpi); rank 0 "
+        "writes."
     )
 
 
@@ -130,12 +132,14 @@ def watched(progress):
 
 def run(args):
     asked = wanted(args)
+    if args.ranks and args.processes > 1:
+        raise ValueError(f"--processes: expected none where mpiexec has started {args.ranks.size}")
     one_thread()
     if hasattr(task(asked.task), "about") and not args.quiet:
         print(task(asked.task).about(), file=sys.stderr)
     try:
         progress = watched(None if args.quiet else Progress(asked))
-        state = train(asked, args.out, args.resume, args.force, args.backend, progress, args.processes)
+        state = train(asked, args.out, args.resume, args.force, args.backend, progress, args.ranks or args.processes)
     except KeyboardInterrupt:
         print(f"\nstopped; saved in {args.out}: the same command with --resume goes on", file=sys.stderr)
         return 130

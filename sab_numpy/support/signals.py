@@ -21,6 +21,21 @@ def loaded():
 
 
 @contextlib.contextmanager
+def handled(stop):
+    """Within, Ctrl-C and SIGTERM call `stop` where they are not ignored; yields what handled them before."""
+    main = threading.current_thread() is threading.main_thread()  # no other may set a handler
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if main}
+    before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield before
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def one_stop():
     """Within, the first Ctrl-C or SIGTERM is a KeyboardInterrupt; what follows cannot disturb the saving."""
 
@@ -29,13 +44,15 @@ def one_stop():
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    main = threading.current_thread() is threading.main_thread()  # no other may set a handler
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if main}
-    before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
-    for number in before:
-        signal.signal(number, stop)
-    try:
+    with handled(stop) as before:
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def stop_waits():
+    """Within, Ctrl-C and SIGTERM wait for the end."""
+    came = []
+    with handled(lambda number, _: came.append(number)):
+        yield
+    if came:
+        signal.raise_signal(came[0])

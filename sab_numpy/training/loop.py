@@ -13,7 +13,7 @@ from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation
 from sab_numpy.training.checkpoints import WINDOW
-from sab_numpy.training.parallel import Team
+from sab_numpy.training.parallel import Ranks, Team
 from sab_numpy.training.run import Run
 
 
@@ -31,9 +31,9 @@ def batch(run, problem, state):
 
 
 def team_for(run, processes=1):
-    """The Team that works out the gradients of a run."""
-    problem = task(run.task)
-    return Team(run.config(), processes, problem.loss, getattr(problem, "carried", None))
+    """The Team that works out the gradients of a run: `processes` of our own, or those of an MPI communicator."""
+    problem, team = task(run.task), Team if isinstance(processes, int) else Ranks
+    return team(run.config(), processes, problem.loss, getattr(problem, "carried", None))
 
 
 def advance(run, state, team):
@@ -100,15 +100,17 @@ def train(run, out_dir, resume=False, force=False, backend="numpy", progress=Non
     run       a Run, or a dict of its fields
     resume    go on with the run in out_dir, bit for bit, where there is one; else begin
     progress  called as progress(state, row) after each update; row is None, or the new row of history.csv
-    processes that share each batch, on the CPU. Their number is not of the run: with another one the result is the
-              same to rounding, with the same one bit for bit
+    processes that share each batch, on the CPU: a number, or an MPI communicator, at its rank 0 (parallel.world).
+              Their number is not of the run: with another one the result is the same to rounding, with the same one
+              bit for bit
     Ctrl-C (KeyboardInterrupt), Diverged and the loss of a process (ChildProcessError) leave the last good state in
     out_dir. Raises ValueError for a folder that holds another run or in which another process trains, and OSError
     when it cannot be written.
     """
     run = run if isinstance(run, Run) else Run(**run)
-    if not 1 <= processes <= run.batch or processes > 1 and require(backend) is not np:
-        raise ValueError(f"processes: expected 1 to the batch of {run.batch}, 1 on a GPU, found {processes}")
+    size = getattr(processes, "size", processes)
+    if not 1 <= size <= run.batch or size > 1 and require(backend) is not np:
+        raise ValueError(f"processes: expected 1 to the batch of {run.batch}, 1 on a GPU, found {size}")
     require(backend)
     first = checkpoints.first_state(run)
     batch(replace(run, min_length=run.T), task(run.task), first)  # too large for the memory: no folder

@@ -1,13 +1,16 @@
-"""Several cores: the batch in parts, one process a part.
+"""Several cores, or machines: the batch in parts, one process a part.
 
 Threads would be shorter, but they wait for Python's lock at each of the many small products of a step.
 """
 
+import math
 import os
 import pickle
 import signal
+import sys
 import time
-from contextlib import suppress
+import traceback
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
 import numpy as np
@@ -15,6 +18,7 @@ import numpy as np
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.losses import softmax_cross_entropy
 from sab_numpy.core.tape import State
+from sab_numpy.support.signals import stop_waits
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.models import model
 
@@ -77,7 +81,7 @@ class Team:
         loss, grads, carried = answers[0]
         for value, more, _ in answers[1:]:
             loss += value
-            for name in grads:
+            for name in more:
                 grads[name] += more[name]
         return loss, grads, carried if size == 1 else _joined([answer[2] for answer in answers])
 
@@ -120,6 +124,103 @@ class Team:
         self.close()
 
 
+class Ranks(Team):
+    """A Team of the processes that mpiexec started: rank 0 has it, the others work for it (`world`)."""
+
+    def __init__(self, cfg, comm, loss=softmax_cross_entropy, carried=None):
+        super().__init__(cfg, comm.size, loss, carried)
+        self.comm = comm
+
+    def _ask(self, jobs):
+        params = jobs[0][0]
+        like = {name: value.shape for name, value in params.items()}, params["b_y"].dtype
+        with stop_waits():  # a turn that ended here alone would leave the other ranks in it
+            job = self.comm.scatter([(self.work, like, *job[1:]) for job in jobs])
+            turns, self.tape = _turn(self.comm, self.tape, *job, params=params)
+        answers, seconds = zip(*turns)
+        self.seconds += sum(seconds[1:])
+        return answers
+
+
+def _turn(comm, tape, work, like, *job, params=None):
+    """What every rank does for one loss: (at rank 0: what _work sends, of all of them; tape).
+
+    The parameters, which rank 0 has, and the sum of the gradients travel as one buffer each: together that is what
+    Allreduce does, and all ranks compute with the same bits. The sum is in the answer of rank 0.
+    """
+    began, (shapes, dtype) = time.process_time(), like
+    buffer = _flat(params) if params else np.empty(sum(map(math.prod, shapes.values())), dtype)
+    comm.Bcast(buffer)
+    answer, tape = _part(*work, tape, params or _shaped(buffer, shapes), *job)
+    failed = isinstance(answer, Exception)
+    grads = np.zeros_like(buffer) if failed else _flat({name: answer[1][name] for name in shapes})
+    total = np.empty_like(buffer)
+    comm.Reduce(grads, total)
+    first = {} if params is None else _shaped(total, shapes)
+    answer = _that_travels(answer) if failed else (answer[0], first, answer[2])
+    return comm.gather((answer, time.process_time() - began)), tape
+
+
+def _flat(arrays):
+    """All values, one array after the other."""
+    return np.concatenate([value.ravel() for value in arrays.values()])
+
+
+def _shaped(flat, shapes):
+    """The arrays that _flat has put together."""
+    parts = np.split(flat, np.cumsum([math.prod(shape) for shape in shapes.values()])[:-1])
+    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts)}
+
+
+@contextmanager
+def world():
+    """The communicator of the processes that mpiexec started, at rank 0; None where it is the only one.
+
+    The other ranks work for it until it leaves, and end here. Raises ValueError where mpi4py cannot speak with them.
+    """
+    size, rank = next(
+        (
+            (int(os.environ[size]), int(os.environ[size.replace("SIZE", "RANK")]))
+            for size in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+            if size in os.environ
+        ),
+        (1, 0),
+    )
+    if size == 1:
+        yield None
+        return
+    try:
+        from mpi4py import MPI
+
+        comm = MPI.COMM_WORLD
+        trouble = comm.size != size and f"mpi4py, of another MPI ({MPI.get_vendor()[0]}), finds {comm.size}"
+    except (ImportError, RuntimeError) as error:
+        trouble = f"mpi4py is missing ({error})"
+    if trouble and rank:  # rank 0 says it
+        sys.exit(2)
+    if trouble:
+        raise ValueError(f'mpiexec started {size} processes, and {trouble}: pip install "sab_numpy[mpi]"')
+    if rank:
+        sys.exit(_serve(comm))
+    try:
+        yield comm
+    finally:
+        comm.scatter([None] * size)
+
+
+def _serve(comm):
+    """What the other ranks do."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _prepare()
+    tape = None
+    try:
+        while job := comm.scatter(None):
+            _, tape = _turn(comm, tape, *job)
+    except BaseException:  # the others would wait for ever
+        traceback.print_exc()
+        comm.Abort(1)
+
+
 def _cut(state, part):
     """The State of a part of the batch."""
     h, c, memory = state
@@ -149,16 +250,26 @@ def _part(cfg, loss, carried, tape, params, x, targets, mask, state, share):
 
 def _work(pipe, work):
     """What another process does: its parts, until the pipe is closed, or whoever made the team is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that made the team
-    one_thread()
-    np.seterr(over="ignore", invalid="ignore")  # who asks looks at the result
+    _prepare()
     tape = None
     with suppress(EOFError, OSError):
         while True:
             job, began = pipe.recv(), time.process_time()
             answer, tape = _part(*work, tape, *job)
-            try:
-                pickle.loads(pickle.dumps(answer if isinstance(answer, Exception) else None))
-            except Exception:  # one of the user's that cannot travel
-                answer = RuntimeError(f"{type(answer).__name__}: {answer}")
+            answer = _that_travels(answer) if isinstance(answer, Exception) else answer
             pipe.send((answer, time.process_time() - began))
+
+
+def _prepare():
+    """Make this process one that works for another."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that made the team
+    one_thread()
+    np.seterr(over="ignore", invalid="ignore")  # who asks looks at the result
+
+
+def _that_travels(error):
+    """The exception, or what it said, if it is one of the user's that cannot be sent."""
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
