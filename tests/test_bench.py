@@ -89,7 +89,7 @@ def test_the_documents_have_the_visits_of_the_shipped_models_and_one_sequence_of
     findings = (figures / "FINDINGS.md").read_text(encoding="utf-8")
     assert f"`{name}` walks {one} steps of 1,020" in findings or f"`{name}` {one}." in findings
     assert "a batch of 64 walks 415, and all 1,020" in findings
-    (row,) = measure.visits(dict(trained=name, T=1000, B=1))
+    (row,) = measurement.visits(dict(trained=name, T=1000, B=1))
     assert row["model"] == name and row["blocks"] == 204 and row["steps_walked"] == pytest.approx(one, abs=25)
 
 
