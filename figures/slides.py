@@ -123,7 +123,7 @@ SLIDES = (
     (
         "What it recalls when it answers",
         "attention_longer",
-        ("Trained at T = 300, tested up to 1,000: an answer looks back to the same states, or to none.",),
+        ("Trained at T = 300, tested up to 1,000: an answer looks back to the input's blocks, or to the wait.",),
     ),
     (
         "How do you know that your gradient is right?",

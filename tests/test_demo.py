@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from told import trained_here
 
 from sab_numpy import cli
 from sab_numpy.cli import demo
@@ -97,6 +98,7 @@ def test_the_pictures_are_the_same_bytes_twice(shown):
 def test_adding_tells_the_same_story_in_squared_errors(tmp_path, monkeypatch, capsys):
     small = {"task": "adding", "T": 6, "updates": 20, "hidden": 8, "validate_every": 10, "batch": 8}
     monkeypatch.setattr(demo, "ADDING", small)
+    monkeypatch.setattr(demo, "train", trained_here)
     words = ["demo", "--task", "adding", "--out", str(tmp_path), "--csv", str(tmp_path / "demo.csv"), "--quiet"]
     assert cli.main(words) == 0
     said = capsys.readouterr().out

@@ -58,7 +58,7 @@ def rows(folder):
 def test_training_learns_to_copy_over_a_short_wait(tmp_path):
     easy = Run(
         T=1,
-        updates=600,
+        updates=200,
         batch=32,
         hidden=32,
         k_trunc=10,
@@ -66,8 +66,9 @@ def test_training_learns_to_copy_over_a_short_wait(tmp_path):
         k_att=5,
         empty_slots=1,
         lr=1e-2,
-        validate_every=200,
+        validate_every=100,
         validation_sequences=64,
+        seed=1,
     )
     assert loop.train(easy, tmp_path / "run").best > 0.25  # chance is 0.125
 

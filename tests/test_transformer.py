@@ -266,9 +266,19 @@ def test_two_processes_do_the_same_to_rounding(tmp_path):
 
 def test_it_learns_to_copy_what_it_reads_in_a_few_seconds(tmp_path):
     easy = replace(
-        SMALL, T=2, min_length=None, updates=400, hidden=32, layers=2, heads=4, batch=16, lr=3e-3, validate_every=100
+        SMALL,
+        T=2,
+        min_length=None,
+        updates=150,
+        hidden=32,
+        layers=2,
+        heads=4,
+        batch=16,
+        lr=3e-3,
+        validate_every=50,
+        schedule="constant",
     )
-    assert loop.train(easy, tmp_path).best > 0.99  # chance is 0.125
+    assert loop.train(easy, tmp_path).best > 0.9  # chance is 0.125
 
 
 def test_its_images_have_their_own_first_values_and_answer(tmp_path):

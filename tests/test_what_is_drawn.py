@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from told import by_hand, told, walked
+from told import by_hand, told, trained_here, walked
 
 from sab_numpy import cli
 from sab_numpy.cli import demo
@@ -511,6 +511,7 @@ def test_every_figure_has_its_test_here():
 def test_the_demo_draws_all_histories_and_what_sab_recalled(drawn, tmp_path, monkeypatch):
     small = {"T": 5, "min_length": 2, "updates": 40, "hidden": 16, "validate_every": 10, "batch": 8}
     monkeypatch.setattr(demo, "TINY", small)
+    monkeypatch.setattr(demo, "train", trained_here)
     curves, attention = drawn("demo", "--tiny", "--quiet", "--out", tmp_path)
     shown = lines(curves.axes[0])
     for side, label in (("sab", "SAB"), ("tbptt", "truncated BPTT"), ("constant", "recall without credit")):

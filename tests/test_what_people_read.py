@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from told import MODEL, model, sequences, told, walked
+from told import MODEL, model, sequences, told, trained_here, walked
 
 import sab_numpy as sab
 from sab_numpy import cli
@@ -197,6 +197,8 @@ def test_the_demo_counts_the_seeds_that_reached_the_goal(tmp_path, monkeypatch, 
     shares = iter([0.9, 0.2, 0.1, 0.8999, 0.95, 0.99, 1.0, 0.3, 0.25])  # SAB, truncated BPTT, the control of each seed
     measured = {"ce10": 0.1, "low": 0.1, "high": 1.0, "sequences": 9}
     monkeypatch.setattr(demo, "TINY", small)
+    monkeypatch.setattr(demo, "train", trained_here)
+    monkeypatch.setattr(demo, "draw", lambda *_: ("curves.png", "map.png"))
     monkeypatch.setattr(demo, "evaluate", lambda *_, **__: iter([measured | {"accuracy": next(shares)}]))
     words = ["--quiet", "--seeds", 3, "--out", tmp_path, "--csv", tmp_path / "demo.csv"]
     said = sab_says("demo", "--tiny", *words).out

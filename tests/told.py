@@ -1,14 +1,17 @@
 """What commands print and draw, and what a trained model really does, computed slot by slot without the package."""
 
 import functools
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
 import plain_sab
 
 import sab_numpy as sab
+from sab_numpy.cli import demo
 from sab_numpy.tasks import stream, task
-from sab_numpy.training import pretrained
+from sab_numpy.training import loop, pretrained
+from sab_numpy.training.run import Run
 
 MODEL = "copying-T300-sab"
 
@@ -22,6 +25,13 @@ class Told(NamedTuple):
     targets: np.ndarray  # (T+20,)
     says: np.ndarray  # (T+20,)
     recalls: list  # a step: {step whose state it recalls, or "empty": weight}
+
+
+def trained_here(args, settings, seed, out):
+    """In the place of demo.train: the same trainings, but in this process."""
+    for side, (_, fields) in demo.SIDES.items():
+        loop.train(Run(**settings, **fields, seed=seed), os.path.join(out, side))
+    return 0.0
 
 
 def sequences(name, T, n):

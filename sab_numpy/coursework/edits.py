@@ -37,12 +37,9 @@ class Edit:
 
 
 def listed(module):
-    """An Edit for each (message, text, other text) of the exercise's MISTAKES; the text stands once."""
-    for message, old, new in module.MISTAKES:
-        source = inspect.getsource(module.reference)
-        if source.count(old) != 1:
-            raise ValueError(f"{module.__name__}: {old!r} stands {source.count(old)} times in the reference, not once")
-        yield Edit(module, message, source.replace(old, new))
+    """An Edit for each of the exercise's MISTAKES."""
+    for message, code in mistakes(module):
+        yield Edit(module, message, code)
 
 
 def automatic(module):
@@ -52,7 +49,19 @@ def automatic(module):
 
 
 @functools.cache
+def mistakes(module):
+    """(message, code) of each (message, text, other text); the text stands once."""
+    source, found = inspect.getsource(module.reference), []
+    for message, old, new in module.MISTAKES:
+        if source.count(old) != 1:
+            raise ValueError(f"{module.__name__}: {old!r} stands {source.count(old)} times in the reference, not once")
+        found.append((message, compile(source.replace(old, new), "edited", "exec")))
+    return found
+
+
+@functools.cache
 def slips(module):
+    """(message, code) of every slip at one place."""
     tree = ast.parse(inspect.getsource(module.reference))
     found = []
     for number, statement in enumerate(simple_statements(tree)):

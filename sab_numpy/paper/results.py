@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 from dataclasses import asdict, fields, replace
+from functools import cache
 
 import numpy as np
 
@@ -30,6 +31,7 @@ BOOKS = ("seed", "validate_every", "validation_sequences", "checkpoint_every")  
 LEARNED = 0.999
 
 
+@cache  # the tables ask for it of every run, for every row
 def recipe(run):
     """What decides the outcome of a run but its seed: its fields that differ from the default.
 

@@ -1,4 +1,4 @@
-"""Trained parameters that come with the package: of each model the median seed, not the best."""
+"""Trained parameters that come with the package: of each model the median of all fresh seeds, not the best."""
 
 import os
 
@@ -21,8 +21,8 @@ def about(name):
 
 
 def load_pretrained(name):
-    """(params, cfg) of a trained model, float32: one of copying-T100-sab, copying-T100-bptt, copying-T100-paper (the
-    paper's cell: mlp score, relu), copying-T300-sab.
+    """(params, cfg) of a trained model, float32: one of copying-T100-sab and copying-T300-sab (SAB 5/5, the recipe),
+    copying-T100-paper (the paper's cell: mlp score, relu), copying-T100-bptt (full BPTT, chrono biases).
 
     Raises ValueError, with the names that are there, for another name.
     """
