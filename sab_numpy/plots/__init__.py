@@ -16,6 +16,7 @@ COLOURS = {
     "bptt": "#009E73",  # green
     "attention": "#CC79A7",  # pink
     "paper": "#000000",  # SAB with the paper's cell
+    "transformer": "#E69F00",  # amber
     "chance": "#999999",
 }
 

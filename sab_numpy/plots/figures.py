@@ -208,11 +208,32 @@ FIGURES = {
         "panels.",
     ),
     "adding": Figure(
-        reproduction.adding,
+        partial(reproduction.learning, "adding"),
         ("adding.csv",),
         "sab reproduce adding",
         "A panel a length: squared error on validation over updates, on a logarithmic axis, a line a seed in the "
         "colour of its method, and a dotted line where an answer that is always the mean stands.",
+    ),
+    "images": Figure(
+        partial(reproduction.learning, "images"),
+        ("images.csv",),
+        "sab reproduce images",
+        "A panel a set of images: right answers on validation over updates, a line a seed in the colour of its method, "
+        "and a dotted line where guessing stands.",
+    ),
+    "recalls_of_images": Figure(
+        reproduction.recalls_of_images,
+        ("recalls_of_images.csv",),
+        "python -m sab_numpy.paper.recalls_of_images RUN",
+        "Ten digits, read pixel by pixel in a random order and drawn in their places. Below each of them: the pixels "
+        "that each recalled state had just read, a darker blue the more weight the last step gives to it; and the "
+        "weights over the steps: the latest states have most.",
+    ),
+    "characters": Figure(
+        partial(reproduction.learning, "characters"),
+        ("characters.csv",),
+        "sab reproduce characters",
+        "Bits per character on validation over updates, a line a seed in the colour of its method.",
     ),
     "transfer": Figure(
         reproduction.transfer,

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from sab_numpy.paper import recipes, results, tables
+from sab_numpy.paper.recalls_of_images import COLUMNS as RECALLS
 from sab_numpy.paper.recalls_while_learning import COLUMNS as MOMENTS
 from sab_numpy.paper.transfer import read as transfer_rows
 from sab_numpy.plots import COLOURS, save
@@ -133,30 +134,73 @@ def all_learning_curves(data, path):
     save(fig, path)
 
 
-def adding(data, path):
-    """Squared error over updates: a panel a length, a line a seed, the colour of its method."""
-    found = results.read(os.path.join(data, "adding.csv"))
-    experiment = recipes.EXPERIMENTS["adding"]
-    shown = tables.cells(found, experiment.rows, experiment.lengths, what="adding")
-    curves = {
-        key: [history for row in rows if (history := curve(data, row))] for key, (_, rows) in shown.items() if rows
-    }
-    lengths = sorted({T for (_, T), histories in curves.items() if histories})
-    if not lengths:
-        raise Missing("adding.csv has no run with a curve (sab reproduce adding)")
-    fig, axes = panels(1, len(lengths), 2 + 6 * len(lengths), 5.6, sharey=True)
-    for ax, T in zip(axes[0], lengths):
-        for name, (words, _) in experiment.rows.items():
-            for number, history in enumerate(curves.get((name, T), [])):
-                label = f"_{words}" if number else words
-                colour = COLOURS[name.partition("-")[0]]
-                ax.plot(history["update"], history["squared_error"], color=colour, linewidth=1.5, label=label)
-        ax.axhline(task("adding").CHANCE["squared_error"], color=GREY, linestyle=":", label="always the mean")
-        ax.set(title=f"T = {T}", xlabel="updates", yscale="log", xlim=(0, None))
-    axes[0, 0].set_ylabel("squared error on validation")
+TASKS = {  # what a figure of a task says: its title, that of the axis, and how that is drawn
+    "adding": ("Adding two marked numbers", "squared error", dict(yscale="log")),
+    "images": ("Which digit or thing was it? One pixel a step", "right answers (%)", dict(ylim=(0, 100))),
+    "characters": ("Penn Treebank, the next character", "bits per character", dict(ylim=(1, 3))),
+}
+
+
+def learning(what, data, path):
+    """An experiment's metric over updates: a panel a task and length, a line a seed, the colour of its method."""
+    experiment, (title, words, axis) = recipes.EXPERIMENTS[what], TASKS[what]
+    metric, scale = experiment.metric, 100 if experiment.metric == "accuracy" else 1
+    found = tables.cells(results.read(results.table_of(data, what)), experiment.rows, experiment.lengths, what=what)
+    drawn = {}  # (task, T): lines, each the row's name, its words, its histories
+    for (name, T), (run, rows) in found.items():
+        histories = [history for row in rows if (history := curve(data, row))]
+        if histories:
+            said = experiment.rows[name][0].removeprefix(f"{run.task}: ")
+            drawn.setdefault((run.task, T), []).append((name.removeprefix(f"{run.task}-"), said, histories))
+    if not drawn:
+        raise Missing(f"{what}.csv has no run with a curve (sab reproduce {what})")
+    fig, axes = panels(1, len(drawn), 2 + 6 * len(drawn), 5.6, sharey=True)
+    for ax, ((name, T), lines) in zip(axes[0], drawn.items()):
+        dashes = dict.fromkeys(COLOURS, 0)
+        for row, said, histories in lines:
+            method = row.partition("-")[0]
+            dashes[method] += 1
+            for number, history in enumerate(histories):
+                look = dict(color=COLOURS[method], linestyle="-" if dashes[method] == 1 else "--", linewidth=1.5)
+                label = f"_{said}" if number else said
+                ax.plot(history["update"], scale * history[metric], label=label, **look)
+        ax.axhline(scale * task(name).CHANCE[metric], color=GREY, linestyle=":", label="guessing")
+        ax.set(title=f"T = {T}" if what == "adding" else f"{name}, {T} steps", xlabel="updates", xlim=(0, None))
+        ax.set(**axis)
+    axes[0, 0].set_ylabel(f"{words} on validation")
     handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels())}
     fig.legend(handles.values(), handles, loc="outside lower center", ncols=3)
-    fig.suptitle("Adding two marked numbers: a line a seed")
+    fig.suptitle(f"{title}: a line a seed")
+    save(fig, path)
+
+
+def recalls_of_images(data, path):
+    """What the last step recalls of some images: a pixel has the weight of the first microstate after it."""
+    rows = files.read_rows(os.path.join(data, "recalls_of_images.csv"), RECALLS)
+    images = {}
+    for row in rows:
+        images.setdefault((int(row["image"]), row["label"], row["says"]), []).append(row)
+    k_att = np.gcd.reduce(
+        [int(row["step"]) + 1 for row in rows if float(row["weight"])]
+    )  # a block ends in a microstate
+    fig, axes = panels(3, len(images), 1 + 1.35 * len(images), 5.2, height_ratios=(1, 1, 1.2), sharey="row")
+    for column, ((_, label, says), steps) in zip(axes.T, images.items()):
+        side = round(len(steps) ** 0.5)
+        pixels = np.array([int(row["pixel"]) for row in steps])
+        weights = np.array([float(row["weight"]) for row in steps])
+        grey, weight = np.zeros((2, side * side))
+        grey[pixels] = [float(row["grey"]) for row in steps]
+        for step in np.flatnonzero(weights):
+            weight[pixels[step + 1 - k_att : step + 1]] = weights[step]
+        for ax, values, colours in zip(column, (grey, weight), ("Greys", "Blues")):
+            ax.imshow(values.reshape(side, side), cmap=colours, vmin=0, vmax=1)
+            ax.set(xticks=[], yticks=[])
+        column[0].set_title(f"a {label}" + ("" if label == says else f", says {says}"))
+        column[2].bar(np.arange(len(steps)), weights, width=6, color=BLUE)
+        column[2].set(xlabel="step", ylim=(0, 1), xlim=(0, len(steps)))
+    for ax, words in zip(axes[:, 0], ("what it is", "where the last\nstep looks", "weight")):
+        ax.set_ylabel(words)
+    fig.suptitle("Permuted digits, put back in order: what the last step recalls")
     save(fig, path)
 
 
