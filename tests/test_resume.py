@@ -329,7 +329,9 @@ def test_a_fall_of_the_learning_rate_goes_on_where_it_was(tmp_path, stops, monke
     whole = evaluation.mean_metrics
     right = lambda *args, **named: (whole(*args, **named)[0] | {"accuracy": 1.0}, 0)  # noqa: E731
     monkeypatch.setattr(evaluation, "mean_metrics", right)
-    run = replace(SMALL, updates=100, stop_at=1.0, fall=16, schedule="cosine", decay_from=0.0, init="chrono")
+    run = replace(
+        SMALL, updates=100, stop_at=1.0, fall=16, schedule="cosine", decay_from=0.0, init="chrono", k_att=1, budget=3
+    )
     loop.train(run, tmp_path / "whole")
     for update in stops:
         with pytest.raises(KeyboardInterrupt):
