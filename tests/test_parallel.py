@@ -37,8 +37,7 @@ def assert_equal(found, expected):
         assert abs(grads[name] - g).max() <= 1e-12 * max(abs(g).max(), 1e-3), name
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("setting, size", [*((setting, 3) for setting in SETTINGS), ("sab", 1), ("sab", 2)])
 def test_parts_of_the_batch_equal_the_whole(setting, size):
     rng = np.random.default_rng(7)
     cfg = sab.Config(3, 5, 4, **SETTINGS[setting])
