@@ -107,9 +107,9 @@ def test_parameters_of_another_score_are_refused():
 @pytest.mark.parametrize(
     "h, c, memory, words",
     [
-        ((2, 4), (2, 3), None, r"state.h: expected .* shape \(2, 3\), found \(2, 4\)"),
-        ((2, 3), (1, 3), None, r"state.c: expected .* shape \(2, 3\), found \(1, 3\)"),
-        ((2, 3), (2, 3), (4, 2, 1), r"state.memory: expected .* shape \(4, 2, 3\), found \(4, 2, 1\)"),
+        ((2, 4), (2, 3), None, r"state.h: expected shape \(2, 3\), found \(2, 4\)"),
+        ((2, 3), (1, 3), None, r"state.c: expected shape \(2, 3\), found \(1, 3\)"),
+        ((2, 3), (2, 3), (4, 2, 1), r"state.memory: expected shape \(4, 2, 3\), found \(4, 2, 1\)"),
         ((2, 3), (2, 3), (0, 2, 3), "state.memory: expected at least one slot, found none"),
     ],
 )

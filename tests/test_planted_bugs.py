@@ -149,8 +149,8 @@ BUGS = [Bug(*bug) for bug in (
      'M_stopped = stop(("memory", t), M, copy=False)', "M_stopped = M"),
     ("dense: the selected microstates are stopped", "forward", " + w_sel[:, None] @ change",
      " + 0 * w_sel[:, None] @ change"),
-    ("the replay stops nothing", "replay", "        self[name] = kept\n        return kept",
-     "        self[name] = kept\n        return kept if kept.dtype.kind == 'i' else value"),
+    ("the replay stops nothing", "replay", "return _copied(kept) if copy else kept",
+     "return kept if kept.dtype.kind == 'i' else value"),
 )]
 # fmt: on
 

@@ -15,7 +15,7 @@ import numpy as np
 from sab_numpy.core.backend import namespace
 from sab_numpy.core.credit import reached_steps
 from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_chunk, tape_part
-from sab_numpy.core.inputs import one_hot
+from sab_numpy.core.inputs import check_array, one_hot
 from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
 from sab_numpy.core.memory import MemoryCredit, microstate_credit
 from sab_numpy.core.replay import not_recording
@@ -73,10 +73,13 @@ def backward(dy, tape, inputs=False, watch=None):
     watch    a function called with a Visit for every walked step, last step first
     Raises ValueError for a wrong shape and for a tape that was given back.
     """
-    xp, dy = check_dy(dy, tape)
+    tape.check_owned()
+    xp, dtype = namespace(tape.params["b"]), tape.params["b"].dtype
+    check_array("dy", dy, xp, (*tape.x.shape[:2], tape.cfg.n_out), dtype)
+    dy = dy.astype(dtype, copy=False)
     reached = reached_steps(tape, dy)                                      # (T,)
     credit = new_credit(xp, tape, reached.all())
-    dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dy.dtype) if inputs else None
+    dx = xp.zeros(dy.shape[:2] + (tape.cfg.n_in,), dtype) if inputs else None
     for start in (np.unique(np.flatnonzero(reached) // CHUNK)[::-1] * CHUNK).tolist():
         chunk = recompute(tape, start, credit.scratch) if tape.starts else tape_part(tape, start)
         end = start + len(chunk.h)
@@ -193,18 +196,6 @@ def recompute(tape, start, scratch):
         kept = tape.slots is not None and not tape.cfg.dense_forward
         run_chunk(tape, start, chunk, recall_again if kept else recall)
     return chunk
-
-
-def check_dy(dy, tape):
-    """(array module, dy in the parameters' dtype). ValueError for another shape, or no arrays."""
-    params, shape = tape.params, (*tape.x.shape[:2], tape.cfg.n_out)
-    xp, dtype = namespace(dy, *params.values(), what="dy: "), params["b"].dtype
-    tape.check_owned()
-    if dy.shape != shape:
-        raise ValueError(f"dy: expected shape {shape}, found {dy.shape}")
-    if dy.dtype.kind == "c" and dtype.kind != "c":
-        raise ValueError(f"dy: expected real numbers for real params, found {dy.dtype}")
-    return xp, dy.astype(dtype, copy=False)
 
 
 def new_credit(xp, tape, everywhere):

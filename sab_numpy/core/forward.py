@@ -42,14 +42,12 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     check_input(xp, x, cfg, params["b"].dtype)
     if checkpoint not in (None, "blocks"):
         raise ValueError(f"checkpoint must be None or 'blocks', found {checkpoint!r}")
-    if frozen is not None:
-        check_frozen(frozen, cfg, x, reuse)
     T, B = x.shape[:2]
+    first = first_state(xp, state, cfg, B, params["b"].dtype)
+    if frozen is not None:
+        check_frozen(frozen, cfg, x, first, reuse)
     with recording_context(frozen and frozen.recording) as mode:
-        tape, h, c = new_tape(xp, params, x, cfg, state, reuse)
-        if frozen is not None and frozen.memory.initial_slots != tape.memory.initial_slots:
-            raise ValueError(f"frozen: expected a state with the {frozen.memory.initial_slots} "
-                             f"microstates of that tape, found {tape.memory.initial_slots}")
+        tape, h, c = new_tape(xp, params, x, cfg, first.memory, reuse), first.h, first.c
         tape.recording = frozen.recording if frozen else mode
         arrays = new_cache(tape, checkpoint)
         y = xp.empty((T, B, cfg.n_out), params["b"].dtype)
@@ -187,10 +185,9 @@ def new_budget(buffers, B, N, given, cfg):
     return surprise, buffers.filled("kept", (N - given + 1, B, S), places, np.intp)
 
 
-def new_tape(xp, params, x, cfg, state, reuse):
-    """(tape with room for the memory, h, c to begin with)."""
+def new_tape(xp, params, x, cfg, given, reuse):
+    """A tape with room for the memory, which begins with the microstates `given` (N, B, H)."""
     (T, B), H, dtype = x.shape[:2], cfg.n_hidden, params["b"].dtype
-    h, c, given = first_state(xp, state, cfg, B, dtype)
     old, scratch = reuse.give_back() if reuse is not None else ((), [])
     buffers = Buffers(xp, dtype, old)
     x = buffers.filled("x", x.shape, x, dtype if x.ndim == 3 else x.dtype)
@@ -206,4 +203,4 @@ def new_tape(xp, params, x, cfg, state, reuse):
     memory = Memory(M, keys, len(given), cfg, *budget)
     stacked = {name: stack_gates(xp, params[name].reshape(-1, 4 * H), halve=True)
                for name in ("W_x", "W_h", "b")}
-    return Tape(params, cfg, x, memory, stacked, buffers, scratch), h, c
+    return Tape(params, cfg, x, memory, stacked, buffers, scratch)

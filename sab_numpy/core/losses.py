@@ -11,13 +11,12 @@ def softmax_cross_entropy(y, targets, mask=None):
     y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B): steps count where it is not 0.
     Returns (loss, dy). Raises ValueError for other shapes, targets out of range, an empty mask.
     """
-    xp = _check(y, targets, mask, 2)
+    xp, share = _share(y, targets, mask, 2)                            # (T, B), sums to 1
     if targets.dtype.kind not in "iu":
         raise ValueError(f"targets: expected integers, found {targets.dtype}")
     if xp is np and (targets.min() < 0 or targets.max() >= y.shape[2]):
         raise ValueError(f"targets: expected classes 0..{y.shape[2] - 1}, "
                          f"found {targets.min()}..{targets.max()}")
-    share = _share(xp, y, targets.shape, mask)                         # (T, B), sums to 1
     shifted = y - y.real.max(2, keepdims=True)                         # (T, B, O)
     dy = xp.exp(shifted)
     total = dy.sum(2, keepdims=True)                                   # (T, B, 1)
@@ -35,24 +34,18 @@ def mean_squared_error(y, targets, mask=None):
     y, targets (T, B, O); mask of the shape of targets or (T, B) (None: all). Returns (loss, dy).
     Raises ValueError for other shapes, non-finite targets, an empty mask.
     """
-    xp = _check(y, targets, mask, 3)
-    if mask is not None and mask.ndim == 2:
-        mask = xp.broadcast_to(mask[..., None], y.shape)
+    xp, share = _share(y, targets, mask, 3)                            # (T, B, O), sums to 1
     if xp is np and not np.isfinite(targets).all():
         raise ValueError("targets: expected finite numbers, found NaN or infinity")
-    share = _share(xp, y, targets.shape, mask)
     difference = y - targets
     return (difference * difference * share).sum(), 2 * difference * share
 
 
-def _share(xp, y, shape, mask):
-    """The weight of each counted step or entry in the mean."""
-    counted = xp.ones(shape, y.real.dtype) if mask is None else (mask != 0).astype(y.real.dtype)
-    return counted / counted.sum()
+def _share(y, targets, mask, axes):
+    """Their module, and the weight of each counted step or entry in the mean.
 
-
-def _check(y, targets, mask, axes):
-    """Their module. ValueError unless targets have the first axes of y, and mask these or two."""
+    ValueError unless targets have the first axes of y, and mask these or two.
+    """
     xp = namespace(y, targets, *(() if mask is None else (mask,)))
     if y.ndim != 3 or not y.size:
         raise ValueError(f"y: expected (T, B, n_out), each at least 1, found shape {y.shape}")
@@ -64,4 +57,7 @@ def _check(y, targets, mask, axes):
                          f"found {mask.shape}")
     if xp is np and mask is not None and not mask.any():
         raise ValueError("mask: expected at least one counted step, found none")
-    return xp
+    counted = xp.ones(shape, y.real.dtype)
+    if mask is not None:
+        counted *= (mask if mask.ndim == axes else mask[..., None]) != 0
+    return xp, counted / counted.sum()

@@ -26,12 +26,14 @@ class Recording(dict):
     def full(self, name):
         return (self.run, name) if self.run > 1 else name
 
-    def meet(self, name, value):
+    def meet(self, name, value, copy=True):
+        """Keep `value`, and let it pass."""
         name = self.full(name)
         if name in self:
             raise ValueError(f"{name!r} was recorded twice: "
                              "every stop and choose needs a name of its own")
-        self[name] = value
+        self[name] = _copied(value) if copy else value
+        return value
 
     @contextmanager
     def next_run(self):
@@ -50,7 +52,8 @@ class Replay(Recording):
         super().__init__()
         self.recording, self.changed = recording, []
 
-    def meet(self, name, value):
+    def meet(self, name, value, copy=True):
+        """What was kept under `name`, in the place of `value`."""
         name = self.full(name)
         if name not in self.recording or name in self:
             raise ValueError(f"{name!r} was {'met twice' if name in self else 'not recorded'}: "
@@ -61,7 +64,7 @@ class Replay(Recording):
             raise ValueError(f"{name!r} was recorded with shape {recorded}, found {found}: "
                              "replay the same function on the same sizes")
         self[name] = kept
-        return kept
+        return _copied(kept) if copy else kept
 
     def finish(self):
         left = [name for name in self.recording if name not in self]
@@ -74,12 +77,9 @@ class Replay(Recording):
 def stop(name, value, copy=True):
     """`value`, as a constant for the backward pass. copy=False: nobody will overwrite it."""
     mode = _mode.get()
-    if isinstance(mode, Replay):
-        kept = mode.meet(name, value)
-        return _copied(kept) if copy else kept
     if mode is not None:
-        mode.meet(name, _copied(value) if copy else value)
-    for tell in unheard if mode is None else ():
+        return mode.meet(name, value, copy)
+    for tell in unheard:
         tell(name)
     return value
 

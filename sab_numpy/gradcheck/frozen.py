@@ -18,12 +18,12 @@ SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real o
 class _Numbered:
     """A name that is met again, in a loop or a function called twice, carries its number: "h", "h #2", "h #3"."""
 
-    def meet(self, name, value):
+    def meet(self, name, value, copy=True):
         times = self.__dict__.setdefault("times", Counter())
         times[self.full(name)] += 1
         count = times[self.full(name)]
         self.now = name if count == 1 else f"{name} #{count}"
-        return super().meet(self.now, value)
+        return super().meet(self.now, value, copy)
 
 
 class _Recording(_Numbered, Recording):
@@ -37,8 +37,8 @@ class _Replay(_Numbered, Replay):
         super().__init__(recording)
         self.thaw = thaw
 
-    def meet(self, name, value):
-        kept = super().meet(name, value)
+    def meet(self, name, value, copy=True):
+        kept = super().meet(name, value, copy)
         return value if self.full(self.now) in self.thaw else kept
 
 

@@ -164,7 +164,11 @@ PLANTED = {
         "project",
         _after(lambda a: np.float64(1) * a + np.zeros(a.shape)),
     ),
-    "a buffer made by np in the loss": ("losses", "_share", _after(lambda share: np.empty(share.shape) * share)),
+    "a buffer made by np in the loss": (
+        "losses",
+        "_share",
+        _after(lambda found: (found[0], np.empty(found[1].shape) * found[1])),
+    ),
     "a mask made by np in the read": ("memory", "gather", _before(lambda a, *_: a * np.ones(1))),
     "float() in the loop": ("forward", "lstm_step", _before(lambda z, *_: float(z[0, 0, 0]))),
     "float() in the backward loop": ("backward", "recall_backward", _before(lambda ds, *_: float(ds.sum()))),
