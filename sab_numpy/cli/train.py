@@ -87,8 +87,8 @@ def add_arguments(parser):
         "example: sab train copying --T 20 --out runs/copy     (80 s of one core)\n"
         "What it does with copying where it is not told otherwise is the row sab-5-5-recipe of sab reproduce.\n"
         "Ctrl-C saves; the same command with --resume goes on.\n"
-        "mpiexec -n 4 sab train ...: four processes, of one machine or several, share each batch (extra mpi); rank 0 "
-        "writes."
+        "mpiexec -n 4 sab train ...: four processes, of one machine or of several, share each batch\n"
+        '(pip install "sab_numpy[mpi]"); the result is the same to rounding.'
     )
 
 
@@ -137,6 +137,12 @@ def run(args):
     one_thread()
     if hasattr(task(asked.task), "about") and not args.quiet:
         print(task(asked.task).about(), file=sys.stderr)
+    if args.ranks and not args.quiet:  # mpiexec may end us without a word
+        print(
+            f"{args.ranks.size} processes share each batch; Ctrl-C saves; if one is lost all end, and the same command "
+            f"with --resume goes on from the last checkpoint (every {asked.checkpoint_every} updates)",
+            file=sys.stderr,
+        )
     try:
         progress = watched(None if args.quiet else Progress(asked))
         state = train(asked, args.out, args.resume, args.force, args.backend, progress, args.ranks or args.processes)

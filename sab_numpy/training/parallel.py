@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
@@ -133,7 +134,7 @@ class Ranks(Team):
 
     def _ask(self, jobs):
         params = jobs[0][0]
-        like = {name: value.shape for name, value in params.items()}, params["b_y"].dtype
+        like = {name: value.shape for name, value in params.items()}, np.result_type(*params.values())
         with stop_waits():  # a turn that ended here alone would leave the other ranks in it
             job = self.comm.scatter([(self.work, like, *job[1:]) for job in jobs])
             turns, self.tape = _turn(self.comm, self.tape, *job, params=params)
@@ -190,12 +191,13 @@ def world():
         yield None
         return
     try:
-        from mpi4py import MPI
-
+        with warnings.catch_warnings():  # of another MPI: the sizes tell
+            warnings.simplefilter("ignore")
+            from mpi4py import MPI
         comm = MPI.COMM_WORLD
-        trouble = comm.size != size and f"mpi4py, of another MPI ({MPI.get_vendor()[0]}), finds {comm.size}"
-    except (ImportError, RuntimeError) as error:
-        trouble = f"mpi4py is missing ({error})"
+        trouble = comm.size != size and f"mpi4py has another MPI ({MPI.get_vendor()[0]}) and finds {comm.size}"
+    except (ImportError, RuntimeError):
+        trouble = "mpi4py or its MPI is missing"
     if trouble and rank:  # rank 0 says it
         sys.exit(2)
     if trouble:
