@@ -128,7 +128,7 @@ def dense_read(xp, a, M, M_sel, slots, t):
     a = xp.where(selected, a, stop(("scores", t), a))                      # (B, n)
     w, _ = weights(xp, a, "softmax", top=a.real.max(1, keepdims=True))
     M_stopped = stop(("memory", t), M, copy=False)
-    w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]               # the change is 0
+    w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]       # 0; its gradient is not
     return w_sel, (w[:, None] @ M_stopped + w_sel[:, None] @ change)[:, 0]
 
 
@@ -181,7 +181,7 @@ def new_budget(buffers, B, N, given, cfg):
     """
     S = given + min(cfg.budget, N - given)
     surprise = buffers.filled("surprise", (B, N), np.inf, buffers.dtype.type(0).real.dtype)
-    places = buffers.xp.arange(S)                              # while there are some, in turn
+    places = buffers.xp.arange(S)                              # while there is room for every slot
     return surprise, buffers.filled("kept", (N - given + 1, B, S), places, np.intp)
 
 
