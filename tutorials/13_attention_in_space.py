@@ -56,7 +56,7 @@ last, d = len(x) - 1, cfg.n_hidden // cfg.n_heads
 q, keys, v, w = (a[0, 0].astype(float) for a in (attention.q, attention.k, attention.v,
                                                  attention.w))   # head 0: (T, d), w (T, T)
 scores = (keys @ q[last] / np.sqrt(d))[None]                                         # (1, T)
-w_sab, slope = sparsify.weights(np, scores, "softmax", top=scores.max(1, keepdims=True))
+w_sab, slope = sparsify.weights(np, scores, "softmax")
 s, ds = w_sab @ v, rng.standard_normal((1, d))                                       # (1, d)
 da_sab = sparsify.weights_backward(np, ds @ v.T, slope, (s * ds).sum(1, keepdims=True), "softmax")
 da = w[last] * (v @ ds[0] - (w[last] @ v) @ ds[0])

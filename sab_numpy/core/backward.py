@@ -203,7 +203,7 @@ def new_credit(xp, tape, everywhere):
     cfg, params, memory, B = tape.cfg, tape.params, tape.memory, tape.x.shape[1]
     H, dtype = cfg.n_hidden, params["b"].dtype
     try:
-        scratch = tape.scratch.pop()                           # ours alone until we are done
+        scratch = tape.scratch.pop()                           # no other backward has it meanwhile
     except IndexError:
         scratch = Buffers(xp, dtype)
 

@@ -98,17 +98,15 @@ def recall(xp, tape, t, step):
     M, keys = memory.at(xp, kept, n)                                       # (B, n, H), (B, n, Q)
     step.query[...] = project(xp, step.h_hat, params.get(score.query))     # (B, Q)
     a = score.compare(xp, step.query, keys, params.get(score.weight))      # (B, n)
-    if cfg.k_top is None:                                                  # every slot is read
-        w, slope = weights(xp, a, cfg.normalise, top=a.real.max(1, keepdims=True))
-    else:
+    if cfg.k_top is not None:                                              # else all are read
         best = choose(("recall", t), largest(xp, a.real, step.w.shape[1]))         # (B, K')
         slots = best if kept is None else xp.take_along_axis(kept, best, axis=1)
         step.slots[...], M_sel = slots, gather(xp, memory.M, slots)        # (B, K', H)
         if cfg.dense_forward:
             step.w[...], step.s[...] = dense_read(xp, a, M, M_sel, slots, t)
             return
-        M, a = M_sel, gather(xp, a[:, :, None], best)[:, :, 0]
-        w, slope = weights(xp, a, cfg.normalise)
+        M, a = M_sel, gather(xp, a[:, :, None], best)[:, :, 0]             # (B, K')
+    w, slope = weights(xp, a, cfg.normalise)
     step.w[...], step.s[...] = w, (w[:, None] @ M)[:, 0]
     if slope is not w:
         step.slope[...] = slope
@@ -126,9 +124,9 @@ def dense_read(xp, a, M, M_sel, slots, t):
     selected = xp.zeros(a.shape, bool)
     selected[batch, slots] = True
     a = xp.where(selected, a, stop(("scores", t), a))                      # (B, n)
-    w, _ = weights(xp, a, "softmax", top=a.real.max(1, keepdims=True))
+    w, _ = weights(xp, a, "softmax")
     M_stopped = stop(("memory", t), M, copy=False)
-    w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]               # the change is 0
+    w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]       # 0; its gradient is not
     return w_sel, (w[:, None] @ M_stopped + w_sel[:, None] @ change)[:, 0]
 
 
@@ -181,7 +179,7 @@ def new_budget(buffers, B, N, given, cfg):
     """
     S = given + min(cfg.budget, N - given)
     surprise = buffers.filled("surprise", (B, N), np.inf, buffers.dtype.type(0).real.dtype)
-    places = buffers.xp.arange(S)                              # while there are some, in turn
+    places = buffers.xp.arange(S)                              # while there is room for every slot
     return surprise, buffers.filled("kept", (N - given + 1, B, S), places, np.intp)
 
 

@@ -38,8 +38,7 @@ def adam_step(params, grads, state, lr, clip=None, betas=(0.9, 0.999), eps=1e-8)
     else:
         grads, norm = clip_gradients(grads, clip)
     step = state["step"] + 1
-    # both moments start at zero
-    rate = lr * (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)
+    rate = lr * (1 - betas[1] ** step) ** 0.5 / (1 - betas[0] ** step)     # moments begin at 0
     eps = eps * (1 - betas[1] ** step) ** 0.5
     new_params, new_state = {}, {"step": step}
     for name, g in grads.items():

@@ -29,7 +29,7 @@ def init_params(cfg, rng, dtype=np.float64, chrono=None):
     params["b_y"] = np.zeros(cfg.n_out)
     if cfg.score == "dot":
         params["W_q"] = np.eye(H)
-    if chrono is not None:                                     # drawn last: the rest is the same
+    if chrono is not None:                                     # drawn last: all else is as without
         forget = np.log(rng.uniform(1, check_count("chrono", chrono, 3) - 1, H))
         params["b"][:2 * H] = np.concatenate([-forget, forget])            # gates stacked i f g o
     return {name: value.astype(dtype) for name, value in params.items()}

@@ -23,15 +23,14 @@ def largest(xp, a, k):
     return indices
 
 
-def weights(xp, a, normalise, top=None):
-    """Selected scores a (B, K), largest first -> weights (B, K) and their slope.
+def weights(xp, a, normalise):
+    """Selected scores a (B, K), the threshold of relu last -> weights (B, K) and their slope.
 
-    top (B, 1): the largest score of each row, where it is not the first.
     The slope, (B, K) for softmax and (B, 1) for relu, is what weights_backward needs.
     """
     ones = xp.ones((a.shape[1], 1), a.dtype)                   # a product sums few columns faster
     if normalise == "softmax":
-        e = xp.exp(a - (a.real[:, :1] if top is None else top))
+        e = xp.exp(a - a.real.max(1, keepdims=True))
         w = e / (e @ ones)
         return w, w
     r = a - a[:, -1:]                                          # the last is the threshold

@@ -129,5 +129,5 @@ class Tape:
         if self.buffers is None:
             raise ValueError("reuse: this tape was given back before")
         old, self.buffers = self.buffers, None
-        self.memory = self.cache = None                        # they would show the later forward's
+        self.memory = self.cache = None                        # they hold the later forward's
         return old, self.scratch

@@ -24,7 +24,7 @@ def weight_of_first(score, normalise, frozen=False):
 
     slots = selection(1.0 if frozen else score)
     a = np.array([score, *SCORES])[slots][None]
-    w, _ = weights(np, a, normalise, top=a.max(1, keepdims=True))
+    w, _ = weights(np, a, normalise)
     return float(w[0][slots == 0].sum()) if 0 in slots else 0.0
 
 
