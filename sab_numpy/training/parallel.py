@@ -23,6 +23,8 @@ from sab_numpy.support.signals import stop_waits
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.models import model
 
+LOST = "a process that shared the batch has ended: killed, or no memory?"
+
 
 class Team:
     """`size` processes, this one among them, that work out one loss and its gradients, each from its part of the batch.
@@ -103,7 +105,7 @@ class Team:
             self.tape = None
             self.close(kill=True)
             if isinstance(error, (EOFError, OSError)):
-                raise ChildProcessError("a process that shared the batch has ended: killed, or no memory?") from None
+                raise ChildProcessError(LOST) from None
             raise
         finally:
             if self.cores:
@@ -136,8 +138,11 @@ class Ranks(Team):
         params = jobs[0][0]
         like = {name: value.shape for name, value in params.items()}, np.result_type(*params.values())
         with stop_waits():  # a turn that ended here alone would leave the other ranks in it
-            job = self.comm.scatter([(self.work, like, *job[1:]) for job in jobs])
-            turns, self.tape = _turn(self.comm, self.tape, *job, params=params)
+            try:
+                job = self.comm.scatter([(self.work, like, *job[1:]) for job in jobs])
+                turns, self.tape = _turn(self.comm, self.tape, *job, params=params)
+            except RuntimeError:  # MPI's; as a rule mpiexec ends us before
+                raise ChildProcessError(LOST) from None
         answers, seconds = zip(*turns)
         self.seconds += sum(seconds[1:])
         return answers
@@ -207,7 +212,8 @@ def world():
     try:
         yield comm
     finally:
-        comm.scatter([None] * size)
+        with suppress(RuntimeError):  # a rank is lost
+            comm.scatter([None] * size)
 
 
 def _serve(comm):
@@ -218,8 +224,10 @@ def _serve(comm):
     try:
         while job := comm.scatter(None):
             _, tape = _turn(comm, tape, *job)
-    except BaseException:  # the others would wait for ever
-        traceback.print_exc()
+    except BaseException as error:  # the others would wait for ever
+        lost = isinstance(error, RuntimeError)  # MPI's
+        said = f"sab train: {LOST} the same command with --resume goes on" if lost else traceback.format_exc()
+        print(said, file=sys.stderr)
         comm.Abort(1)
 
 
