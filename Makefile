@@ -1,6 +1,8 @@
 # Everything is set up in .venv, inside this folder, on first use and again when pyproject.toml changes.
 PYTHON ?= python3
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# two processes, each with whole files: what a file trains, it trains once
+WORKERS := -n 2 --dist loadfile
 READY := .venv/ready
 # the floors of pyproject.toml, and what Matplotlib 3.7 was released with: a later pyparsing warns
 FLOORS := $(shell sed -n -e '/^dependencies/s/>=/==/gp' -e '/^test/s/>=/==/gp' pyproject.toml | grep -oE '(numpy|scipy|matplotlib|pytest)==[0-9.]+') 'pyparsing<3.1' jupytext
@@ -35,7 +37,7 @@ check: $(READY)
 	@.venv/bin/python -m ruff format --check --quiet . && .venv/bin/python -m ruff check --quiet .
 
 test: $(READY)
-	@$(ONE_THREAD) .venv/bin/python -m pytest -q
+	@$(ONE_THREAD) .venv/bin/python -m pytest -q $(WORKERS)
 
 test-slow: $(READY)
 	@$(ONE_THREAD) .venv/bin/python -m pytest -q -m slow
