@@ -173,3 +173,12 @@ def test_where_the_slots_are_kept_no_score_is_computed_again(monkeypatch):
     expected = sab.backward(y, tape)
     monkeypatch.setitem(SCORES, "mlp", SCORES["mlp"]._replace(compare=None))
     assert all(np.array_equal(expected[name], value) for name, value in sab.backward(y, tape).items())
+
+
+@pytest.mark.parametrize("read", [dict(k_top=2), dict(k_top=None), dict(k_top=2, dense_forward=True)], ids=str)
+def test_scores_in_the_thousands_make_weights(read):
+    """exp(1000) is no number: a softmax takes the largest score off before."""
+    cfg, rng = sab.Config(2, 3, 2, **read, empty_slots=1), np.random.default_rng(5)
+    params = sab.init_params(cfg, rng) | {"W_q": 1e5 * np.eye(3)}
+    y, tape = sab.forward(params, rng.standard_normal((9, 2, 2)), cfg)
+    assert np.isfinite(y).all() and np.allclose(tape.weights.sum(2), 1) and tape.weights[5:].max() == 1
