@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from standin import fakecupy, watch
 
+import sab_numpy as sab
 from sab_numpy.cli import main
 from sab_numpy.core import backend, lstm
 from sab_numpy.support.machine import machine
@@ -52,6 +53,17 @@ def test_other_things_than_arrays_of_one_kind_are_refused(arrays, said):
     with pytest.raises(ValueError, match=said) as error:
         backend.namespace(*arrays)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("strange", ["x", "state.h", "state.memory", "dy"])
+def test_what_lies_elsewhere_than_the_parameters_is_refused(cupy, strange):
+    cfg, rng = sab.Config.sab(2, 3, 2, k_trunc=2, k_top=1, k_att=1), np.random.default_rng(0)
+    arrays = {"x": rng.standard_normal((3, 2, 2)), "dy": rng.standard_normal((3, 2, 2))}
+    arrays |= {"state.h": np.zeros((2, 3)), "state.c": np.zeros((2, 3)), "state.memory": np.zeros((4, 2, 3))}
+    arrays[strange] = sab.to_backend(arrays[strange], "cupy")
+    state = sab.State(*(arrays[f"state.{name}"] for name in sab.State._fields))
+    with pytest.raises(ValueError, match=f"{strange}: expected an array of numpy like params, found fakecupy; move it"):
+        sab.backward(arrays["dy"], sab.forward(sab.init_params(cfg, rng), arrays["x"], cfg, state=state)[1])
 
 
 def test_a_tree_goes_there_and_back(cupy):
