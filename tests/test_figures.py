@@ -141,7 +141,7 @@ def test_all_figures_are_drawn_when_all_is_there(data, published, tmp_path, monk
         Figure, "savefig", lambda figure, file, **options: coarse(figure, file, **options | {"dpi": 40})
     )
     assert cli.main(["figures", "--data", str(data), "--out", str(tmp_path)]) == 0
-    assert "18 of 18 figures drawn" in capsys.readouterr().out
+    assert "19 of 19 figures drawn" in capsys.readouterr().out
     assert {path.stem for path in tmp_path.glob("*.png")} == set(FIGURES)
 
 
@@ -153,7 +153,7 @@ def test_what_was_not_run_is_said_and_the_rest_is_drawn(tmp_path, monkeypatch, c
     assert "copying_table              not run: copying.csv (sab reproduce copying)" in told
     assert f"forward_pass               not run: {MODEL} (sab reproduce publish)" in told
     drawn = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
-    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 18 figures drawn" in told
+    assert drawn == ["error_over_step_size", "kink_of_selection"] and "2 of 19 figures drawn" in told
     text = (tmp_path / "out" / "README.md").read_text()
     assert re.findall(r"^## (.*)$", text, re.M) == list(FIGURES)
     assert re.findall(r"\((.*)\.png\)", text) == [name for name in FIGURES if name in drawn]

@@ -67,8 +67,8 @@ def printed(tmp_path_factory):
     return once
 
 
-def test_the_tutorials_are_there_from_00_to_13():
-    assert [number(path) for path in TUTORIALS] == sorted([f"{n:02d}" for n in range(14)] + ["01a"])
+def test_the_tutorials_are_there_from_00_to_14():
+    assert [number(path) for path in TUTORIALS] == sorted([f"{n:02d}" for n in range(15)] + ["01a"])
 
 
 @every

@@ -15,10 +15,12 @@ from told import by_hand, told, trained_here, walked
 
 from sab_numpy import cli
 from sab_numpy.cli import demo
+from sab_numpy.core.forward import forward
 from sab_numpy.paper import recipes, results
 from sab_numpy.plots.figures import FIGURES
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
+from sab_numpy.training import checkpoints
 from sab_numpy.training.checkpoints import load_run
 
 DATA = Path(__file__).parents[1] / "figures" / "data"
@@ -574,3 +576,24 @@ def test_the_picture_of_recalled_pixels_puts_them_back_in_their_places(drawn):
             assert picture.images[0].get_array()[place] == pytest.approx(float(row["grey"]))
             microstate = 20 * (step // 20) + 19  # the first that has read this pixel
             assert looks.images[0].get_array()[place] == pytest.approx((weights + [0] * 20)[microstate])
+
+
+def test_the_picture_of_what_is_kept_has_a_line_for_every_state_as_long_as_it_can_be_recalled(drawn):
+    found = checkpoints.trained("copying-T300-budget")
+    budget, k_att = found.cfg.budget, found.cfg.k_att
+    x, _ = task("copying").sequences(300, 1, stream(found.seed, "test", 300))
+    evenly, surprising = drawn.figure("what_is_kept").axes
+    every = 320 // budget
+    written = range(every - 1, 319, every)
+    assert [tuple(line.get_xdata()) for line in evenly.lines] == [(step, 319) for step in written]
+    _, tape = forward(found.params, x, found.cfg)
+    ends = {}
+    for t in range(320):
+        for slot in tape.memory.kept[t // k_att, 0, : min(1 + budget, 1 + t // k_att)]:
+            ends[int(slot) * k_att - 1] = t
+    del ends[-1]  # the empty slot
+    lines_of = {int(line.get_ydata()[0]): line for line in surprising.lines}
+    assert {step: tuple(line.get_xdata()) for step, line in lines_of.items()} == {s: (s, t) for s, t in ends.items()}
+    for step, line in lines_of.items():
+        assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 310 else "#D55E00")
+    assert ends[4] == ends[9] == 319

@@ -1,6 +1,7 @@
 """Every figure: who draws it, what it needs, and what it shows, in words for those who cannot see it."""
 
 import os
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -11,13 +12,14 @@ from sab_numpy.core.forward import forward
 from sab_numpy.explore.sequence import loss_at, sequence
 from sab_numpy.explore.walk import walk
 from sab_numpy.plots import cost, credit, derivatives, reproduction, timeline
-from sab_numpy.plots.recalls import answers_recall
+from sab_numpy.plots.recalls import answers_recall, kept_over_time
 from sab_numpy.plots.training import attention_map
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training.checkpoints import trained
 
 MODEL = "copying-T300-sab"  # the trained model that most figures look at
+BUDGET = "copying-T300-budget"  # one whose memory has a budget
 SHORT, WAIT = 5, 15  # waits of a sequence that is drawn step by step: one that fits, one with blocks nobody visits
 
 
@@ -112,6 +114,21 @@ def attention_longer(data, path):
     answers_recall(tapes, path, f"What {MODEL} recalls at its ten answers, also longer than it was trained")
 
 
+def what_is_kept(data, path):
+    found = trained(BUDGET)
+    x, _ = sequence(found, found.T)
+    evenly = replace(found.cfg, budget=None, k_att=len(x) // found.cfg.budget)
+    words = f"the {found.cfg.budget} most surprising"
+    kept_over_time(
+        {
+            f"{found.cfg.budget} written evenly": forward(found.params, x, evenly)[1],
+            words: forward(found.params, x, found.cfg)[1],
+        },
+        path,
+        f"When each state can be recalled, copying T = {found.T}: a memory of {found.cfg.budget} microstates",
+    )
+
+
 def cost_over_length(data, path):
     cost.cost_over_length(files.read_rows(os.path.join(data, "cost.csv"), COST), path)
 
@@ -184,6 +201,14 @@ FIGURES = {
         "Three tables of weights side by side, for T = 100, 300 and 1,000: what each of the ten answers gives to "
         "the empty slot and to the states that it recalls. They hardly differ: the first three answers recall the "
         "state of step 4, the seventh and eighth that of step 9.",
+    ),
+    "what_is_kept": Figure(
+        what_is_kept,
+        (BUDGET,),
+        "sab reproduce publish",
+        "Two panels: across the step, upwards the step whose state is in memory; a line lasts as long as the state can "
+        "be recalled. Left, written evenly: lines of the wait, none of the input. Right, the most surprising: "
+        "the two states that have read the input stay to the end; states of the wait come and go.",
     ),
     "cost_over_length": Figure(
         cost_over_length,

@@ -1,6 +1,7 @@
 """Which states the answers recall: ten rows, and a column for every state that any of them recalls."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from sab_numpy.plots import save
 from sab_numpy.plots.style import BLUE, GREY, INK, ORANGE, panels
@@ -42,25 +43,25 @@ def draw_recalls(axes, rows, states, names, inputs=10, size=None):
     return image
 
 
-def kept_over_time(tapes, T, path, title):
-    """tapes: {words: tape of one sequence of copying, T + 20 steps}. When every microstate could be recalled."""
+def kept_over_time(tapes, path, title):
+    """tapes: {words: tape of one sequence of copying}. A line a microstate, as long as it can be recalled."""
     fig, axes = panels(1, len(tapes), 13.3, 5.2, sharey=True)
-    looks = (("the input", BLUE), ("the wait", GREY), ("the answers", ORANGE))
     for ax, (words, tape) in zip(axes[0], tapes.items()):
-        memory, T_all = tape.memory, len(tape.x)
-        there = {}  # step of a microstate -> the steps that could recall it
-        for t in range(T_all):
-            slots = range(memory.n_slots(t)) if memory.kept is None else memory.readable(t)[0].tolist()
-            for slot in slots:
+        memory, T = tape.memory, len(tape.x)
+        there = {}  # step of a microstate -> the steps that can recall it
+        for t in range(T):
+            slots = memory.readable(t)
+            for slot in range(memory.n_slots(t)) if slots is None else slots[0].tolist():
                 there.setdefault(memory.step_of(slot), []).append(t)
         for step, steps in there.items():
             if step >= 0:
-                kind = 0 if step < T_all - T - 10 else 1 if step < T + 10 else 2
-                ax.plot([steps[0] - 1, steps[-1]], [step, step], color=looks[kind][1], lw=1.5, solid_capstyle="butt")
-        ax.set(title=words, xlabel="step t", xlim=(-4, T_all + 3), ylim=(-6, T_all + 3))
+                colour = BLUE if step < 10 else ORANGE if step >= T - 10 else GREY
+                ax.plot((step, steps[-1]), (step, step), color=colour, linewidth=1.5, solid_capstyle="butt")
+        ax.set(title=words, xlabel="step t", xlim=(-4, T + 3), ylim=(-6, T + 3))
     axes[0, 0].set_ylabel("step whose state is in memory")
-    handles = [axes[0, 0].plot([], [], color=color, lw=3, label=words)[0] for words, color in looks]
-    axes[0, 0].legend(handles=handles, title="a state of", loc="upper left")
+    looks = {"of the input": BLUE, "of the wait": GREY, "of the answers": ORANGE}
+    handles = [Line2D([], [], color=colour, linewidth=3, label=f"a state {words}") for words, colour in looks.items()]
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
     fig.suptitle(title)
     save(fig, path)
 
