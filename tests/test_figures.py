@@ -4,7 +4,7 @@ import csv
 import os
 import re
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import sab_numpy as sab
 from sab_numpy import cli
 from sab_numpy.paper import recalls_while_learning, recipes, results
 from sab_numpy.plots import cost, credit, derivatives, reproduction
-from sab_numpy.plots.figures import FIGURES, MODEL
+from sab_numpy.plots.figures import BUDGET, FIGURES, MODEL
 from sab_numpy.support import files
 from sab_numpy.tasks import copying
 from sab_numpy.training import loop, pretrained
@@ -116,11 +116,9 @@ def published(tmp_path, monkeypatch):
     os.makedirs(pretrained.FOLDER)
     cfg = sab.Config.sab(10, 12, 10, k_trunc=5, k_top=5, k_att=5)
     params = sab.init_params(cfg, np.random.default_rng(0), dtype=np.float32)
-    files.save_arrays(
-        os.path.join(pretrained.FOLDER, f"{MODEL}.npz"),
-        params,
-        {"config": vars(cfg), "T": 100, "seed": 0, "updates": 40},
-    )
+    for name, own in ((MODEL, cfg), (BUDGET, replace(cfg, budget=3))):
+        about = {"config": vars(own), "T": 100, "seed": 0, "updates": 40}
+        files.save_arrays(os.path.join(pretrained.FOLDER, f"{name}.npz"), params, about)
     return params, cfg
 
 
