@@ -20,6 +20,7 @@ SHIPPED = {  # what README and the docstring promise: the recipe, the best BPTT,
     "copying-T300-sab": "sab-5-5-recipe",
     "copying-T100-bptt": "bptt-20k",
     "copying-T100-paper": "sab-5-5-cell-chrono",
+    "copying-T300-budget": "sab-5-5-surprising-5",
 }
 
 

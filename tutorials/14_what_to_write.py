@@ -47,7 +47,7 @@ x, targets = copying.sequences(T, 4, np.random.default_rng(5))
 y, tape = sab.forward(params, x, cfg)
 memory, asked = tape.memory, T + copying.WIDTH                             # the first answer's step
 slots = memory.readable(asked)                                             # (B, 6)
-kept = np.sort(memory.step_of(slots))                                      # negative: the empty slot
+kept = np.sort(memory.step_of(slots))                                     # negative: the empty slot
 for row in range(2):
     print(f"sequence {row}: the states of steps", *kept[row, kept[row] >= 0])
 surprise = memory.surprise[0, memory.initial_slots:]                       # of steps 4, 9, 14..
@@ -117,7 +117,8 @@ for wait in waits:
 print("\n4. The backward pass did not change")
 rng = np.random.default_rng(0)
 small = sab.Config.sab(3, 5, 4, k_trunc=3, k_top=2, k_att=1, empty_slots=1, budget=3)
-report = sab.check_gradients(sab.init_params(small, rng), rng.standard_normal((12, 2, 3)), small, rng)
+small_x = rng.standard_normal((12, 2, 3))
+report = sab.check_gradients(sab.init_params(small, rng), small_x, small, rng)
 print("PASS" if report.ok else "FAIL")
 assert report.ok
 

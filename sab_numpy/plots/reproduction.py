@@ -137,7 +137,7 @@ def all_learning_curves(data, path):
 TASKS = {  # what a figure of a task says: its title, that of the axis, and how that is drawn
     "adding": ("Adding two marked numbers", "squared error", dict(yscale="log")),
     "images": ("Which digit or thing was it? One pixel a step", "right answers (%)", dict(ylim=(0, 100))),
-    "characters": ("Penn Treebank, the next character", "bits per character", dict(ylim=(1, 3))),
+    "characters": ("Penn Treebank, the next character", "bits per character", dict(ylim=(1.5, 3))),
 }
 
 
@@ -149,7 +149,7 @@ def learning(what, data, path):
     drawn = {}  # (task, T): lines, each the row's name, its words, its histories
     for (name, T), (run, rows) in found.items():
         histories = [history for row in rows if (history := curve(data, row))]
-        if histories:
+        if histories and not experiment.rows[name][0].startswith("earlier"):
             said = experiment.rows[name][0].removeprefix(f"{run.task}: ")
             drawn.setdefault((run.task, T), []).append((name.removeprefix(f"{run.task}-"), said, histories))
     if not drawn:
@@ -164,12 +164,14 @@ def learning(what, data, path):
                 look = dict(color=COLOURS[method], linestyle="-" if dashes[method] == 1 else "--", linewidth=1.5)
                 label = f"_{said}" if number else said
                 ax.plot(history["update"], scale * history[metric], label=label, **look)
-        ax.axhline(scale * task(name).CHANCE[metric], color=GREY, linestyle=":", label="guessing")
+        chance = scale * task(name).CHANCE[metric]
         ax.set(title=f"T = {T}" if what == "adding" else f"{name}, {T} steps", xlabel="updates", xlim=(0, None))
         ax.set(**axis)
+        if ax.get_ylim()[0] <= chance <= ax.get_ylim()[1]:
+            ax.axhline(chance, color=GREY, linestyle=":", label="guessing")
     axes[0, 0].set_ylabel(f"{words} on validation")
     handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels())}
-    fig.legend(handles.values(), handles, loc="outside lower center", ncols=3)
+    fig.legend(handles.values(), handles, loc="outside lower center", ncols=2 if len(drawn) == 1 else 4)
     fig.suptitle(f"{title}: a line a seed")
     save(fig, path)
 
