@@ -515,8 +515,8 @@ def test_every_experiment_has_its_table_and_resumes(what, tmp_path, monkeypatch,
 def test_hours_are_those_of_rows_where_there_are_some():
     run = recipes.cell("bptt", 200, 0, what="adding")
     row = {"name": "x", "cpu_seconds": "120", "updates_done": "1000"}
-    assert tables.hours([run], [(run, row)], "adding") == pytest.approx(6000 * 0.12 / 3600)
-    assert tables.hours([run], [], "adding") == pytest.approx(6000 * 200 / 4000 / 3600)
+    assert tables.hours([run], [(run, row)], "adding") == pytest.approx(12_000 * 0.12 / 3600)
+    assert tables.hours([run], [], "adding") == pytest.approx(12_000 * 200 / 4000 / 3600)
 
 
 def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():
