@@ -99,7 +99,7 @@ def backward(dy, tape, inputs=False, watch=None):
 
 
 def step_backward(tape, t, step, given, credit, watch):
-    """A step of run_chunk, last line first: fills given.dz, given.dquery; credit moves to t-1."""
+    """step_forward, last line first: fills given.dz, given.dquery; credit moves to t-1."""
     cfg, xp, recalled = tape.cfg, credit.scratch.xp, (None, None)
 
     # write: h becomes the microstate in slot
