@@ -3,6 +3,8 @@ NumPy alone."""
 
 import ast
 import graphlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sab_numpy
+from sab_numpy.core import backward, forward
 
 FOLDER = Path(sab_numpy.__file__).parent
 READING = sab_numpy.__doc__.partition("Reading")[2].split("\n\n")[0].replace(",", " ").split()
@@ -106,6 +109,18 @@ def test_a_function_of_the_core_has_few_lines_and_parameters(name):
         code -= len([line for line in (ast.get_docstring(function) or "").splitlines() if line])
         most = 40 if any(isinstance(node, ast.For) for node in ast.walk(function)) else 25
         assert code <= most and (len(function.args.args) <= 6 or function.name in PUBLIC), (function.name, code)
+
+
+def test_the_backward_names_every_line_of_the_forward():
+    """Its comments quote the lines of forward.py that they reverse."""
+    lines = re.findall(r"^    (\w+)  ", forward.__doc__, re.M)
+    assert lines == ["cut", "lstm", "recall", "state", "output", "write"]
+    ahead, back = (inspect.getsource(f) for f in (forward.step_forward, backward.step_backward))
+    assert set(re.findall(r"\b(\w+): ", "\n".join(re.findall(r"^    # .*: .*", back, re.M)))) == set(lines)
+    assert set(re.findall(r"\w+", "\n".join(re.findall(r"^    # (.*)", ahead, re.M)))) == set(lines) - {"output"}
+    ahead, back = (inspect.getsource(f) for f in (forward.recall, backward.recall_backward))
+    quoted = re.findall(r"^    # .* = (?:score\.)?(\w+)\(", back, re.M)
+    assert quoted == ["weights", "compare", "project"] and all(f"{name}(xp, " in ahead for name in quoted)
 
 
 FLOORS = (  # a room may import from itself and from the floors below its own

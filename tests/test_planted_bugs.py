@@ -23,7 +23,7 @@ class Bug(NamedTuple):
 # fmt: off
 DH = "dh = given.dh_loss + credit.dh_local "
 CUT = "if cfg.k_trunc and t and t % cfg.k_trunc == 0:"
-CUT_ZERO = "credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)"
+CUT_ZERO = "credit.dh_local, credit.dc_local = xp.zeros_like(dh), xp.zeros_like(dh)"
 BUGS = [Bug(*bug) for bug in (
     # three streams of credit
     ("dh_local dropped", "backward", DH, "dh = given.dh_loss + 0 * credit.dh_local "),
@@ -49,7 +49,7 @@ BUGS = [Bug(*bug) for bug in (
     ("the cut forgotten", "backward", CUT, "if False:"),
     ("the first step of a sequence is cut too", "backward", CUT, "if cfg.k_trunc and t % cfg.k_trunc == 0:"),
     ("the cut spares the cell", "backward", CUT_ZERO, "credit.dh_local = xp.zeros_like(dh)"),
-    ("the cut spares the hidden state", "backward", CUT_ZERO, "credit.dc = xp.zeros_like(dh)"),
+    ("the cut spares the hidden state", "backward", CUT_ZERO, "credit.dc_local = xp.zeros_like(dh)"),
     # one step of the LSTM
     ("W_h not transposed", "backward", 'xp.matmul(given.dz, credit.turned["W_h"],',
      'xp.matmul(given.dz, credit.turned["W_h"].swapaxes(1, 2),'),
@@ -59,8 +59,8 @@ BUGS = [Bug(*bug) for bug in (
     ("gates i and f swapped in dz", "lstm", "di, df, do, dg = dz", "df, di, do, dg = dz"),
     ("gates g and o swapped in dz", "lstm", "di, df, do, dg = dz", "di, df, dg, do = dz"),
     ("gates f and o swapped in what is read", "lstm", "gates\n    di,", "gates\n    f, o = o, f\n    di,"),
-    ("the cell's carried credit dropped", "lstm", "dc = dc + (dh_hat", "dc = (dh_hat"),
-    ("the cell's carried credit doubled", "lstm", "dc = dc + (dh_hat", "dc = 2 * dc + (dh_hat"),
+    ("the cell's carried credit dropped", "lstm", "dc = dc_local + (dh_hat", "dc = (dh_hat"),
+    ("the cell's carried credit doubled", "lstm", "dc = dc_local + (dh_hat", "dc = 2 * dc_local + (dh_hat"),
     ("the forget gate does not weaken the carried credit", "lstm", "return dc * f", "return dc"),
     ("the input gate weakens the carried credit", "lstm", "return dc * f", "return dc * i"),
     ("tanh' of the cell forgotten", "lstm", "(dh_hat - do * tanh_c) * o", "dh_hat * o"),
@@ -110,9 +110,9 @@ BUGS = [Bug(*bug) for bug in (
     ("without mental updates the key's parameters learn nothing", "backward",
      "dM if cfg.mental_updates else None, dkeys)", "*((dM, dkeys) if cfg.mental_updates else (None, None)))"),
     # scores
-    ("dot: 1/sqrt(H) forgotten on the way back", "scores", "da = da * query.shape[1] ** -0.5", "da = 1 * da"),
-    ("dot: 1/sqrt(H) forgotten for the keys alone", "scores", "Outer(da, query)",
-     "Outer(da * query.shape[1] ** 0.5, query)"),
+    ("dot: 1/sqrt(H) forgotten on the way back", "scores", "dproduct = da * query.shape[1] ** -0.5", "dproduct = da"),
+    ("dot: 1/sqrt(H) forgotten for the keys alone", "scores", "Outer(dproduct, query)",
+     "Outer(da, query)"),
     ("dot: W_q not transposed", "backward", 'turned["W_q"] = params["W_q"].T', 'turned["W_q"] = params["W_q"]'),
     ("mlp: tanh' forgotten", "scores", "* (1 - u * u)", "* (1 - 0 * u)"),
     ("mlp: W_m not transposed", "scores", "dp @ (W.T if W_T", "dp @ (W if W_T"),

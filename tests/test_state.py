@@ -90,6 +90,17 @@ def test_reused_buffers_change_no_bit_whatever_they_held(read, score, normalise,
                 use()
 
 
+def test_reused_buffers_of_another_dtype_change_no_bit():
+    p, found = draw(41, "sparse", "mlp", "relu", True, True, steps=(8,)), []
+    single = {name: value.astype(np.float32) for name, value in p.params.items()}
+    _, old = sab.forward(p.params, p.x, p.cfg)
+    sab.backward(p.cotangent, old)
+    for reuse in (None, old):
+        _, tape = sab.forward(single, p.x, p.cfg, reuse=reuse)
+        found.append(sab.backward(p.cotangent.astype(np.float32), tape))
+    assert same(*found)
+
+
 def test_reuse_makes_no_new_large_arrays():
     import tracemalloc
 

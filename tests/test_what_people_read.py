@@ -1,9 +1,11 @@
 """What a command prints is true: every number is computed again, from its files or without the package."""
 
 import csv
+import io
 import json
 import re
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from sab_numpy import cli
 from sab_numpy.cli import demo
 from sab_numpy.paper import recipes, results
 from sab_numpy.support import files
+from sab_numpy.support.progress import Progress
 from sab_numpy.tasks import copying
 
 SMALL = ["--T", "3", "--batch", "4", "--hidden", "6", "--k-top", "2", "--validation-sequences", "5"]
@@ -170,6 +173,18 @@ def test_progress_prints_the_row_of_the_history_the_speed_and_the_time_left(tmp_
         assert "0.5 updates/s" in line and re.search(rf"left {left // 60}:{left % 60:02d}\b", line)
         assert float(row["seconds"]) == pytest.approx(2 * int(row["update"]))
     assert float(rows[0]["loss"]) == pytest.approx(np.log(10), abs=0.5)  # nothing learned yet: nats of ten symbols
+
+
+def test_the_line_between_two_rows_has_the_mean_loss_so_far_and_the_time_left_of_a_run_that_goes_on(monkeypatch):
+    stream, now = io.StringIO(), iter([100.0, 100.0, 100.0, 110.0, 110.0])
+    stream.isatty = lambda: True
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now))
+    say = Progress(SimpleNamespace(updates=50), stream)
+    for update, loss in ((30, 2.5), (35, 9.0)):  # five updates in ten seconds
+        say(SimpleNamespace(update=update, window={"updates": update - 29, "loss": loss}), None)
+    lines = [line.split() for line in stream.getvalue().split("\r")[1:]]
+    assert lines[0][:3] == ["30/50", "loss", "2.50000"] and lines[0][-2:] == ["left", "?"]
+    assert lines[1] == ["35/50", "loss", "1.50000", "0.5", "updates/s", "left", "0:30"]
 
 
 def test_the_warm_up_begins_at_the_first_ratio_and_never_falls_below_it(tmp_path, sab_says):

@@ -29,7 +29,7 @@ class Credit:
     """What the walk carries from step to step, and what it adds up."""
 
     dh_local: Any              # (B, H)         of step t+1, through its gates; 0 across a cut
-    dc: Any                    # (B, H)         likewise
+    dc_local: Any              # (B, H)         likewise
     memory: MemoryCredit       # what microstates have received so far
     grads: dict                # of the parameters; those of W_x, W_h and b gate by gate
     turned: dict               # weights transposed, laid out for the products of the way back
@@ -95,11 +95,11 @@ def backward(dy, tape, inputs=False, watch=None):
     for name in ("W_x", "W_h", "b"):
         grads[name] = unstack_gates(xp, grads[name]).reshape(tape.params[name].shape)
     tape.scratch.append(credit.scratch)
-    return grads | ({"dx": dx, "dh0": credit.dh_local, "dc0": credit.dc} if inputs else {})
+    return grads | ({"dx": dx, "dh0": credit.dh_local, "dc0": credit.dc_local} if inputs else {})
 
 
 def step_backward(tape, t, step, given, credit, watch):
-    """A step of run_chunk, last line first: fills given.dz, given.dquery; credit moves to t-1."""
+    """step_forward, last line first: fills given.dz, given.dquery; credit moves to t-1."""
     cfg, xp, recalled = tape.cfg, credit.scratch.xp, (None, None)
 
     # write: h becomes the microstate in slot
@@ -124,11 +124,11 @@ def step_backward(tape, t, step, given, credit, watch):
         watch(Visit(t, *(None if a is None else a.copy() for a in told)))
 
     # lstm: c = f*c_prev + i*g,   h_hat = o*tanh(c)
-    credit.dc = lstm_step_backward(xp, dh_hat, credit.dc, step, given.dz, credit.slopes)
+    credit.dc_local = lstm_step_backward(xp, dh_hat, credit.dc_local, step, given.dz, credit.slopes)
 
     # cut: h_prev, c_prev are constants, so nothing goes to step t-1
     if cfg.k_trunc and t and t % cfg.k_trunc == 0:
-        credit.dh_local, credit.dc = xp.zeros_like(dh), xp.zeros_like(dh)
+        credit.dh_local, credit.dc_local = xp.zeros_like(dh), xp.zeros_like(dh)
         return
 
     # lstm: z = x W_x + h_prev W_h + b

@@ -62,17 +62,16 @@ class Config:
         for name in ("mental_updates", "dense_forward"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be True or False, found {getattr(self, name)!r}")
+        found = f"found k_top={self.k_top}, dense_forward={self.dense_forward}"
         if self.normalise == "relu" and (self.k_top is None or self.dense_forward):
             raise ValueError("normalise='relu' needs a threshold, so a sparse read: expected "
-                             "k_top to be a number and dense_forward=False, "
-                             f"found k_top={self.k_top}, dense_forward={self.dense_forward}")
+                             f"k_top to be a number and dense_forward=False, {found}")
         if self.dense_forward and not self.k_top:
             raise ValueError("dense_forward=True sends credit through the k_top largest slots: "
                              f"expected k_top of at least 1, found {self.k_top}")
         if self.budget and (not self.k_top or self.dense_forward):
             raise ValueError("budget is for a sparse read: expected k_top of at least 1 and "
-                             "dense_forward=False, "
-                             f"found k_top={self.k_top}, dense_forward={self.dense_forward}")
+                             f"dense_forward=False, {found}")
 
     @property
     def n_empty(self):

@@ -18,7 +18,7 @@ from sab_numpy.core.params import check_params
 from sab_numpy.core.replay import choose, recording_context, stop
 from sab_numpy.core.scores import SCORES, project
 from sab_numpy.core.sparsify import largest, weights
-from sab_numpy.core.tape import Buffers, Step, Tape
+from sab_numpy.core.tape import Buffers, Chunk, Tape
 
 CHUNK = 16       # steps whose products with W_x and V are made at once (never depends on k_trunc)
 
@@ -67,28 +67,33 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
 
 def run_chunk(tape, start, chunk, recall):
     """The steps of `chunk`, of which `start` is the first, from its first h_prev and c_prev on."""
-    cfg, memory, W, S = tape.cfg, tape.memory, tape.stacked, len(chunk.h)
-    xp, z_x = namespace(chunk.h), project_inputs(tape.x[start:start + S], W["W_x"], W["b"])
-    for t in range(start, start + S):
-        step = chunk.step(t - start, memory.n_selected(t))
-        h_prev, c_prev = step.h_prev, step.c_prev
+    xp, W, S = namespace(chunk.h), tape.stacked, len(chunk.h)
+    z_x = project_inputs(tape.x[start:start + S], W["W_x"], W["b"])        # (4, S, B, H)
+    for j in range(S):
+        step = chunk.step(j, tape.memory.n_selected(start + j))
+        step_forward(xp, tape, start + j, step, z_x[:, j], recall)
 
-        # cut
-        if cfg.k_trunc and t and t % cfg.k_trunc == 0:
-            h_prev, c_prev = stop(("h", t), h_prev), stop(("c", t), c_prev)
 
-        # lstm
-        z = xp.matmul(h_prev, W["W_h"], out=step.gates)                    # (4, B, H)
-        z += z_x[:, t - start]
-        lstm_step(xp, z, c_prev, step)
+def step_forward(xp, tape, t, step, z_x, recall):
+    """One step, from its h_prev, c_prev and z_x = x W_x + b (4, B, H): fills the rest of it."""
+    cfg, h_prev, c_prev = tape.cfg, step.h_prev, step.c_prev
 
-        # recall, state, write
-        if cfg.k_top != 0:
-            recall(xp, tape, t, step)
-            xp.add(step.h_hat, step.s, out=step.h)
-            slot = memory.slot_of(t)
-            if slot is not None:
-                memory.write(xp, slot, step.h, step.h_prev, tape.params)
+    # cut
+    if cfg.k_trunc and t and t % cfg.k_trunc == 0:
+        h_prev, c_prev = stop(("h", t), h_prev), stop(("c", t), c_prev)
+
+    # lstm
+    z = xp.matmul(h_prev, tape.stacked["W_h"], out=step.gates)             # (4, B, H)
+    z += z_x
+    lstm_step(xp, z, c_prev, step)
+
+    # recall, state, write
+    if cfg.k_top != 0:
+        recall(xp, tape, t, step)
+        xp.add(step.h_hat, step.s, out=step.h)
+        slot = tape.memory.slot_of(t)
+        if slot is not None:
+            tape.memory.write(xp, slot, step.h, step.h_prev, tape.params)
 
 
 def recall(xp, tape, t, step):
@@ -98,16 +103,17 @@ def recall(xp, tape, t, step):
     M, keys = memory.at(xp, kept, n)                                       # (B, n, H), (B, n, Q)
     step.query[...] = project(xp, step.h_hat, params.get(score.query))     # (B, Q)
     a = score.compare(xp, step.query, keys, params.get(score.weight))      # (B, n)
-    if cfg.k_top is not None:                                              # else all are read
+    M_sel, a_sel = M, a                                                    # all are read, or
+    if cfg.k_top is not None:
         best = choose(("recall", t), largest(xp, a.real, step.w.shape[1]))         # (B, K')
         slots = best if kept is None else xp.take_along_axis(kept, best, axis=1)
         step.slots[...], M_sel = slots, gather(xp, memory.M, slots)        # (B, K', H)
         if cfg.dense_forward:
             step.w[...], step.s[...] = dense_read(xp, a, M, M_sel, slots, t)
             return
-        M, a = M_sel, gather(xp, a[:, :, None], best)[:, :, 0]             # (B, K')
-    w, slope = weights(xp, a, cfg.normalise)
-    step.w[...], step.s[...] = w, (w[:, None] @ M)[:, 0]
+        a_sel = gather(xp, a[:, :, None], best)[:, :, 0]                   # (B, K')
+    w, slope = weights(xp, a_sel, cfg.normalise)
+    step.w[...], step.s[...] = w, (w[:, None] @ M_sel)[:, 0]
     if slope is not w:
         step.slope[...] = slope
 
@@ -123,8 +129,7 @@ def dense_read(xp, a, M, M_sel, slots, t):
     batch = xp.arange(len(a))[:, None]
     selected = xp.zeros(a.shape, bool)
     selected[batch, slots] = True
-    a = xp.where(selected, a, stop(("scores", t), a))                      # (B, n)
-    w, _ = weights(xp, a, "softmax")
+    w, _ = weights(xp, xp.where(selected, a, stop(("scores", t), a)), "softmax")       # (B, n)
     M_stopped = stop(("memory", t), M, copy=False)
     w_sel, change = w[batch, slots], M_sel - M_stopped[batch, slots]       # 0; its gradient is not
     return w_sel, (w[:, None] @ M_stopped + w_sel[:, None] @ change)[:, 0]
@@ -136,7 +141,7 @@ def tape_part(tape, start, arrays=None):
     kept = tape.cache.part(start, end)
     if arrays is None:
         return kept
-    return Step(*(b if a is None else a for a, b in zip(kept, arrays.part(0, end - start))))
+    return Chunk(*(b if a is None else a for a, b in zip(kept, arrays.part(0, end - start))))
 
 
 def new_cache(tape, checkpoint):
@@ -146,9 +151,7 @@ def new_cache(tape, checkpoint):
         tape.cache = new_steps(tape, T, tape.buffers)
         return None
     sparse = tape.cfg.k_top not in (0, None)
-    tape.cache = Step(*[None] * 9, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
-    if not tape.scratch:
-        tape.scratch.append(Buffers(tape.buffers.xp, tape.buffers.dtype))
+    tape.cache = Chunk(*[None] * 9, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
     return new_steps(tape, min(T, CHUNK), tape.scratch[-1])
 
 
@@ -158,10 +161,10 @@ def new_steps(tape, S, buffers):
     h, c = empty("h", (S + 1, B, H)), empty("c", (S + 1, B, H))
     lstm = h[:-1], c[:-1], empty("gates", (S, 4, B, H)), c[1:], empty("tanh_c", (S, B, H))
     if cfg.k_top == 0:                                                     # h is h_hat
-        return Step(*lstm, h[1:], h[1:], *[None] * 5)
+        return Chunk(*lstm, h[1:], h[1:], *[None] * 5)
     query = empty("query", (S, B, SCORES[cfg.score].width(H)))
-    return Step(*lstm, empty("h_hat", (S, B, H)), h[1:], query, empty("s", (S, B, H)),
-                *new_recalls(tape, S, buffers))
+    return Chunk(*lstm, empty("h_hat", (S, B, H)), h[1:], query, empty("s", (S, B, H)),
+                 *new_recalls(tape, S, buffers))
 
 
 def new_recalls(tape, S, buffers):
@@ -172,33 +175,31 @@ def new_recalls(tape, S, buffers):
     return slots, w, w if cfg.normalise == "softmax" else buffers.empty("slope", (*shape[:2], 1))
 
 
-def new_budget(buffers, B, N, given, cfg):
-    """(surprise, kept) of a Memory of N slots, `given` of them there from the start, with a budget.
-
-    Those have no end of surprise: they stay.
-    """
-    S = given + min(cfg.budget, N - given)
+def new_budget(buffers, B, N, initial_slots, cfg):
+    """(surprise, kept) of a Memory of N slots with a budget: those of the start stay."""
+    S = initial_slots + min(cfg.budget, N - initial_slots)
     surprise = buffers.filled("surprise", (B, N), np.inf, buffers.dtype.type(0).real.dtype)
     places = buffers.xp.arange(S)                              # while there is room for every slot
-    return surprise, buffers.filled("kept", (N - given + 1, B, S), places, np.intp)
+    return surprise, buffers.filled("kept", (N - initial_slots + 1, B, S), places, np.intp)
 
 
-def new_tape(xp, params, x, cfg, given, reuse):
-    """A tape with room for the memory, which begins with the microstates `given` (N, B, H)."""
+def new_tape(xp, params, x, cfg, initial, reuse):
+    """A tape with room for the memory, which begins with the microstates `initial` (N, B, H)."""
     (T, B), H, dtype = x.shape[:2], cfg.n_hidden, params["b"].dtype
     old, scratch = reuse.give_back() if reuse is not None else ((), [])
     buffers = Buffers(xp, dtype, old)
     x = buffers.filled("x", x.shape, x, dtype if x.ndim == 3 else x.dtype)
     params = {name: buffers.filled(f"params.{name}", value.shape, value)
               for name, value in params.items()}
-    N, score = len(given) + (T // cfg.k_att if cfg.k_top != 0 else 0), SCORES[cfg.score]
+    n, score = len(initial), SCORES[cfg.score]
+    N = n + (T // cfg.k_att if cfg.k_top != 0 else 0)
     M = keys = buffers.empty("M", (B, N, H))
-    M[:, :len(given)] = given.swapaxes(0, 1)
+    M[:, :n] = initial.swapaxes(0, 1)
     if score.key:
         keys = buffers.empty("keys", (B, N, score.width(H)))
-        keys[:, :len(given)] = project(xp, M[:, :len(given)], params[score.key])
-    budget = new_budget(buffers, B, N, len(given), cfg) if cfg.budget and cfg.k_top else ()
-    memory = Memory(M, keys, len(given), cfg, *budget)
+        keys[:, :n] = project(xp, M[:, :n], params[score.key])
+    memory = Memory(M, keys, n, cfg, *(new_budget(buffers, B, N, n, cfg) if cfg.budget else ()))
     stacked = {name: stack_gates(xp, params[name].reshape(-1, 4 * H), halve=True)
                for name in ("W_x", "W_h", "b")}
+    scratch = [old for old in scratch if (old.xp, old.dtype) == (xp, dtype)] or [Buffers(xp, dtype)]
     return Tape(params, cfg, x, memory, stacked, buffers, scratch)

@@ -18,14 +18,11 @@ def softmax_cross_entropy(y, targets, mask=None):
         raise ValueError(f"targets: expected classes 0..{y.shape[2] - 1}, "
                          f"found {targets.min()}..{targets.max()}")
     shifted = y - y.real.max(2, keepdims=True)                         # (T, B, O)
-    dy = xp.exp(shifted)
-    total = dy.sum(2, keepdims=True)                                   # (T, B, 1)
+    e = xp.exp(shifted)
+    total = e.sum(2, keepdims=True)                                   # (T, B, 1)
     at_target = xp.arange(y.shape[2]) == targets[..., None]            # (T, B, O), one-hot
     loss = ((xp.log(total)[..., 0] - (shifted * at_target).sum(2)) * share).sum()
-    dy /= total
-    dy -= at_target
-    dy *= share[..., None]
-    return loss, dy
+    return loss, (e / total - at_target) * share[..., None]
 
 
 def mean_squared_error(y, targets, mask=None):

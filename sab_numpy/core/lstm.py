@@ -44,16 +44,16 @@ def lstm_step(xp, z, c_prev, step):
     xp.multiply(o, tanh_c, out=h_hat)
 
 
-def lstm_step_backward(xp, dh_hat, dc, step, dz, slopes):
-    """Of dh_hat and dc (B, H): fills dz (4, B, H), returns dc_prev (B, H). slopes: room like dz."""
+def lstm_step_backward(xp, dh_hat, dc_local, step, dz, slopes):
+    """Of dh_hat, dc_local (B, H): fills dz (4, B, H), returns dc_prev. slopes: scratch like dz."""
     gates, c_prev, tanh_c = step.gates, step.c_prev, step.tanh_c
     if fused := gate_kernel(xp, "backward"):
-        fused(dh_hat, dc, *gates, c_prev, tanh_c, *dz, dc_prev := xp.empty_like(dc))
+        fused(dh_hat, dc_local, *gates, c_prev, tanh_c, *dz, dc_prev := xp.empty_like(dc_local))
         return dc_prev
     i, f, o, g = gates
     di, df, do, dg = dz
     xp.multiply(dh_hat, tanh_c, out=do)                        # h_hat = o * tanh(c)
-    dc = dc + (dh_hat - do * tanh_c) * o                       #   dtanh_c (1 - tanh_c^2)
+    dc = dc_local + (dh_hat - do * tanh_c) * o                 #   dtanh_c (1 - tanh_c^2)
     xp.multiply(dc, g, out=di)                                 # c = f * c_prev + i * g
     xp.multiply(dc, c_prev, out=df)
     xp.multiply(dc, i, out=dg)

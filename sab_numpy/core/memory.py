@@ -51,7 +51,7 @@ class Memory(NamedTuple):
 
     def step_of(self, slot):
         """The step whose state `slot` holds (negative: it was there before)."""
-        return (slot - self.initial_slots + 1) * self.cfg.k_att - 1
+        return self.cfg.written_at(slot - self.initial_slots)
 
     def write(self, xp, slot, h, h_prev, params):
         """h (B, H), the state after h_prev, becomes the microstate in `slot`."""

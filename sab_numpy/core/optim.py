@@ -27,8 +27,7 @@ def clip_gradients(grads, clip):
 
 def adam_init(params):
     """Moments of zero: a dict of arrays m_NAME, v_NAME, and step, a whole number."""
-    moments = {f"{m}_{name}": 0 * value for m in "mv" for name, value in params.items()}
-    return {"step": 0} | moments
+    return {"step": 0} | {f"{m}_{name}": 0 * value for m in "mv" for name, value in params.items()}
 
 
 def adam_step(params, grads, state, lr, clip=None, betas=(0.9, 0.999), eps=1e-8):

@@ -54,8 +54,8 @@ def dot(xp, query, keys, weight):
 
 
 def dot_backward(xp, da, query, keys, weight):
-    da = da * query.shape[1] ** -0.5
-    return (da[:, None] @ keys)[:, 0], Outer(da, query), None
+    dproduct = da * query.shape[1] ** -0.5                                 # query . keys
+    return (dproduct[:, None] @ keys)[:, 0], Outer(dproduct, query), None
 
 
 def mlp(xp, query, keys, weight):

@@ -17,10 +17,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step reads and writes; a chunk is the same with an axis of S steps in front.
-
-    K' counts relu's threshold. At k_top=0 the last five are None.
-    """
+    """What a step reads and writes. K' counts relu's threshold. k_top=0: the last five are None."""
 
     h_prev: Any                # (B, H)
     c_prev: Any                # (B, H)
@@ -35,14 +32,18 @@ class Step(NamedTuple):
     w: Any                     # (B, K')       with these weights
     slope: Any                 # (B, K') or (B, 1)     see sparsify.py
 
+
+class Chunk(Step):
+    """The same arrays over S steps, an axis in front."""
+
     def step(self, j, k):
-        """Step j of a chunk, which reads k slots."""
+        """Step j, which reads k slots."""
         recall = (None if a is None else a[j, :, :k] for a in self[9:])
         return Step(*(None if a is None else a[j] for a in self[:9]), *recall)
 
     def part(self, start, end):
-        """The steps start..end-1 of a chunk."""
-        return Step(*(None if a is None else a[start:end] for a in self))
+        """The steps start..end-1."""
+        return Chunk(*(None if a is None else a[start:end] for a in self))
 
 
 class Buffers(dict):
@@ -78,7 +79,7 @@ class Tape:
     stacked: dict              # W_x, W_h and b gate by gate, see lstm.py
     buffers: Buffers | None    # where the arrays lie; None once they were given back
     scratch: list              # Buffers of a backward pass, for the next one
-    cache: Step | None = None  # of all steps; with checkpoint="blocks" slots, w and slope alone
+    cache: Chunk | None = None     # of all steps; with checkpoint="blocks" slots, w and slope alone
     starts: dict = field(default_factory=dict)     # step -> (h, c) before it, to recompute from
     end: tuple = ()            # h, c (B, H) after the last step
     recording: Recording | None = None             # what was stopped and chosen
@@ -126,8 +127,7 @@ class Tape:
 
     def give_back(self):
         """(arrays, those of a backward) for the next forward; this tape is of no use afterwards."""
-        if self.buffers is None:
-            raise ValueError("reuse: this tape was given back before")
+        self.check_owned()
         old, self.buffers = self.buffers, None
         self.memory = self.cache = None                        # they hold the later forward's
         return old, self.scratch

@@ -5,7 +5,7 @@
 With every weight at what cfg says, the derivative of this replay is the truncated gradient. With w = 0 in one family it
 is a backward that forgets that family, with 2 one that counts it twice, with -1 one with a wrong sign. A wrong
 gradient is compared with each of these: the one that it equals names the bug. The forward here is written apart
-from forward.py, one line of the equations at a time, and is held against it by a test.
+from forward.py but for the scores, one line of the equations at a time, and is held against it by a test.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sab_numpy.core.replay import choose, record, replay, stop
+from sab_numpy.core.scores import SCORES, project
 from sab_numpy.gradcheck.derivative import complex_step
 from sab_numpy.gradcheck.inputs import Gradients, Tree
 
@@ -94,10 +95,11 @@ def _recall(p, h_hat, M, cfg, weights, t, skips):
     """s (B, H) from the microstates M (B, N, H)."""
     N = M.shape[1]
     skip = 1.0 if skips is None else skips[t, :N, None]  # (N, 1)
-    query = edge(f"query {t}", h_hat, weights["query"])
-    keys = edge(f"keys {t}", M, weights["skip scores"] * skip)
+    score = SCORES[cfg.score]
+    query = project(np, edge(f"query {t}", h_hat, weights["query"]), p.get(score.query))  # (B, Q)
+    keys = project(np, edge(f"keys {t}", M, weights["skip scores"] * skip), p.get(score.key))  # (B, N, Q)
     values = edge(f"values {t}", M, weights["skip values"] * skip)
-    a = _scores(p, query, keys, cfg)  # (B, N)
+    a = score.compare(np, query, keys, p.get(score.weight))  # (B, N)
     chosen = choose(f"selected {t}", np.argsort(-a.real, 1, kind="stable")[:, : cfg.n_selected(N)])
     if cfg.dense_forward:  # reads all, credit only through the chosen
         free = np.zeros(a.shape)
@@ -114,14 +116,6 @@ def _recall(p, h_hat, M, cfg, weights, t, skips):
         values = values[:, :-1]
         w = r / (r.sum(1, keepdims=True) + 1e-6)
     return (w[:, :, None] * values).sum(1)
-
-
-def _scores(p, h_hat, M, cfg):
-    if cfg.score == "dot":
-        return (M @ (h_hat @ p["W_q"])[:, :, None])[:, :, 0] / np.sqrt(cfg.n_hidden)
-    if cfg.score == "mlp":
-        return np.tanh(M @ p["W_m"] + (h_hat @ p["W_q"])[:, None]) @ p["w_a"]
-    return (np.tanh(h_hat) @ p["w_q"])[:, None] + np.tanh(M) @ p["w_m"]
 
 
 def attribute(params, x, cfg, cotangent, grads, seed=0):

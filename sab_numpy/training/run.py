@@ -6,6 +6,8 @@ from math import cos, pi
 import numpy as np
 
 from sab_numpy.core.config import Config, check_count
+from sab_numpy.core.scores import SCORES
+from sab_numpy.core.sparsify import NORMALISERS
 from sab_numpy.tasks import task
 from sab_numpy.transformer.params import Config as TransformerConfig
 
@@ -88,8 +90,8 @@ class Run:
     k_trunc: int | None = option(5, "credit walks blocks of so many steps; none: never cut")
     k_top: int | None = option(5, "microstates recalled a step; 0: no recall, none: all of them")
     k_att: int = option(2, "a state becomes a microstate every so many steps")
-    score: str = option("dot", "how microstates are scored: dot, mlp or additive")
-    normalise: str = option("softmax", "how scores become weights: softmax or relu")
+    score: str = option("dot", f"how microstates are scored: {', '.join(SCORES)}")
+    normalise: str = option("softmax", f"how scores become weights: {', '.join(NORMALISERS)}")
     mental_updates: bool = option(True, "no credit flows into microstates")
     dense_forward: bool = option(False, "the forward reads every microstate, credit flows through k-top of them")
     empty_slots: int | None = option(None, "zero microstates at the start; none: k-top + 1")

@@ -90,6 +90,13 @@ def with_old_buffers(params, x, targets, mask, cfg):
     return y, sab.backward(sab.softmax_cross_entropy(y, targets[:-3])[1], tape)
 
 
+def with_buffers_of_numpy(params, x, targets, mask, cfg):
+    here, x_here, *_ = problem(cfg)
+    _, tape = sab.forward(here, x_here, cfg)
+    y, tape = sab.forward(params, x, cfg, reuse=tape)
+    return y, sab.backward(sab.softmax_cross_entropy(y, targets)[1], tape)
+
+
 def in_two_parts(params, x, targets, mask, cfg):
     _, tape = sab.forward(params, x[:6], cfg)
     y, tape = sab.forward(params, x[6:], cfg, state=tape.final_state)
@@ -117,7 +124,15 @@ def replayed(params, x, targets, mask, cfg):
 
 WAYS = {
     act.__name__: act
-    for act in (with_symbols, with_squared_error, with_checkpoints, with_old_buffers, in_two_parts, with_a_late_loss)
+    for act in (
+        with_symbols,
+        with_squared_error,
+        with_checkpoints,
+        with_old_buffers,
+        with_buffers_of_numpy,
+        in_two_parts,
+        with_a_late_loss,
+    )
 }
 
 
