@@ -77,6 +77,12 @@ def test_a_module_that_ends_python_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == f"sab gradcheck: {tmp_path}/mine.py, line 3: SystemExit: 0\n"
 
 
+def test_a_module_that_ends_in_no_exception_is_one_line(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("class Skipped(BaseException):\n    pass\n\n\nraise Skipped('no torch')\n")
+    assert cli.main(["gradcheck", "--module", str(tmp_path / "mine.py")]) == 2
+    assert capsys.readouterr().err == f"sab gradcheck: {tmp_path}/mine.py, line 5: Skipped: no torch\n"
+
+
 def test_evaluate_prints_each_length_as_it_comes(monkeypatch, capsys):
     from sab_numpy.cli import evaluate as command
 
