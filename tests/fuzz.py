@@ -331,7 +331,6 @@ FIRST = {  # what a command needs beside the option that is wrong
 NUMBERS = ["", "x", "1.5", "-7", "nan", "1e3", "0x10", "9" * 5000, "٣x", "1 2"]
 REALS = ["", "x", "nan", "inf", "-inf", "1,5", "0.1.2"]
 PATHS = ["", " ", "a\0b"]
-WHOLE = (options.integer, options.whole_or_none)
 
 
 def wrong_values(action):
@@ -340,7 +339,7 @@ def wrong_values(action):
         return []
     if action.choices:
         return ["", "nonsense", "SAB ", "\n"]
-    if action.type in WHOLE or getattr(action.type, "__qualname__", "").startswith("whole."):
+    if getattr(action.type, "expected", "").startswith("a whole number"):
         return NUMBERS
     if action.type is options.real:
         return REALS
