@@ -13,6 +13,7 @@ import numpy as np
 from sab_numpy.coursework import catalogue, isolate
 from sab_numpy.coursework.diagnose import diagnose
 from sab_numpy.coursework.judge import judge
+from sab_numpy.support.files import said
 
 LARGEST_FILE = 1_000_000                                       # bytes
 LONGEST_LINE = 300                                             # characters
@@ -144,8 +145,7 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
     except ValueError as error:
         result.feedback = [f"exercise {number}: {error}"]
     except (isolate.NotGraded, OSError, MemoryError) as error:
-        why = getattr(error, "strerror", None) or error or type(error).__name__
-        result.status, result.feedback = "not graded", [f"not graded: exercise {number}: {why}"]
+        result.status, result.feedback = "not graded", [f"not graded: exercise {number}: {said(error)}"]
     result.feedback = [line(text) for text in result.feedback]
     result.seconds = time.perf_counter() - started
     return result
