@@ -139,14 +139,9 @@ class Taken(ValueError):
 def lock(path, wait=True):
     """One process at a time holds `path`; yields the handle of path.lock, which a child process may inherit.
 
-    wait: until the other lets go; else Taken at once. Raises ValueError when the lock file cannot be written.
+    wait: until the other lets go; else Taken at once. Raises OSError when the lock file cannot be written.
     """
-    name = f"{os.path.realpath(path)}.lock"  # one, by whatever name the file is called
-    try:
-        file = open(name, "ab")
-    except OSError as error:
-        raise ValueError(f"{path}.lock: cannot be written ({error.strerror})") from None
-    with file:
+    with open(f"{os.path.realpath(path)}.lock", "ab") as file:  # one, by whatever name the file is called
         try:
             _claim(file.fileno(), wait)
         except OSError:
