@@ -15,6 +15,7 @@ from sab_numpy.coursework.diagnose import diagnose
 from sab_numpy.coursework.judge import judge
 from sab_numpy.support.files import said
 
+NOT_GRADED = "not graded"                                      # a status, and the first words of its feedback
 LARGEST_FILE = 1_000_000                                       # bytes
 LONGEST_LINE = 300                                             # characters
 READ_PLAINLY = os.O_RDONLY | sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "CLOEXEC", "BINARY"))
@@ -140,7 +141,7 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
     except ValueError as error:
         result.feedback = [f"exercise {number}: {error}"]
     except (isolate.NotGraded, OSError, MemoryError) as error:
-        result.status, result.feedback = "not graded", [f"not graded: exercise {number}: {said(error)}"]
+        result.status, result.feedback = NOT_GRADED, [f"{NOT_GRADED}: exercise {number}: {said(error)}"]
     result.feedback = [line(text) for text in result.feedback]
     result.seconds = time.perf_counter() - started
     return result
