@@ -259,12 +259,13 @@ def met(command, number, n, longest, rng, counts, folder):
     """
     words = COMMANDS[command]
     mark = f"fuzz-{os.getpid()}-{command}-{number}-{rng.random()}"
-    saved, name, finished = {}, signal.Signals(number).name, 0
-    for _ in range(n):
+    saved, name, finished, landed = {}, signal.Signals(number).name, 0, 0
+    while landed < n:  # one that came too late is none
         process = start(words.format(folder), mark)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=rng.uniform(0.0, longest))
         running = process.poll() is None
+        landed += running
         if running:
             process.send_signal(number)
         status, stderr = process.wait(timeout=120), process.stderr.read()
