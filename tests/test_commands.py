@@ -56,7 +56,7 @@ def test_a_terminal_with_few_letters_ends_no_command(code):
         ("train copying --lr inf --out {}", "--lr: expected a finite number, found 'inf'"),
         ("train copying --k-top x --out {}", "--k-top: expected a whole number or none, found 'x'"),
         ("train copying --resume --force --out {}", "--force: not allowed with argument --resume"),
-        ("reproduce copying --quick --seeds 0-999999999", "expected 1 to 10000 seeds"),
+        ("reproduce copying --quick --seeds 0-99999", "expected N or A-B, 1 to 10000 seeds, found '0-99999'"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_makes_no_file(words, message, tmp_path, capsys):
@@ -75,6 +75,12 @@ def test_a_module_that_ends_python_is_one_line(tmp_path, capsys):
     (tmp_path / "mine.py").write_text("import sys\n\nsys.exit(0)\n")
     assert cli.main(["gradcheck", "--module", str(tmp_path / "mine.py")]) == 2
     assert capsys.readouterr().err == f"sab gradcheck: {tmp_path}/mine.py, line 3: SystemExit: 0\n"
+
+
+def test_a_module_that_ends_in_no_exception_is_one_line(tmp_path, capsys):
+    (tmp_path / "mine.py").write_text("class Skipped(BaseException):\n    pass\n\n\nraise Skipped('no torch')\n")
+    assert cli.main(["gradcheck", "--module", str(tmp_path / "mine.py")]) == 2
+    assert capsys.readouterr().err == f"sab gradcheck: {tmp_path}/mine.py, line 5: Skipped: no torch\n"
 
 
 def test_evaluate_prints_each_length_as_it_comes(monkeypatch, capsys):

@@ -192,8 +192,8 @@ def test_a_pretrained_model_is_found_by_its_name(tmp_path, monkeypatch, capsys):
     "argv, message",
     [
         (["nowhere"], "nowhere"),
-        (["FOLDER", "--T", "0"], "--T: expected a whole number of at least 1, found 0"),
-        (["FOLDER", "--number", "-1"], "--number: expected a whole number of at least 0, found -1"),
+        (["FOLDER", "--T", "0"], "--T: expected a whole number of at least 1, found '0'"),
+        (["FOLDER", "--number", "-1"], "--number: expected a whole number of at least 0, found '-1'"),
         (["FOLDER", "--out", "FOLDER"], "is a folder, expected the name of a file"),
         (["FOLDER", "--T", "100000"], "expected at most 0.1 MB: give a smaller --T"),
     ],

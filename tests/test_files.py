@@ -246,7 +246,7 @@ TABLE = "# made by hand\nT,accuracy\n5,0.5\n# seen\n9,0.25\n"
     [
         (TABLE[:-1], "line 5 is cut short"),
         (TABLE[:-3], "line 5 is cut short"),
-        ("", "line 0 is cut short"),
+        ("", "it has no head"),
         ("# a word\n", "no head"),
         (TABLE.replace("9,", "9;"), "line 5: not a row of this table (expected 2 cells, found 1)"),
         (TABLE.replace("0.5", "0.5,1"), "line 3: not a row of this table (expected 2 cells, found 3)"),
@@ -279,6 +279,18 @@ def test_rows_are_appended_below_the_comments_that_were_there(tmp_path):
     assert path.read_text() == "# made by hand\n# seen\nT,accuracy,seed\n5,0.5,\n9,0.25,\n7,1,3\n"
     files.append_rows(path, [{"T": 9, "accuracy": 0}], {"T": files.whole}, key=lambda row: str(row["T"]))
     assert path.read_text().endswith("\n5,0.5,\n9,0,\n7,1,3\n")
+
+
+def test_a_folder_is_no_table_and_a_file_that_is_gone_is_one_line(tmp_path):
+    one_line(lambda: files.check_table(tmp_path, {}), f"{tmp_path}: not a table (Is a directory)")
+    one_line(lambda: files.read_rows(tmp_path / "gone.csv"), "gone.csv: not a table (No such file or directory)")
+
+
+def test_two_names_of_one_table_have_one_lock(tmp_path):
+    (tmp_path / "other.csv").symlink_to(tmp_path / "table.csv")
+    with files.lock(tmp_path / "table.csv", wait=False):
+        with pytest.raises(files.Taken), files.lock(tmp_path / "other.csv", wait=False):
+            pass
 
 
 @pytest.mark.parametrize("command", ["demo --tiny", "bench --quick"])

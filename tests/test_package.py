@@ -84,7 +84,7 @@ def test_sab_says_its_version(capsys):
         (["xyz"], "sab: no command 'xyz': expected one of demo, train, "),
         ([], "sab: which command? expected one of demo, train, "),
         (["sample", "x", "--bset"], "sab sample: unrecognized arguments: --bset"),
-        (["evaluate", "x", "--T", "ten"], "sab evaluate: --T: expected a whole number of at least 1, found ten"),
+        (["evaluate", "x", "--T", "ten"], "sab evaluate: --T: expected a whole number of at least 1, found 'ten'"),
         (["train", "copying", "--k-top", "all"], "sab train: --k-top: expected a whole number or none, found 'all'"),
     ],
 )

@@ -196,7 +196,9 @@ def test_two_damaged_checkpoints_are_refused_and_nothing_is_removed(tmp_path, ca
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     for gone in ("last.npz", "last.previous.npz"):
         assert cli.main(["train", "copying", "--resume", "--out", str(tmp_path)]) == 2
-        assert capsys.readouterr().err.count("\n") == 1
+        said = capsys.readouterr().err
+        assert all(word in said for word in ("last.npz: ", "last.previous.npz: ", "nothing is removed unless --force"))
+        assert said.count("\n") == 1
         assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
         before.pop(tmp_path / gone)
         (tmp_path / gone).unlink()

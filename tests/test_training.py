@@ -418,10 +418,10 @@ def test_a_gradient_whose_squares_overflow_is_clipped_all_the_same():
     [
         (["evaluate", "nowhere"], "expected the folder of a run"),
         (["sample", "nowhere"], "expected the folder of a run"),
-        (["evaluate", "{run}", "--T", "0"], "--T: expected a whole number of at least 1, found 0"),
-        (["evaluate", "{run}", "--sequences", "0"], "--sequences: expected a whole number of at least 1, found 0"),
+        (["evaluate", "{run}", "--T", "0"], "--T: expected a whole number of at least 1, found '0'"),
+        (["evaluate", "{run}", "--sequences", "0"], "--sequences: expected a whole number of at least 1, found '0'"),
         (["sample", "{run}", "--T", "-1"], "--T: expected a whole number of at least 1"),
-        (["sample", "{run}", "--number", "-1"], "at least 0, found -1"),
+        (["sample", "{run}", "--number", "-1"], "at least 0, found '-1'"),
     ],
 )
 def test_a_mistake_in_other_commands_is_one_line(trained, arguments, message, capsys):

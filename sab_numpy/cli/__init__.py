@@ -11,6 +11,7 @@ import os
 import sys
 
 from sab_numpy.support import __version__
+from sab_numpy.support.files import said
 from sab_numpy.support.signals import loaded, one_stop
 from sab_numpy.training.parallel import world
 
@@ -64,10 +65,8 @@ def main(argv=None):
     except (ValueError, OSError, OverflowError, MemoryError) as error:
         if os.environ.get("SAB_DEBUG"):
             raise
-        said = getattr(error, "strerror", None) or error
-        said = f"{error.filename}: {said}" if getattr(error, "filename", None) else said
-        said = f"not enough memory: {said}" if isinstance(error, MemoryError) else said
-        print(f"{said_by}: {' '.join(str(said).split())}", file=sys.stderr)
+        what = "not enough memory" if isinstance(error, MemoryError) else getattr(error, "filename", None) or ""
+        print(" ".join(f"{said_by}: {what}{': ' if what else ''}{said(error)}".split()), file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # a full disk

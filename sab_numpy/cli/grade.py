@@ -82,7 +82,7 @@ def run(args):
         raise ValueError("what is to be graded? expected a file, a folder, or --class DIR")
     seed = args.seed if args.seed is not None else secrets.randbelow(10**9) if args.format == "gradescope" else 0
     results = grading.grade(args.path, args.exercise, seed, limits)
-    if args.format == "gradescope" and (ours := [r.feedback[0] for r in results if r.status == "not graded"]):
+    if args.format == "gradescope" and (ours := [r.feedback[0] for r in results if r.status == grading.NOT_GRADED]):
         print(f"sab grade: {ours[0]}; nothing was written", file=sys.stderr)
         return 1
     results = feedback.at_level(results, args.feedback)

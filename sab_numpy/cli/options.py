@@ -10,73 +10,42 @@ from sab_numpy.support import files
 MOST_SEEDS = 10_000
 
 
+def kind(convert, expected, holds=lambda value: True):
+    """The type of an option: what `convert` makes of it if that holds; else one line that says what was expected."""
+
+    def converted(text):
+        try:
+            if holds(value := convert(text)):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r:.40}")
+
+    converted.expected = expected
+    return converted
+
+
+def or_none(convert):
+    return lambda text: None if text == "none" else convert(text)
+
+
 def whole(least):
     """The type of whole numbers of at least `least`."""
-
-    def convert(text):
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text:.40}")
-        return number
-
-    return convert
+    return kind(int, f"a whole number of at least {least}", lambda number: number >= least)
 
 
-natural, positive = whole(0), whole(1)
-
-
-def integer(text):
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number, found {text!r:.40}") from None
-
-
-def real(text):
-    """A finite number."""
-    try:
-        return files.number(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a finite number, found {text!r:.40}") from None
-
-
-def path(text):
-    """The name of a file or a folder."""
-    if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError(f"expected a name, found {text!r}")
-    return text
-
-
-def whole_or_none(text):
-    """A whole number, or the word none: no bound, all of them."""
-    try:
-        return None if text == "none" else int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number or none, found {text!r:.40}") from None
-
-
-def number_or_none(text):
-    """A number, or the word none."""
-    if text == "none":
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number or none, found {text}") from None
-
-
-def seeds(text):
+def _seeds(text):
     """N: the seeds 0..N-1; A-B: the seeds A..B."""
-    first, _, last = text.partition("-")
-    if len(text) > 20 or not (first.isdecimal() and (last.isdecimal() or "-" not in text)):
-        raise argparse.ArgumentTypeError(f"expected N or A-B, found {text}")
-    found = range(int(first), int(last) + 1) if last else range(int(first))
-    if not 1 <= len(found) <= MOST_SEEDS:
-        raise argparse.ArgumentTypeError(f"expected 1 to {MOST_SEEDS} seeds, found {text}")
-    return found
+    first, dash, last = text.partition("-")
+    return range(files.whole(first), files.whole(last) + 1) if dash else range(files.whole(first))
+
+
+natural, positive, integer = whole(0), whole(1), kind(int, "a whole number")
+real = kind(files.number, "a finite number")
+whole_or_none = kind(or_none(int), "a whole number or none")  # no bound, all of them
+number_or_none = kind(or_none(files.number), "a finite number or none")
+path = kind(str, "a name", lambda name: name.strip() and "\0" not in name)
+seeds = kind(_seeds, f"N or A-B, 1 to {MOST_SEEDS} seeds", lambda found: 1 <= found.stop - found.start <= MOST_SEEDS)
 
 
 def backend(text):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, feedback, isolate
-from sab_numpy.coursework.grading import find, grade, line, printable, read_file
+from sab_numpy.coursework.grading import NOT_GRADED, contents, find, grade, line, printable
 from sab_numpy.support.files import lock, read_rows, write_atomic, write_rows
 from sab_numpy.support.progress import clock
 
@@ -16,7 +16,6 @@ LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
 POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]
 COLUMNS = ["student", "points", "possible", *POINTS, "checks", "note", "feedback", "seed", "limits", "exercise_set",
            "digest", "seconds"]
-NOT_GRADED = "not graded"                                      # in the place of a digest, and a note's first words
 PRIVATE = 0o600                                                # the mode of a new file
 LONGEST_FEEDBACK = 4096                                        # bytes
 
@@ -49,11 +48,7 @@ def digest(folder):
     total = hashlib.sha256()
     try:
         for number, file in sorted(handed_in(folder).items()):
-            total.update(f"{number} {file.name} ".encode("utf-8", "backslashreplace"))
-            try:
-                total.update(read_file(file))
-            except ValueError as error:                        # a link, too large
-                total.update(str(error).encode())
+            total.update(f"{number} {file.name} ".encode("utf-8", "backslashreplace") + contents(file))
         return total.hexdigest()[:16]
     except (ValueError, OSError):
         return ""
@@ -98,23 +93,23 @@ def grade_student(folder, seed, limits, out=None, level="full"):
         text = feedback.as_text(feedback.at_level(results, level), printable(folder), seed, limits)
         for result in results:
             if result.status == NOT_GRADED:
-                not_graded(row, result.feedback[0].removeprefix(f"{NOT_GRADED}: "), POINTS[result.number - 1])
+                not_graded(row, result.feedback[0], POINTS[result.number - 1])
     except ValueError as error:
         row["note"] = text = line(error)
     except Exception as error:                                 # no failure of ours may cost a student the grade
-        text = not_graded(row, f"{type(error).__name__}: {error}")
+        text = not_graded(row, f"{NOT_GRADED}: {type(error).__name__}: {error}")
     try:
         if out:
             write_atomic(feedback_file(out, folder), short(text), PRIVATE)
     except OSError as error:
-        not_graded(row, f"the feedback {error.strerror}")
+        not_graded(row, f"{NOT_GRADED}: the feedback {error.strerror}")
     row["note"], row["seconds"] = cell(row["note"]), round(time.perf_counter() - started, 1)
     return row
 
 
 def not_graded(row, why, *columns):
     """No points, and --resume tries again."""
-    row.update(dict.fromkeys(("points", *columns), ""), digest=NOT_GRADED, note=line(f"{NOT_GRADED}: {why}"))
+    row.update(dict.fromkeys(("points", *columns), ""), digest=NOT_GRADED, note=line(why))
     return row["note"]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue
+from sab_numpy.coursework.grading import printable
 
 
 def total(results):
@@ -36,7 +37,7 @@ def at_level(results, level):
 def printed(result, most=5, width=100):
     """The first lines of what a student's file printed."""
     lines = result.printed.splitlines()
-    shown = [f"  it printed: {''.join(c if c.isprintable() else '?' for c in line[:width])}" for line in lines[:most]]
+    shown = [f"  it printed: {printable(line[:width])}" for line in lines[:most]]
     return shown + [f"  ... and {len(lines) - most} more lines"] * (len(lines) > most)
 
 

@@ -13,7 +13,9 @@ import numpy as np
 from sab_numpy.coursework import catalogue, isolate
 from sab_numpy.coursework.diagnose import diagnose
 from sab_numpy.coursework.judge import judge
+from sab_numpy.support.files import said
 
+NOT_GRADED = "not graded"                                      # a status, and the first words of its feedback
 LARGEST_FILE = 1_000_000                                       # bytes
 LONGEST_LINE = 300                                             # characters
 READ_PLAINLY = os.O_RDONLY | sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "CLOEXEC", "BINARY"))
@@ -53,6 +55,14 @@ def read_file(path):
     return data
 
 
+def contents(path):
+    """The bytes of a file to be handed in, or why there are none."""
+    try:
+        return read_file(path)
+    except (ValueError, OSError) as error:
+        return str(error).encode()
+
+
 def marked(data, name):
     """The number that a student's file gives as EXERCISE or EXERCISE_SET; None where it gives none."""
     found = re.search(rb"^%s *= *(\d{1,9})\s*(#|$)" % name, data, re.M)
@@ -88,14 +98,15 @@ def find(path, number=None):
         of_file = number_in_name(file)
         if path.is_file():
             of_file = number or of_file or marked(read_file(file), b"EXERCISE")
-        if of_file in found and same_bytes(found[of_file], file):
+        if of_file in found and contents(found[of_file]) == contents(file):
             continue                                           # downloaded twice
         if of_file in found:
             raise ValueError(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
         if of_file in catalogue.NUMBERS and number in (None, of_file):
             found[of_file] = file
     for file in sorted(path.glob("*.py")) if path.is_dir() else []:        # another name: by the function in it
-        of_file = None if number_in_name(file) or file.name.startswith("earlier_") else by_function(file)
+        named = number_in_name(file) or file.name.startswith("earlier_")
+        of_file = None if named else catalogue.number_of(contents(file).decode("utf-8", "replace"))
         if of_file and of_file not in found and number in (None, of_file):
             found[of_file] = file
     if not found:
@@ -103,20 +114,6 @@ def find(path, number=None):
         raise ValueError(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
                          "exercises); nothing was checked")
     return found
-
-
-def by_function(file):
-    try:
-        return catalogue.number_of(read_file(file).decode("utf-8", "replace"))
-    except (ValueError, OSError):
-        return None
-
-
-def same_bytes(one, other):
-    try:
-        return read_file(one) == read_file(other)
-    except ValueError:
-        return False
 
 
 def grade(path, number=None, seed=0, limits=isolate.Limits()):
@@ -144,8 +141,7 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
     except ValueError as error:
         result.feedback = [f"exercise {number}: {error}"]
     except (isolate.NotGraded, OSError, MemoryError) as error:
-        why = getattr(error, "strerror", None) or error or type(error).__name__
-        result.status, result.feedback = "not graded", [f"not graded: exercise {number}: {why}"]
+        result.status, result.feedback = NOT_GRADED, [f"{NOT_GRADED}: exercise {number}: {said(error)}"]
     result.feedback = [line(text) for text in result.feedback]
     result.seconds = time.perf_counter() - started
     return result

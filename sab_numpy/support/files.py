@@ -77,14 +77,18 @@ class Damaged(ValueError):
     """A file that is not there, or that is not what was written."""
 
 
+def said(error):
+    """What an exception says, in one line."""
+    return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+
+
 @contextlib.contextmanager
 def judged(path, expected, kind=ValueError):
     """Whatever goes wrong with what `path` holds is one ValueError (of this kind), in one line."""
     try:
         yield
     except Exception as error:
-        why = " ".join(f"{error}".split())[:200] or type(error).__name__
-        raise kind(f"{path}: {expected} ({why})") from None
+        raise kind(f"{path}: {expected} ({said(error)[:200]})") from None
 
 
 def save_arrays(path, arrays, meta, before=None):
@@ -135,14 +139,9 @@ class Taken(ValueError):
 def lock(path, wait=True):
     """One process at a time holds `path`; yields the handle of path.lock, which a child process may inherit.
 
-    wait: until the other lets go; else Taken at once. Raises ValueError when the lock file cannot be written.
+    wait: until the other lets go; else Taken at once. Raises OSError when the lock file cannot be written.
     """
-    name = f"{os.fspath(path)}.lock"
-    try:
-        file = open(name, "ab")
-    except OSError as error:
-        raise ValueError(f"{name}: cannot be written ({error.strerror})") from None
-    with file:
+    with open(f"{os.path.realpath(path)}.lock", "ab") as file:  # one, by whatever name the file is called
         try:
             _claim(file.fileno(), wait)
         except OSError:
@@ -193,9 +192,7 @@ def check_table(path, columns):
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise ValueError(f"{path}: cannot be written (there is no folder {folder}: make it first)")
-    if os.path.isdir(path):
-        raise ValueError(f"{path}: is a folder, expected the name of a file")
-    if os.path.isfile(path):
+    if os.path.isfile(path) or os.path.isdir(path):
         read_rows(path, columns)
 
 
@@ -213,7 +210,7 @@ def _read(path, columns):
     """(rows, comment lines)."""
     with judged(path, "not a table"), open(path, newline="", encoding="utf-8") as file:
         lines = list(file)
-        if not lines or not lines[-1].endswith("\n"):
+        if lines and not lines[-1].endswith("\n"):
             raise ValueError(f"line {len(lines)} is cut short")
     head, rows, comments = None, [], ""
     for number, line in enumerate(lines, 1):

@@ -2,10 +2,11 @@
 
 import gzip
 import os
-import zlib
 from functools import lru_cache
 
 import numpy as np
+
+from sab_numpy.support.files import judged
 
 
 def folder():
@@ -28,12 +29,8 @@ def contents(here, name, size, source):
     path = find(here, name)
     if path is None:
         raise ValueError(f"{name} or {name}.gz is not in {here}: {size} MB, published at {source}")
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-        return (gzip.decompress(data) if path.endswith(".gz") else data), path
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: cannot be read as a whole ({error})") from None
+    with judged(path, "cannot be read as a whole"), (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+        return file.read(), path
 
 
 def idx(here, name, dimensions, size):

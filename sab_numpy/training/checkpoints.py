@@ -106,15 +106,13 @@ def latest(folder):
 
     Raises ValueError when neither is there to go on from.
     """
-    last, before = os.path.join(folder, LAST), os.path.join(folder, BEFORE)
-    try:
-        return *load(last), ""
-    except files.Damaged as error:
-        if not os.path.exists(before):
-            raise ValueError(
-                f"{error}; no other to go on from; nothing is removed unless --force begins anew"
-            ) from None
-        return *load(before), str(error)
+    damage = []
+    for name in (LAST, BEFORE):
+        try:
+            return *load(os.path.join(folder, name)), "".join(damage)
+        except files.Damaged as error:
+            damage.append(str(error))
+    raise ValueError(f"{'; '.join(damage)}; nothing is removed unless --force begins anew")
 
 
 class Trained(NamedTuple):

@@ -120,7 +120,8 @@ def test_what_a_student_printed_is_shown_in_short_lines(tmp_path):
     text = student.solution(1).replace("    B, O", "    print('x' * 500)\n    B, O").replace("dz = (p", "dz = -(p")
     result = student.grade_text(tmp_path, 1, text, run=isolate.run)
     assert feedback.printed(result) == [f"  it printed: {'x' * 100}"] * 3
-    result.printed = "\n".join("abcdefg") + "\x1b"
+    result.printed = "\x1b[2J\n" + "\n".join("bcdefg")
+    assert feedback.printed(result)[0] == r"  it printed: \x1b[2J"
     assert feedback.printed(result)[-2:] == ["  it printed: e", "  ... and 2 more lines"]
 
 
