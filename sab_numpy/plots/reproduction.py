@@ -137,7 +137,7 @@ def all_learning_curves(data, path):
 TASKS = {  # what a figure of a task says: its title, that of the axis, and how that is drawn
     "adding": ("Adding two marked numbers", "squared error", dict(yscale="log")),
     "images": ("Which digit or thing was it? One pixel a step", "right answers (%)", dict(ylim=(0, 100))),
-    "characters": ("Penn Treebank, the next character", "bits per character", dict(ylim=(1.5, 3))),
+    "characters": ("Penn Treebank, the next character", "bits per character", dict(ylim=(1.5, 2.5))),
 }
 
 
