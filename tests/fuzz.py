@@ -1,8 +1,8 @@
 """Attacks on files and processes, with counts: flips and cuts, kills and stops, wrong invocations.
 
-python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 400 --seed 0
+python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 1000 --seed 0 --csv figures/data/fuzz.csv
 
-Prints what was counted; exit status 1 where anything was lost, a traceback was met or damage was taken for data.
+Prints what was counted, and puts it into a CSV (the rows of an attack in place of its earlier ones); exit status 1 where anything was lost, a traceback was met or damage was taken for data.
 tests/test_fuzz.py runs a little of each (make test-slow).
 
 Damage is wrongly accepted where a file with a checksum (checkpoints, published models), or a history.csv whose
@@ -32,7 +32,7 @@ from sab_numpy import cli
 from sab_numpy.bench.cost_table import COST
 from sab_numpy.cli import demo, options
 from sab_numpy.paper import recalls_while_learning, results, transfer
-from sab_numpy.support import files, threads
+from sab_numpy.support import __version__, files, threads
 from sab_numpy.training import checkpoints, loop, pretrained
 from sab_numpy.training.run import Run
 
@@ -178,7 +178,8 @@ def flips(n, seed=0):
                 try:
                     status, lines = said(command)
                     good = (status == 2 and len(lines) == 1) or (status == 0 and not lines)
-                    counts["by a command: " + ("good" if good else f"BAD {command[0]} {status} {lines}")] += 1
+                    found = "one line and status 2, or none and 0" if good else f"BAD {command[0]} {status} {lines}"
+                    counts[f"by a whole command: {found}"] += 1
                 except BaseException as error:
                     counts[f"TRACEBACK {command}: {type(error).__name__}: {error}"] += 1
             path.write_bytes(data)
@@ -419,12 +420,21 @@ def bad(counts):
     }
 
 
+def keep(path, attack, tried, seed, counts):
+    """Put the counts of an attack into a CSV."""
+    rows = files.read_rows(path) if os.path.exists(path) else []
+    about = {"date": time.strftime("%Y-%m-%d"), "version": __version__, "attack": attack, "seed": seed, "tried": tried}
+    new = [{**about, "outcome": what, "count": n} for what, n in counts.most_common()]
+    files.write_rows(path, [row for row in rows if row["attack"] != attack] + new)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("flips", "kills", "stops", "wrong"):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=COMMANDS)
+    parser.add_argument("--csv", metavar="F", help="put the counts into this table")
     args, failed = parser.parse_args(), {}
     attacks = [
         ("flips and cuts", args.flips, lambda: flips(args.flips, args.seed)),
@@ -440,6 +450,8 @@ def main():
                 print(__doc__.split("\n\n")[-1].strip(), flush=True)
             for what, count in sorted(counts.items(), key=lambda pair: -pair[1])[:40]:
                 print(f"{count:8d}  {what[:300]}", flush=True)
+            if args.csv:
+                keep(args.csv, title, n, args.seed, counts)
             failed |= bad(counts)
     return 1 if failed else 0
 
