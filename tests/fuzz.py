@@ -2,8 +2,9 @@
 
 python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 1000 --seed 0 --csv figures/data/fuzz.csv
 
-Prints what was counted, and puts it into a CSV (the rows of an attack in place of its earlier ones); exit status 1 where anything was lost, a traceback was met or damage was taken for data.
-tests/test_fuzz.py runs a little of each (make test-slow).
+Prints what was counted, and puts it into a CSV (the rows of an attack in place of its earlier ones); exit status 1
+where anything was lost, a traceback was met or damage was taken for data. tests/test_fuzz.py runs a little of each
+(make test-slow).
 
 Damage is wrongly accepted where a file with a checksum (checkpoints, published models), or a history.csv whose
 checkpoint knows its rows, gives anything but what was written. A CSV of results has no checksum: people and merges
