@@ -2,9 +2,9 @@
 
 python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 1000 --seed 0 --csv figures/data/fuzz.csv
 
-Prints what was counted, and puts it into a CSV (the rows of an attack in place of its earlier ones); exit status 1
-where anything was lost, a traceback was met or damage was taken for data. tests/test_fuzz.py runs a little of each
-(make test-slow).
+Prints what was counted, and puts it into a CSV (in place of what the same attack with the same seed gave before: many
+short runs add up); exit status 1 where anything was lost, a traceback was met or damage was taken for data.
+tests/test_fuzz.py runs a little of each (make test-slow).
 
 Damage is wrongly accepted where a file with a checksum (checkpoints, published models), or a history.csv whose
 checkpoint knows its rows, gives anything but what was written. A CSV of results has no checksum: people and merges
@@ -422,11 +422,12 @@ def bad(counts):
 
 
 def keep(path, attack, tried, seed, counts):
-    """Put the counts of an attack into a CSV."""
+    """Put the counts of an attack into a CSV, in place of those with the same seed."""
     rows = files.read_rows(path) if os.path.exists(path) else []
     about = {"date": time.strftime("%Y-%m-%d"), "version": __version__, "attack": attack, "seed": seed, "tried": tried}
     new = [{**about, "outcome": what, "count": n} for what, n in counts.most_common()]
-    files.write_rows(path, [row for row in rows if row["attack"] != attack] + new)
+    others = [row for row in rows if (row["attack"], row["seed"]) != (attack, str(seed))]
+    files.write_rows(path, others + new)
 
 
 def main():
@@ -452,7 +453,7 @@ def main():
             for what, count in sorted(counts.items(), key=lambda pair: -pair[1])[:40]:
                 print(f"{count:8d}  {what[:300]}", flush=True)
             if args.csv:
-                keep(args.csv, title, n, args.seed, counts)
+                keep(args.csv, title, min(n, counts.total()), args.seed, counts)
             failed |= bad(counts)
     return 1 if failed else 0
 
