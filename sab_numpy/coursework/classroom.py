@@ -127,13 +127,13 @@ def kept_rows(path, resume, folders, seed, limits, out):
 
     ValueError where the table was made with other options: the points of one class are comparable.
     """
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists():
         return {}
     if not resume:
         raise ValueError(f"{path} exists: --resume goes on with it; otherwise choose another name")
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
-    if lines[0] != ",".join(COLUMNS) or any(text.startswith("#") for text in lines):
+    if lines[:1] != [",".join(COLUMNS)] or any(text.startswith("#") for text in lines):
         raise ValueError(f"{path}: expected a table that sab grade wrote, found another: choose another name")
     rows = read_rows(path)
     for name, value in options(seed, limits).items():

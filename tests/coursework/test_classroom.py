@@ -201,8 +201,8 @@ def test_feedback_is_short_plain_text_with_one_total(tmp_path, quick):
     assert totals == ["total: 0 of 100 points; 0 checks ran: nothing could be checked, see above"]
 
 
-@pytest.mark.parametrize("text", ["student,mark\n", "a;b\n1;2\n", "\ufeffstudent\n", "rubbish", "# mine\n{}",
-                                  "{}\n# a remark\n"])
+@pytest.mark.parametrize("text", ["", "student,mark\n", "a;b\n1;2\n", "\ufeffstudent\n", "rubbish",
+                                  "# mine\n{}", "{}\n# a remark\n"])
 def test_a_table_of_others_is_not_gone_on_with(text, a_class, tmp_path, quick):
     table = tmp_path / "grades.csv"
     table.write_text(text.format(",".join(classroom.COLUMNS)))
