@@ -1,8 +1,9 @@
-"""Attacks on files and processes, with counts: flips and cuts, kills and stops, wrong invocations.
+"""Attacks on files and processes, with counts: flips and cuts, kills and stops, a hostile class, wrong invocations.
 
-python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --wrong 400 --seed 0
+python tests/fuzz.py --flips 50000 --kills 200 --stops 50 --hostile --wrong 1000 --csv figures/data/fuzz.csv
 
-Prints what was counted; exit status 1 where anything was lost, a traceback was met or damage was taken for data.
+Prints what was counted, and puts it into a CSV (in place of what the same attack with the same seed gave before: many
+short runs add up); exit status 1 where anything was lost, a traceback was met or damage was taken for data.
 tests/test_fuzz.py runs a little of each (make test-slow).
 
 Damage is wrongly accepted where a file with a checksum (checkpoints, published models), or a history.csv whose
@@ -31,8 +32,9 @@ import numpy as np
 from sab_numpy import cli
 from sab_numpy.bench.cost_table import COST
 from sab_numpy.cli import demo, options
+from sab_numpy.coursework import catalogue
 from sab_numpy.paper import recalls_while_learning, results, transfer
-from sab_numpy.support import files, threads
+from sab_numpy.support import __version__, files, threads
 from sab_numpy.training import checkpoints, loop, pretrained
 from sab_numpy.training.run import Run
 
@@ -178,7 +180,8 @@ def flips(n, seed=0):
                 try:
                     status, lines = said(command)
                     good = (status == 2 and len(lines) == 1) or (status == 0 and not lines)
-                    counts["by a command: " + ("good" if good else f"BAD {command[0]} {status} {lines}")] += 1
+                    found = "one line and status 2, or none and 0" if good else f"BAD {command[0]} {status} {lines}"
+                    counts[f"by a whole command: {found}"] += 1
                 except BaseException as error:
                     counts[f"TRACEBACK {command}: {type(error).__name__}: {error}"] += 1
             path.write_bytes(data)
@@ -211,7 +214,7 @@ def alone(mark, patience=30.0):
 
 
 def bits(folder):
-    """What the runs below a folder have learned, to the last bit."""
+    """What the runs below a folder have learned, to the last bit; what a class got there."""
     found = {}
     for path in sorted(Path(folder).rglob("last.npz")):
         run, state = checkpoints.load(path)
@@ -220,31 +223,51 @@ def bits(folder):
         times = ("seconds", "cpu_seconds")
         kept = [{name: row[name] for name in row if name not in times} for row in rows]
         found[str(path.relative_to(folder))] = run, state.update, arrays, kept
+    for table in Path(folder).glob("grades.csv"):
+        rows = [row | {"seconds": "", "feedback": Path(row["feedback"]).name} for row in files.read_rows(table)]
+        found["grades"] = rows, {path.name: path.read_text() for path in (table.parent / "say").glob("*.txt")}
     return found
 
 
 def progress_of(folder):
-    """{run: updates saved}; ValueError where a checkpoint can not be read, whenever it is looked at."""
+    """{run: updates saved, student: 1}; ValueError where what was saved can not be read, whenever it is looked at."""
     found = {}
     for path in Path(folder).rglob("*.npz"):
         _, state = checkpoints.load(path)
         if path.name == "last.npz":
             found[path] = state.update
+    for table in Path(folder).glob("grades.csv"):
+        found |= {row["student"]: 1 for row in files.read_rows(table) if row["points"]}
     return found
 
 
+def make_class(folder):
+    """Eight students: most are right, one is wrong, one does not run, one handed in a link."""
+    name = catalogue.file_name(1)
+    right = (Path(__file__).parent / "coursework" / "solutions" / name).read_text()
+    for student in "abcdefgh":
+        (folder / student).mkdir(parents=True)
+        (folder / student / name).write_text(right)
+    (folder / "c" / name).write_text(right.replace("dz = (p", "dz = -(p"))
+    (folder / "e" / name).write_text(right.replace("return", "retrun"))
+    (folder / "g" / name).unlink()
+    (folder / "g" / name).symlink_to(folder / "a" / name)
+
+
 TRAIN = "--T 20 --min-length 5 --updates 400 --batch 8 --hidden 16 --k-att 5 --validate-every 20 --checkpoint-every 7"
-COMMANDS = {  # the command in the folder {}
-    "train": f"train copying {TRAIN} --validation-sequences 16 --quiet --resume --out {{}}",
+COMMANDS = {  # the command in the folder {0}
+    "train": f"train copying {TRAIN} --validation-sequences 16 --quiet --resume --out {{0}}",
     "reproduce": "reproduce copying --quick --rows sab-5-5 tbptt-5 --seeds 2 --data {0}/data --runs {0}/runs",
-    "demo": "demo --tiny --quiet --out {}",
+    "grade": "grade --class {1}/class --csv {0}/grades.csv --out {0}/say --seed 5 --resume",
+    "demo": "demo --tiny --quiet --out {0}",
 }
 
 
-def start(words, mark):
-    env = threads.environment(SAB_FUZZ=mark)
+def start(command, folder, mark):
+    """Start it. The mark goes into PATH, as the grader hands its students' processes nothing else."""
+    env = threads.environment(PATH=os.environ["PATH"] + os.pathsep + mark)
     return subprocess.Popen(
-        [sys.executable, "-m", "sab_numpy", *words.split()],
+        [sys.executable, "-m", "sab_numpy", *COMMANDS[command].format(folder, folder.parent).split()],
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -257,11 +280,10 @@ def met(command, number, n, longest, rng, counts, folder):
 
     Yields the folder of a command that ended.
     """
-    words = COMMANDS[command]
     mark = f"fuzz-{os.getpid()}-{command}-{number}-{rng.random()}"
     saved, name, finished, landed = {}, signal.Signals(number).name, 0, 0
     while landed < n:  # one that came too late is none
-        process = start(words.format(folder), mark)
+        process = start(command, folder, mark)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=rng.uniform(0.0, longest))
         running = process.poll() is None
@@ -290,7 +312,7 @@ def met(command, number, n, longest, rng, counts, folder):
             folder = Path(f"{folder}-{finished}")
             folder.mkdir()
             saved = {}
-    process = start(words.format(folder), mark)
+    process = start(command, folder, mark)
     if process.wait(timeout=600):
         counts[f"{command}: DOES NOT GO ON {process.stderr.read()[-300:]}"] += 1
     yield folder
@@ -299,14 +321,15 @@ def met(command, number, n, longest, rng, counts, folder):
 def signals(number, n, seed=0, commands=tuple(COMMANDS)):
     """Counter of what came of `n` signals over the commands."""
     rng, counts = random.Random(seed), Counter()
-    shares = {"train": 0.5, "reproduce": 0.35, "demo": 0.15}
+    shares = {"train": 0.4, "reproduce": 0.25, "grade": 0.25, "demo": 0.1}
     total = sum(shares[command] for command in commands)
     with tempfile.TemporaryDirectory() as name:
+        make_class(Path(name) / "class")
         for command in commands:
             whole, parts = Path(name) / f"{command}-whole", Path(name) / command
             whole.mkdir()
             parts.mkdir()
-            began, process = time.monotonic(), start(COMMANDS[command].format(whole), "whole")
+            began, process = time.monotonic(), start(command, whole, "whole")
             assert process.wait(timeout=900) == 0, process.stderr.read()
             expected, longest = bits(whole), min(time.monotonic() - began, 30.0)
             for folder in met(command, number, round(n * shares[command] / total), longest, rng, counts, parts):
@@ -408,6 +431,25 @@ def wrong(n, seed=0):
     return counts
 
 
+# a class
+
+
+def hostile():
+    """Counter of what a class of hostile submissions got in a sandbox, see coursework/test_hostile.py."""
+    sys.path.append(str(Path(__file__).parent / "coursework"))
+    import test_hostile
+
+    with tempfile.TemporaryDirectory() as name:
+        found = test_hostile.grade_them(Path(name), "bwrap")
+    counts = Counter()
+    for family, tried in found["tried"].items():
+        counts["no point, a reason" if not found["points"][family] else f"POINTS NOT EARNED by {family}"] += tried
+    for what in ("survivors", "connections", "without_row", "not_graded", "honest", "overwritten", "files", "forged"):
+        if found[what]:
+            counts[f"BAD {what}: {found[what]}"] += 1
+    return counts
+
+
 def bad(counts):
     """What must not be: in capitals."""
     return {
@@ -419,17 +461,29 @@ def bad(counts):
     }
 
 
+def keep(path, attack, tried, seed, counts):
+    """Put the counts of an attack into a CSV, in place of those with the same seed."""
+    rows = files.read_rows(path) if os.path.exists(path) else []
+    about = {"date": time.strftime("%Y-%m-%d"), "version": __version__, "attack": attack, "seed": seed, "tried": tried}
+    new = [{**about, "outcome": what, "count": n} for what, n in counts.most_common()]
+    others = [row for row in rows if (row["attack"], row["seed"]) != (attack, str(seed))]
+    files.write_rows(path, others + new)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("flips", "kills", "stops", "wrong"):
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=COMMANDS)
+    parser.add_argument("--hostile", action="store_const", const=1000, default=0, help="a class, under bubblewrap")
+    parser.add_argument("--csv", metavar="F", help="put the counts into this table")
     args, failed = parser.parse_args(), {}
     attacks = [
         ("flips and cuts", args.flips, lambda: flips(args.flips, args.seed)),
         ("SIGKILL", args.kills, lambda: signals(signal.SIGKILL, args.kills, args.seed, args.commands)),
         ("SIGTERM", args.stops, lambda: signals(signal.SIGTERM, args.stops, args.seed, args.commands)),
+        ("hostile submissions", args.hostile, hostile),
         ("wrong invocations", args.wrong, lambda: wrong(args.wrong, args.seed)),
     ]
     for title, n, attack in attacks:
@@ -440,6 +494,8 @@ def main():
                 print(__doc__.split("\n\n")[-1].strip(), flush=True)
             for what, count in sorted(counts.items(), key=lambda pair: -pair[1])[:40]:
                 print(f"{count:8d}  {what[:300]}", flush=True)
+            if args.csv:
+                keep(args.csv, title, min(n, counts.total()), args.seed, counts)
             failed |= bad(counts)
     return 1 if failed else 0
 

@@ -52,6 +52,9 @@ def test_a_terminal_with_few_letters_ends_no_command(code):
     [
         ("train copying --hidden 1000000 --out {}", "not enough memory: Unable to allocate 29.1 TiB"),
         ("train copying --T 1000000000000 --out {}", "not enough memory: Unable to allocate"),
+        (f"train copying --T 1{'0' * 23} --out {{}}", "a number is far too large: "),
+        (f"train copying --batch 1{'0' * 23} --out {{}}", "a number is far too large: "),
+        (f"sample copying-T100-sab --number 1{'0' * 18}", "a number is far too large: array is too big"),
         ("explore copying-T100-sab --T 100000 --out {}", "--T 100000: the page would have about"),
         ("train copying --lr inf --out {}", "--lr: expected a finite number, found 'inf'"),
         ("train copying --k-top x --out {}", "--k-top: expected a whole number or none, found 'x'"),

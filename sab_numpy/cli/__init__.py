@@ -66,6 +66,8 @@ def main(argv=None):
         if os.environ.get("SAB_DEBUG"):
             raise
         what = "not enough memory" if isinstance(error, MemoryError) else getattr(error, "filename", None) or ""
+        if any(words in str(error) for words in ("Maximum allowed dimension", "array is too big", "bounds for int64")):
+            what = "a number is far too large"  # NumPy's own words
         print(" ".join(f"{said_by}: {what}{': ' if what else ''}{said(error)}".split()), file=sys.stderr)
         try:
             sys.stdout.flush()

@@ -7,7 +7,6 @@ from types import FunctionType
 
 import numpy as np
 
-from sab_numpy.coursework import EXERCISE_SET
 from sab_numpy.coursework.judge import expected
 
 LINE = "# ---- students get what is above this line ----"
@@ -117,10 +116,3 @@ def earlier(number, own=False):
     source = "your own, from your files; the grader puts right ones in their place" if own else "right ones"
     head = f'"""The earlier parts that exercise {number} uses: {source}."""\n\n'
     return name.group(1), head + "\n".join(imports) + "\n" + "".join(f"\n\n{part}" for part in parts)
-
-
-def check_set(found):
-    """Refuse a copy made from another set of exercises."""
-    if found != EXERCISE_SET:
-        raise ValueError(f"the file belongs to exercise set {found}, this grader has set {EXERCISE_SET}: "
-                         "make new copies with sab exercises, or install the matching version")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, feedback, isolate
-from sab_numpy.coursework.grading import NOT_GRADED, contents, find, grade, line, printable
+from sab_numpy.coursework.grading import NOT_GRADED, Refused, contents, find, grade, line, printable
 from sab_numpy.support.files import lock, read_rows, write_atomic, write_rows
 from sab_numpy.support.progress import clock
 
@@ -37,9 +37,9 @@ def students(folder):
 
 
 def handed_in(folder):
-    """{number: file} of a student's folder. ValueError where there is none."""
+    """{number: file} of a student's folder. Refused where there is none."""
     if folder.is_symlink():
-        raise ValueError(f"{folder.name} is a link: hand in the folder itself")
+        raise Refused(f"{folder.name} is a link: hand in the folder itself")
     return find(folder)
 
 
@@ -94,7 +94,7 @@ def grade_student(folder, seed, limits, out=None, level="full"):
         for result in results:
             if result.status == NOT_GRADED:
                 not_graded(row, result.feedback[0], POINTS[result.number - 1])
-    except ValueError as error:
+    except Refused as error:
         row["note"] = text = line(error)
     except Exception as error:                                 # no failure of ours may cost a student the grade
         text = not_graded(row, f"{NOT_GRADED}: {type(error).__name__}: {error}")
@@ -127,13 +127,13 @@ def kept_rows(path, resume, folders, seed, limits, out):
 
     ValueError where the table was made with other options: the points of one class are comparable.
     """
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists():
         return {}
     if not resume:
         raise ValueError(f"{path} exists: --resume goes on with it; otherwise choose another name")
     with open(path, encoding="utf-8", errors="replace") as file:
         lines = file.read().splitlines()
-    if lines[0] != ",".join(COLUMNS) or any(text.startswith("#") for text in lines):
+    if lines[:1] != [",".join(COLUMNS)] or any(text.startswith("#") for text in lines):
         raise ValueError(f"{path}: expected a table that sab grade wrote, found another: choose another name")
     rows = read_rows(path)
     for name, value in options(seed, limits).items():

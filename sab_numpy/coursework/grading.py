@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sab_numpy.coursework import catalogue, isolate
+from sab_numpy.coursework import EXERCISE_SET, catalogue, isolate
 from sab_numpy.coursework.diagnose import diagnose
 from sab_numpy.coursework.judge import judge
 from sab_numpy.support.files import said
@@ -19,6 +19,10 @@ NOT_GRADED = "not graded"                                      # a status, and t
 LARGEST_FILE = 1_000_000                                       # bytes
 LONGEST_LINE = 300                                             # characters
 READ_PLAINLY = os.O_RDONLY | sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "CLOEXEC", "BINARY"))
+
+
+class Refused(ValueError):
+    """What a student handed in cannot be graded, for this reason: 0 points. Any other error is the grader's."""
 
 
 @dataclass
@@ -43,15 +47,15 @@ class Result:
 
 
 def read_file(path):
-    """The bytes of a plain file, opened once. ValueError for a link, a pipe, a device, for what is too large."""
+    """The bytes of a plain file, opened once. Refused for a link, a pipe, a device, for what is too large."""
     if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ValueError("it is a link: hand in the file itself" if os.path.islink(path) else "it is not a plain file")
+        raise Refused("it is a link: hand in the file itself" if os.path.islink(path) else "it is not a plain file")
     with open(os.open(path, READ_PLAINLY), "rb") as file:      # whatever lies there by now
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is not a plain file")
+            raise Refused("it is not a plain file")
         data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
-        raise ValueError(f"the file has more than {LARGEST_FILE:,} bytes")
+        raise Refused(f"the file has more than {LARGEST_FILE:,} bytes")
     return data
 
 
@@ -59,7 +63,7 @@ def contents(path):
     """The bytes of a file to be handed in, or why there are none."""
     try:
         return read_file(path)
-    except (ValueError, OSError) as error:
+    except (Refused, OSError) as error:
         return str(error).encode()
 
 
@@ -86,22 +90,22 @@ def line(text):
 
 
 def find(path, number=None):
-    """{exercise number: file}. ValueError where there is no exercise, or two files for one."""
+    """{exercise number: file}. Refused where there is no exercise, or two files for one."""
     path = Path(path)
     if not path.exists():
-        raise ValueError(f"{path}: no such file or folder")
+        raise Refused(f"{path}: no such file or folder")
     inside = sorted(path.glob("exercise_*.py")) or sorted(path.glob("*/exercise_*.py"))       # as archives unpack
     files, found = [path] if path.is_file() else inside, {}
     for file in files:
         if file.parent != path and file.parent.is_symlink() and not path.is_file():
-            raise ValueError(f"{file.parent.name} is a link: hand in the folder itself")
+            raise Refused(f"{file.parent.name} is a link: hand in the folder itself")
         of_file = number_in_name(file)
         if path.is_file():
             of_file = number or of_file or marked(read_file(file), b"EXERCISE")
         if of_file in found and contents(found[of_file]) == contents(file):
             continue                                           # downloaded twice
         if of_file in found:
-            raise ValueError(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
+            raise Refused(f"{found[of_file].name} and {file.name} are both exercise {of_file}: keep one")
         if of_file in catalogue.NUMBERS and number in (None, of_file):
             found[of_file] = file
     for file in sorted(path.glob("*.py")) if path.is_dir() else []:        # another name: by the function in it
@@ -111,8 +115,8 @@ def find(path, number=None):
             found[of_file] = file
     if not found:
         wanted = f"exercise {number}" if number else "an exercise"
-        raise ValueError(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
-                         "exercises); nothing was checked")
+        raise Refused(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
+                      "exercises); nothing was checked")
     return found
 
 
@@ -137,10 +141,11 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
         outcome = run(source, job, cases, catalogue.earlier(number), limits)
         result.printed = outcome.printed
         check_outcome(outcome)
-        conclude(result, module, judged(module, cases, outcome), cases)
-    except ValueError as error:
+        with np.errstate(all="ignore"):
+            conclude(result, module, judge(module, cases, outcome), cases)
+    except Refused as error:
         result.feedback = [f"exercise {number}: {error}"]
-    except (isolate.NotGraded, OSError, MemoryError) as error:
+    except Exception as error:                                 # no failure of ours may cost a student the grade
         result.status, result.feedback = NOT_GRADED, [f"{NOT_GRADED}: exercise {number}: {said(error)}"]
     result.feedback = [line(text) for text in result.feedback]
     result.seconds = time.perf_counter() - started
@@ -148,12 +153,14 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
 
 
 def check_source(data, number):
-    """ValueError for what cannot be a student's file of this exercise. Only the child process tries to read it."""
+    """Refused for what cannot be a student's file of this exercise. Only the child process tries to read it."""
     if not data.strip():
-        raise ValueError("the file is empty")
+        raise Refused("the file is empty")
     if marked(data, b"EXERCISE") not in (None, number):
-        raise ValueError(f"the file says EXERCISE = {marked(data, b'EXERCISE')}, graded as exercise {number}")
-    catalogue.check_set(marked(data, b"EXERCISE_SET"))
+        raise Refused(f"the file says EXERCISE = {marked(data, b'EXERCISE')}, graded as exercise {number}")
+    if (found := marked(data, b"EXERCISE_SET")) != EXERCISE_SET:
+        raise Refused(f"the file belongs to exercise set {found}, this grader has set {EXERCISE_SET}: make new copies "
+                      "with sab exercises, or install the matching version")
 
 
 def make_cases(number, seed):
@@ -163,27 +170,16 @@ def make_cases(number, seed):
 
 
 def check_outcome(outcome):
-    """ValueError, in one line, for a process that cannot be judged."""
+    """Refused, in one line, for a process that cannot be judged."""
     if outcome.failure:
-        raise ValueError(outcome.failure)
+        raise Refused(outcome.failure)
     if outcome.notes["violations"]:
-        raise ValueError(f"refused: {outcome.notes['violations'][0][:200]}; a solution needs numpy and nothing else")
+        raise Refused(f"refused: {outcome.notes['violations'][0][:200]}; a solution needs numpy and nothing else")
     error = outcome.notes["error"]
     if error and error.startswith("NotImplementedError"):
-        raise ValueError("not written yet")
+        raise Refused("not written yet")
     if error:
-        raise ValueError(error)
-
-
-def judged(module, cases, outcome):
-    """The checks; whatever stands in the way of them came from the student's process."""
-    try:
-        with np.errstate(all="ignore"):
-            return judge(module, cases, outcome)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise ValueError(f"what it handed back cannot be judged ({type(error).__name__})") from error
+        raise Refused(error)
 
 
 def conclude(result, module, checks, cases):

@@ -85,6 +85,23 @@ def test_an_error_of_ours_does_not_stop_the_class(a_class, tmp_path, quick, monk
     assert len(notes) == 5 and notes["bug"] == "not graded: IndexError: pop from an empty list"
 
 
+@pytest.mark.parametrize("place", ["catalogue.earlier", "grading.make_cases", "isolate.child.pack", "grading.judge",
+                                   "judge.expected", "judge.judge_output", "grading.conclude", "classroom.grade",
+                                   "feedback.note", "feedback.as_text"])
+def test_a_value_error_of_ours_is_no_0_of_a_students(place, a_class, tmp_path, quick, monkeypatch):
+    def fails(*args, **named):
+        raise ValueError("operands could not be broadcast together")
+    words = ("--class", a_class, "--csv", tmp_path / "grades.csv", "--resume", "--sandbox", "none")
+    with monkeypatch.context() as patch:
+        patch.setattr(f"sab_numpy.coursework.{place}", fails)
+        if place.startswith("isolate"):
+            patch.setattr("sab_numpy.coursework.grading.grade_exercise.__defaults__", (0, LIMITS, isolate.run))
+        assert grade_command.run(arguments(*words)) == 1
+    row = next(row for row in read_rows(tmp_path / "grades.csv") if row["student"] == "good")
+    assert row["points"] == "" and row["note"].startswith("not graded: ") and "broadcast together" in row["note"]
+    assert grade_command.run(arguments(*words)) == 0 and points(tmp_path / "grades.csv")["good"] == 10
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
 def test_what_is_no_plain_file_is_not_read(a_class, tmp_path, quick):
     name, other = catalogue.file_name(1), a_class / "good" / catalogue.file_name(1)
@@ -184,8 +201,8 @@ def test_feedback_is_short_plain_text_with_one_total(tmp_path, quick):
     assert totals == ["total: 0 of 100 points; 0 checks ran: nothing could be checked, see above"]
 
 
-@pytest.mark.parametrize("text", ["student,mark\n", "a;b\n1;2\n", "\ufeffstudent\n", "rubbish", "# mine\n{}",
-                                  "{}\n# a remark\n"])
+@pytest.mark.parametrize("text", ["", "student,mark\n", "a;b\n1;2\n", "\ufeffstudent\n", "rubbish",
+                                  "# mine\n{}", "{}\n# a remark\n"])
 def test_a_table_of_others_is_not_gone_on_with(text, a_class, tmp_path, quick):
     table = tmp_path / "grades.csv"
     table.write_text(text.format(",".join(classroom.COLUMNS)))
