@@ -1,9 +1,13 @@
 """A little of tests/fuzz.py: what it counts must be none of what must not be."""
 
+import re
 import signal
+from collections import Counter
 
 import fuzz
 import pytest
+
+from sab_numpy.support import files
 
 
 def test_damage_is_never_taken_for_data():
@@ -44,3 +48,27 @@ def test_the_counts_that_must_not_be_are_seen():
     assert fuzz.verdict(rows, [rows[0], {"T": "9", "name": "c"}], exact=False).startswith("a table with one other cell")
     assert fuzz.verdict(rows, [rows[0], {"T": "8", "name": "c"}], exact=False) == "WRONGLY ACCEPTED"
     assert fuzz.verdict(rows, rows[:1], exact=False).startswith("a table without its last rows")
+
+
+def test_the_counts_that_are_shown_are_in_their_csv():
+    root, counts = fuzz.DATA.parents[1], {}
+    for row in files.read_rows(fuzz.DATA / "fuzz.csv"):
+        counts.setdefault(row["attack"], Counter())[re.sub("^[a-z]+: ", "", row["outcome"])] += int(row["count"])
+    assert not any(map(fuzz.bad, counts.values())), counts
+    flips, kills, stops, hostile, wrong = (
+        counts[attack]
+        for attack in ("flips and cuts", "SIGKILL", "SIGTERM", "hostile submissions", "wrong invocations")
+    )
+    whole = "by a whole command: one line and status 2, or none and 0"
+    edits = [n for what, n in flips.items() if what.startswith("a table")]
+    same = "ended bit for bit as one never met"
+    expected = [
+        [flips.total() - flips[whole], flips["refused"], flips["read as it was"], sum(edits)],
+        [kills["SIGKILL"], kills[same]],
+        [stops["SIGTERM"], stops[same]],
+        [hostile["no point, a reason"]],
+        [wrong["one line, status 2, no file"]],
+    ]
+    text = (root / "figures" / "RESULTS.md").read_text(encoding="utf-8").split("## Robustness")[1].split("## ")[0]
+    shown = [line for line in text.splitlines() if line.startswith("|")][2:]
+    assert [[int(n) for n in re.findall(r"(?<!status )\b\d+\b", line)] for line in shown] == expected
