@@ -88,7 +88,7 @@ def copying_table(data, path):
             ax.text(107, y, words, va="center", fontsize=11, color=INK if values else GREY)
         ax.axvline(12.5, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         ax.hlines(range(len(drawn)), 0, 103, color=PALE, linewidth=0.8, zorder=0)
-        ax.set(xlim=(0, 135), ylim=(len(drawn) - 0.5, -0.6), title=f"T = {T}", xticks=range(0, 101, 25))
+        ax.set(xlim=(-3, 135), ylim=(len(drawn) - 0.5, -0.6), title=f"T = {T}", xticks=range(0, 101, 25))
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     axes[0, 0].set_yticks(range(len(drawn)), drawn)
@@ -141,6 +141,9 @@ TASKS = {  # what a figure of a task says: its title, that of the axis, and how 
 }
 
 
+PATTERNS = ("-", "--", "-.", (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))  # of the rows of a method
+
+
 def learning(what, data, path):
     """An experiment's metric over updates: a panel a task and length, a line a seed, the colour of its method."""
     experiment, (title, words, axis) = recipes.EXPERIMENTS[what], TASKS[what]
@@ -159,11 +162,11 @@ def learning(what, data, path):
         dashes = dict.fromkeys(COLOURS, 0)
         for row, said, histories in lines:
             method = row.partition("-")[0]
-            dashes[method] += 1
             for number, history in enumerate(histories):
-                look = dict(color=COLOURS[method], linestyle="-" if dashes[method] == 1 else "--", linewidth=1.5)
+                look = dict(color=COLOURS[method], linestyle=PATTERNS[dashes[method]], linewidth=1.5)
                 label = f"_{said}" if number else said
                 ax.plot(history["update"], scale * history[metric], label=label, **look)
+            dashes[method] += 1
         chance = scale * task(name).CHANCE[metric]
         ax.set(title=f"T = {T}" if what == "adding" else f"{name}, {T} steps", xlabel="updates", xlim=(0, None))
         ax.set(**axis)
