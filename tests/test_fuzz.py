@@ -50,6 +50,14 @@ def test_the_counts_that_must_not_be_are_seen():
     assert fuzz.verdict(rows, rows[:1], exact=False).startswith("a table without its last rows")
 
 
+def test_counts_are_kept_in_place_of_those_of_the_same_attack_and_seed_alone(tmp_path):
+    path = tmp_path / "fuzz.csv"
+    for attack, seed, n in (("SIGKILL", 0, 1), ("SIGKILL", 1, 2), ("SIGTERM", 1, 3), ("SIGKILL", 1, 4)):
+        fuzz.keep(path, attack, n, seed, Counter({"train: ended": n}))
+    found = [(row["attack"], row["seed"], row["tried"], row["count"]) for row in files.read_rows(path)]
+    assert sorted(found) == [("SIGKILL", "0", "1", "1"), ("SIGKILL", "1", "4", "4"), ("SIGTERM", "1", "3", "3")]
+
+
 def test_the_counts_that_are_shown_are_in_their_csv():
     root, counts = fuzz.DATA.parents[1], {}
     for row in files.read_rows(fuzz.DATA / "fuzz.csv"):

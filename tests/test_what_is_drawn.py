@@ -558,7 +558,12 @@ def test_a_task_s_figure_draws_the_metric_of_the_curves(drawn, what):
             looks = {"SAB": "SAB", "full": "BPTT", "TBPTT": "TBPTT", "self-attention": "self-attention"}
             kind = next((COLOURS[look] for word, look in looks.items() if word in words), "#E69F00")
             assert same_color(line.get_color(), kind)
+        looks = {line.get_label().lstrip("_"): (line.get_color(), line._unscaled_dash_pattern) for line in ax.lines}
+        assert len({str(look) for look in looks.values()}) == len(looks)  # a look of its own for every row
     assert not any(expected.values())
+    figure.canvas.draw()
+    legend = figure.legends[0].get_window_extent()
+    assert 0 <= legend.x0 and legend.x1 <= figure.bbox.x1  # none of it is cut off
 
 
 def test_the_picture_of_recalled_pixels_puts_them_back_in_their_places(drawn):

@@ -94,7 +94,8 @@ def copying_table(data, path):
     axes[0, 0].set_yticks(range(len(drawn)), drawn)
     for label, (colour, *_) in zip(axes[0, 0].get_yticklabels(), drawn.values()):
         label.set(color=colour, fontweight="bold")
-    axes[0, len(lengths) // 2].set_xlabel("right answers (%); beside them: the median; *: by an earlier recipe")
+    earlier = "; *: by an earlier recipe" if any(t.get_text().endswith("*") for ax in axes[0] for t in ax.texts) else ""
+    axes[0, len(lengths) // 2].set_xlabel(f"right answers (%); beside them: the median{earlier}")
     seed = Line2D([], [], marker="o", color=GREY, linestyle="", label="a seed")
     paper = Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="", label="the paper")
     chance = Line2D([], [], color=GREY, linestyle=":", label="chance, 12.5 %")
@@ -174,7 +175,7 @@ def learning(what, data, path):
             ax.axhline(chance, color=GREY, linestyle=":", label="guessing")
     axes[0, 0].set_ylabel(f"{words} on validation")
     handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels())}
-    fig.legend(handles.values(), handles, loc="outside lower center", ncols=2 if len(drawn) == 1 else 4)
+    fig.legend(handles.values(), handles, loc="outside lower center", ncols=2 if len(drawn) == 1 else 3)
     fig.suptitle(f"{title}: a line a seed")
     save(fig, path)
 

@@ -235,7 +235,7 @@ def _read(path, columns):
                 with judged(name, f"{rows[-1][name]!r:.40}"):
                     columns[name](rows[-1][name])
     if head is None:
-        raise ValueError(f"{path}: not a table (it has no head: line 1 is empty)")
+        raise ValueError(f"{path}: not a table (it has no head line)")
     return rows, comments
 
 
