@@ -22,6 +22,7 @@ from sab_numpy.training import loop, pretrained
 
 TO_999 = ("updates_to_999", "cpu_minutes_to_999")
 RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
+RUNS = [(f"{name}-recipe", T, accuracy) for name, T, accuracy in RUNS]
 
 
 def write(path, rows):
@@ -221,7 +222,7 @@ def test_a_cell_of_the_table_has_its_seeds_and_no_others(data):
 
 def test_works_or_not_compares_seeds_of_one_command(data, tmp_path):
     name, T, rows = reproduction.furthest_apart(str(data))
-    assert name == "sab-5-5" and T in (100, 300) and [row["seed"] for row in rows] == ["1", "0"]
+    assert name == "sab-5-5-recipe" and T in (100, 300) and [row["seed"] for row in rows] == ["1", "0"]
     assert len({row["name"].rpartition("-seed")[0] for row in rows}) == 1
     shutil.copytree(data / "curves", tmp_path / "curves")
     write(tmp_path / "copying.csv", [row for row in files.read_rows(data / "copying.csv") if row["seed"] == "0"])

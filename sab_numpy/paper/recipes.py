@@ -55,6 +55,7 @@ RECIPE = ONE | UNTIL_LEARNED
 CHRONO = {"init": "chrono"}
 CELL_CHRONO = CELL | ATT2 | UNTIL_LEARNED | {"stop_at": 0.999, "fall": 1000} | CHRONO
 SAB5, SAB10 = {"k_trunc": 5, "k_top": 5}, {"k_trunc": 10, "k_top": 10}
+SAB20, SAB50 = {"k_trunc": 20, "k_top": 5, "k_att": 20}, {"k_trunc": 50, "k_top": 10, "k_att": 50}
 
 PLAIN, ALL = {"k_trunc": None, "k_top": 0}, {"k_trunc": None, "k_top": None}
 TRANSFORMER = {"model": "transformer"}
@@ -64,6 +65,7 @@ TBPTT = (1, 5, 10, 20, 150)  # the paper's
 # name says so.
 TABLE = {
     "bptt-recipe": ("LSTM, full BPTT, chrono biases", PLAIN | UNTIL_LEARNED | CHRONO),
+    "bptt-forget-1": ("LSTM, full BPTT, forget biases 1", PLAIN | UNTIL_LEARNED),
     "bptt-20k": (
         "LSTM, full BPTT, chrono biases, 20,000 updates",
         PLAIN | CHRONO | {"updates": 20_000, "decay_from": 0.6},
@@ -93,12 +95,15 @@ ABLATION = {
     },
 }
 # What to write to memory, T = 300 (320 steps): so many microstates, written evenly over the sequence, or the most
-# surprising of the recipe's (every fifth state), or of all states. The rest is the recipe.
+# surprising of the recipe's (every fifth state), or of all states. The rest is the recipe. Written evenly, the credit
+# of a microstate walks back to the one before it: in blocks of 5 it would reach few of the steps between (none of the
+# input's: sab-5-5-evenly-N, run before that was seen).
 MEMORY = {
-    name: (f"SAB 5/5, {n} microstates, {words}", SAB5 | RECIPE | fields)
+    name: (f"SAB {fields.get('k_trunc', 5)}/5, {n} microstates, {words}", SAB5 | RECIPE | fields)
     for n in (20, 10, 5)
     for name, words, fields in (
-        (f"sab-5-5-evenly-{n}", "written evenly", {"k_att": 320 // n}),
+        (f"sab-evenly-{n}", "written evenly", {"k_att": 320 // n, "k_trunc": 320 // n}),
+        (f"sab-5-5-evenly-{n}", "written evenly, blocks of 5", {"k_att": 320 // n}),
         (f"sab-5-5-surprising-{n}", "the most surprising", {"budget": n}),
         (f"sab-5-5-surprising-{n}-of-all", "the most surprising of all states", {"k_att": 1, "budget": n}),
     )
@@ -143,12 +148,12 @@ ROWS = TABLE | ABLATION | MEMORY | {name: (f"earlier: {words}", fields) for name
 # trained where --rows names them:
 BY_NAME = ("sab-5-5-paper", "sab-5-5-paper-16", "sab-5-5-cell-chrono", *MEMORY, *DIARY)
 SIX = {  # what README and the pictures compare: of each method, at each length, the first row that was run
-    "full BPTT": ("bptt-20k", "bptt-recipe", "bptt"),
-    "TBPTT 20": ("tbptt-20-recipe", "tbptt-20"),
-    "self-attention": ("attention-recipe", "attention"),
-    "SAB 5/5": ("sab-5-5-recipe", "sab-5-5"),
-    "SAB 5/5, the paper's cell": ("sab-5-5-cell-chrono", "sab-5-5-cell"),
-    "no mental updates": ("sab-5-5-recipe-constant", "sab-5-5-constant"),
+    "full BPTT": ("bptt-20k", "bptt-recipe"),
+    "TBPTT 20": ("tbptt-20-recipe",),
+    "self-attention": ("attention-recipe",),
+    "SAB 5/5": ("sab-5-5-recipe",),
+    "SAB 5/5, the paper's cell": ("sab-5-5-cell-chrono",),
+    "no mental updates": ("sab-5-5-recipe-constant",),
 }
 TRANSFER = (100, 200, 300, 400, 2000, 5000)  # the paper's: tested at these, trained at 100
 ODD = (5, 21, 101, 333, 1001)  # and at odd ones, from the shortest that was trained
@@ -176,8 +181,10 @@ ADDING = {
 } | ONE
 ADDING_ROWS = {
     "sab-5-5": ("SAB 5/5", SAB5),
+    "sab-20-5-20": ("SAB 20/5/20", SAB20),  # at T = 400 twenty microstates, written evenly
     "bptt": ("LSTM, full BPTT", PLAIN),
     "tbptt-5": ("LSTM, TBPTT 5", {"k_trunc": 5, "k_top": 0}),
+    "tbptt-20": ("LSTM, TBPTT 20", {"k_trunc": 20, "k_top": 0}),
     "attention": ("LSTM + self-attention", ALL),
 }
 SHORTER = {"updates": 6000, "stop_at": 0.999, "fall": 1000, "decay_from": 0.0, "validate_every": 100}
@@ -186,12 +193,12 @@ EARLIER_ADDING = {
     for rate, fields in (("3e-3", {"lr": 3e-3, "warmup": 500}), ("1e-3", {}))
     for name in ("sab-5-5", "bptt", "tbptt-5")
 }
-# What to write to memory, T = 400: as for copying, MEMORY.
+# What to write to memory, T = 400: as for copying, MEMORY; written evenly, in blocks of 5.
 MEMORY_ADDING = {
     f"sab-5-5-{rule}-{n}": (f"SAB 5/5, {n} microstates, {words}", SAB5 | fields)
     for n in (20, 5)
     for rule, words, fields in (
-        ("evenly", "written evenly", {"k_att": 400 // n}),
+        ("evenly", "written evenly, blocks of 5", {"k_att": 400 // n}),
         ("surprising", "the most surprising", {"budget": n}),
     )
 }
@@ -206,7 +213,6 @@ IMAGES = {
     "validate_every": 270,
     "validation_sequences": 1000,
 } | ONE
-SAB20, SAB50 = {"k_trunc": 20, "k_top": 5}, {"k_trunc": 50, "k_top": 10, "k_att": 50}
 METHODS = {
     "sab-20-5-20": ("SAB 20/5/20", SAB20),
     "sab-50-10-50": ("SAB 50/10/50", SAB50),

@@ -75,6 +75,11 @@ def of(found, run):
     return [row for seed, row in rows.items() if seed >= recipes.FRESH] or list(rows.values())
 
 
+def chosen_on(rows):
+    """Whether `rows`, from of(), are of seeds that the recipe was chosen on."""
+    return any(int(row["seed"]) < recipes.FRESH for row in rows)
+
+
 def spread(values, middle=median):
     """Percent: the median (or mean) and, of several, the range."""
     low, mid, high = (f"{100 * value:.2f}" for value in (min(values), middle(values), max(values)))
@@ -93,22 +98,15 @@ def cells(found, names=tuple(recipes.ROWS), lengths=recipes.LENGTHS, quick=False
     return {key: (run, of(found, run)) for key, run in runs.items()}
 
 
-def copying(shown, all_cells=True):
-    """The copying table of `shown`, from cells(). all_cells: also those that were not run."""
+def copying(shown, all_cells=True, beside=True):
+    """The copying table of `shown`, from cells(). all_cells: also those that were not run. beside: the paper's."""
     lines = []
     for (name, T), (run, rows) in shown.items():
         printed = paper("copying", T, run)
         if rows or all_cells:
-            lines.append(
-                [
-                    recipes.ROWS[name][0],
-                    k_att(run),
-                    T,
-                    *measured(rows),
-                    *(printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10")),
-                ]
-            )
-    return table(COPYING, lines, markdown=True)
+            papers = [printed[key] or "–" if printed else "–" for key in ("accuracy", "ce10")]
+            lines.append([recipes.ROWS[name][0], k_att(run), T, *measured(rows), *papers][: None if beside else -2])
+    return table(COPYING[: None if beside else -2], lines, markdown=True)
 
 
 def of_task(what, shown, all_cells=True):
@@ -202,7 +200,8 @@ def transfer(shown, tested, lengths, all_cells=True):
         if any(values) or all_cells:
             said = [plain(v) if v and column != "accuracy" else spread(v, mean) if v else "not run" for v in values]
             lines.append([recipes.EXPERIMENTS[what].rows[name][0], max(map(len, values)), *said])
-            printed = [paper("transfer", T, run) for T in lengths] if what == "copying" else []
+            beside = what == "copying" and trained_at == 100  # the paper's were
+            printed = [paper("transfer", T, run) for T in lengths] if beside else []
             papers = ["the paper's", "", *(row["accuracy"] if row else "–" for row in printed)]
             if papers in lines:
                 lines.remove(papers)  # it stands once, below those that it is compared with
@@ -217,9 +216,9 @@ def document(data):
     if not found:
         raise ValueError(f"{data}: expected the folder of copying.csv, found no run there")
     shown, changed = cells(found, tuple(recipes.TABLE)), cells(found, ("sab-5-5-recipe", *recipes.ABLATION))
-    budgets = cells(found, recipes.MEMORY, (300,))
+    budgets = cells(found, ("sab-5-5-recipe", *recipes.MEMORY), (300,))
     longer = {key: cell for key, cell in (shown | changed).items() if key[1] == 100}
-    kept = copying(budgets, all_cells=False)
+    kept = copying(budgets, all_cells=False, beside=False)
     from_300 = transfer(budgets, transfer_rows(data), (300, 400, 2000, 5000), all_cells=False)
     return [
         *copying(shown, all_cells=False),
@@ -229,8 +228,9 @@ def document(data):
         *copying(changed, all_cells=False),
         "",
         *(["A budget of microstates, written evenly or as they surprise:", "", *kept, ""] if kept[2:] else []),
+        "At other lengths, the mean (worst – best) of the right answers, %:",
+        "",
         *([*from_300, ""] if from_300[2:] else []),
-        "Mean (worst – best) of the right answers, %:",
         "",
         *transfer(longer, transfer_rows(data), recipes.TRANSFER, all_cells=False),
         "",
@@ -256,14 +256,14 @@ def document_of(what, data):
 
 
 def six(data):
-    """The README's table: six methods by the paper's lengths, beside the paper's. *: an earlier recipe's row."""
+    """The README's table: six methods by the paper's lengths, beside the paper's. *: a seed that was chosen on."""
     found, lines = results.read(os.path.join(data, "copying.csv")), []
     for method, names in recipes.SIX.items():
         shown, line = cells(found, names), [method]
         for T in recipes.LENGTHS:
             name = next((name for name in names if shown[name, T][1]), names[0])
             run, rows = shown[name, T]
-            words = f", {len(rows)} seed{'s' * (len(rows) > 1)}{' *' * (name in recipes.DIARY)}"
+            words = f", {len(rows)} seed{'s' * (len(rows) > 1)}{' *' * chosen_on(rows)}"
             printed = paper("copying", T, run)
             line += [
                 spread([float(row["accuracy"]) for row in rows]) + words if rows else "not run",

@@ -83,8 +83,7 @@ def copying_table(data, path):
                 ax.plot(float(printed["accuracy"]), y, "D", color=INK, markerfacecolor="white", markersize=11, zorder=2)
             ax.scatter(values, y + swarm(values), s=42, color=colour, edgecolor="white", linewidth=0.7, zorder=3)
             words = f"{median(values):.2f}\n{len(values)} seed{'s' * (len(values) > 1)}" if values else "not run"
-            today = [name for name in recipes.SIX[method] if name not in recipes.DIARY]
-            words += " *" if values and not any((name, T) in found for name in today) else ""
+            words += " *" if tables.chosen_on(own.get(T, [])) else ""
             ax.text(107, y, words, va="center", fontsize=11, color=INK if values else GREY)
         ax.axvline(12.5, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         ax.hlines(range(len(drawn)), 0, 103, color=PALE, linewidth=0.8, zorder=0)
@@ -94,8 +93,8 @@ def copying_table(data, path):
     axes[0, 0].set_yticks(range(len(drawn)), drawn)
     for label, (colour, *_) in zip(axes[0, 0].get_yticklabels(), drawn.values()):
         label.set(color=colour, fontweight="bold")
-    earlier = "; *: by an earlier recipe" if any(t.get_text().endswith("*") for ax in axes[0] for t in ax.texts) else ""
-    axes[0, len(lengths) // 2].set_xlabel(f"right answers (%); beside them: the median{earlier}")
+    chosen = "; *: a seed that was chosen on" if any(t.get_text().endswith("*") for ax in axes[0] for t in ax.texts) else ""
+    axes[0, len(lengths) // 2].set_xlabel(f"right answers (%); beside them: the median{chosen}")
     seed = Line2D([], [], marker="o", color=GREY, linestyle="", label="a seed")
     paper = Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="", label="the paper")
     chance = Line2D([], [], color=GREY, linestyle=":", label="chance, 12.5 %")
