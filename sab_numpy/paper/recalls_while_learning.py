@@ -14,7 +14,7 @@ from sab_numpy.support.threads import one_thread
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import loop
 
-MOMENTS = (500, 2000, 3000, 4000, 6000, 10_000)
+MOMENTS = (500, 2000, 3000, 4000, 6000, 7500)
 COLUMNS = dict.fromkeys(("T", "update", "t", "recalled"), files.whole) | {
     "accuracy": files.share,
     "weight": files.share,
@@ -63,12 +63,12 @@ def record(run, out, path):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--T", type=int, default=200, metavar="N", help="length (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument("--seed", type=int, default=100, metavar="N", help="(default: 100)")
     parser.add_argument("--out", default="runs/moments", metavar="DIR", help="folder of the run")
     parser.add_argument("--csv", default="figures/data/moments.csv", metavar="FILE", help="the file to write")
     args = parser.parse_args(argv)
     one_thread()
-    record(recipes.cell("sab-5-5", args.T, args.seed), args.out, args.csv)
+    record(recipes.cell("sab-5-5-recipe", args.T, args.seed), args.out, args.csv)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ FIGURES = {
         "Four rows of boxes, one an algorithm, each in its colour, for the loss of one answer. BPTT colours all "
         "earlier boxes, paler with distance. Truncated BPTT colours the last block alone. Self-attention colours "
         "all boxes and draws an arc to every microstate. SAB colours the answer's block and the input's first, "
-        "joined by two strong arcs; what else it recalled is pale, and one block between is grey.",
+        "joined by two strong arcs; what else it recalled is pale, and one block between is grey. All four on the "
+        "parameters that SAB trained.",
     ),
     "credit_over_distance": Figure(
         credit_over_distance,
@@ -169,7 +170,7 @@ FIGURES = {
         "Left: norm of the credit over the distance from the last answer. BPTT falls to a small rest, truncated BPTT "
         "ends after one block, self-attention and SAB rise again at the input. Right: relative error beside the uncut "
         "gradient of the same forward; zero for BPTT and self-attention, one for truncated BPTT beyond its block, "
-        "near one for SAB over the wait and small at the input.",
+        "near one for SAB over the wait and small at the input. All four on the parameters that SAB trained.",
     ),
     "kink_of_selection": Figure(
         partial(alone, derivatives.kink_of_selection),
@@ -270,7 +271,8 @@ FIGURES = {
     "works_or_not": Figure(
         reproduction.works_or_not,
         *RUNS,
-        "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command: "
+        "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command, an "
+        "earlier recipe's with six empty slots: "
         "accuracy, the largest absolute state, and the shares of the answers' recalls that go to states of the input "
         "and to empty slots. The one begins to learn when it recalls the input; the other recalls hardly anything but "
         "empty slots.",

@@ -209,6 +209,15 @@ def recalls_of_images(data, path):
     save(fig, path)
 
 
+def apart(lengths, ratio=2.5):
+    """Of `lengths` those whose labels do not touch on a logarithmic axis, the shortest first."""
+    kept = []
+    for length in sorted(lengths):
+        if not kept or length >= ratio * kept[-1]:
+            kept.append(length)
+    return kept
+
+
 def transfer(data, path):
     """Accuracy over the length of the test, trained at 100: a panel a method, a line a seed, the paper's points."""
     tested = {}
@@ -224,6 +233,7 @@ def transfer(data, path):
     fig, axes = panels(1, len(drawn), 1 + 3.5 * len(drawn), 5.6, sharey=True)
     printed = [row for row in files.read_rows(tables.PAPER) if row["table"] == "transfer"]
     lengths = sorted({int(row["T"]) for row in printed})
+    ticks = apart({*lengths, *(T for _, own, _, _ in drawn.values() for one in own[100] for T in one)})
     for ax, (method, (colour, own, name, _)) in zip(axes[0], drawn.items()):
         papers = [tables.paper("transfer", T, recipes.cell(name, 100, 0)) for T in lengths]
         papers = [
@@ -241,7 +251,7 @@ def transfer(data, path):
         words = f"{len(ends)} seed{'s' * (len(ends) > 1)}, median at {longest}: {median(ends):.1f} %"
         ax.axhline(12.5, color=GREY, linestyle=":", linewidth=1)
         ax.set(xscale="log", ylim=(0, 103))
-        ax.set_xticks(lengths, lengths, rotation=60, fontsize=11)
+        ax.set_xticks(ticks, ticks, fontsize=11)
         ax.minorticks_off()
         ax.set_title(method, color=colour, fontweight="bold", loc="left", pad=26)
         ax.text(0, 1.04, words, transform=ax.transAxes, fontsize=12, color=INK, va="bottom")
