@@ -119,7 +119,8 @@ def test_a_state_of_another_shape_is_refused(h, c, memory, words):
 
 
 def test_what_is_no_state_and_a_complex_dy_are_refused():
-    refused("state: expected a State", lambda: sab.forward(PARAMS, X, CFG, state=5))
+    for state in (5, (X[0],), (X[0],) * 4):
+        refused("state: expected a State", lambda state=state: sab.forward(PARAMS, X, CFG, state=state))
     y, tape = sab.forward(PARAMS, X, CFG)
     refused("dy: expected real numbers", lambda: sab.backward(1j * y, tape))
 

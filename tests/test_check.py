@@ -431,11 +431,18 @@ def test_names_shapes_and_values_are_refused_in_one_line(params, grads, words):
         (dict(tolerance=0.0), "above 0"),
         (dict(gates={"w": "abc"}), "divides by 3"),
         (dict(gates={"z": "ab"}), "must be a parameter"),
+        (dict(gates={"w": ""}), "must be a parameter .* found gates ''"),
     ],
 )
 def test_options_are_refused_in_one_line(options, words):
     with pytest.raises(ValueError, match=words):
         check(lambda p: p["w"].sum(), {"w": np.ones(2)}, {"w": np.ones(2)}, **options)
+
+
+def test_two_arrays_of_one_name_are_refused():
+    clash = {"a.b": np.ones(2), "a": {"b": np.ones(2)}}
+    with pytest.raises(ValueError, match="params: two arrays are called 'a.b'"):
+        check(lambda p: p["a"]["b"].sum(), clash, {"a.b": 99 * np.ones(2), "a": {"b": np.ones(2)}})
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,15 @@ def test_a_bug_that_only_a_length_of_one_shows_is_found():
     assert "PASS" not in mean.summary and mean.verdict == "FAIL"
 
 
+def test_the_lengths_that_make_was_called_with_name_a_factor():
+    def mean_forgotten(rng, B, D):
+        f, params, grads = tanh_layer(rng, B, D)
+        return lambda p: f(p) / B, params, grads
+
+    report = check(make=mean_forgotten)
+    assert "a division by B is missing" in report.rows[0].note and "B=3" not in report.summary
+
+
 def test_a_bug_that_the_first_point_hides_is_found_at_another():
     w = np.array([1.0, 1.0, 2.0])  # w[0] and w[1] are alike here, and nowhere else
     f = lambda p: p["w"][0] ** 2 * p["w"][2] + p["w"][1] ** 3  # noqa: E731
@@ -87,7 +96,7 @@ def test_a_stop_in_a_loop_or_a_function_called_twice_needs_no_name_of_its_own():
     assert check(f, p, right).ok
     leaky = {**right, "b": right["b"] + c[1] * p["b"]}  # credit passes the second time round, at b
     report = check(f, p, leaky)
-    assert report.verdict == "FAIL" and "credit passes stop 'weight #4'" in report.rows[1].note, report
+    assert report.verdict == "FAIL" and "credit passes stop ('weight', 4)" in report.rows[1].note, report
 
 
 def test_a_stop_in_another_thread_is_refused_or_seen_where_the_context_is_handed_on():

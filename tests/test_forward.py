@@ -164,7 +164,12 @@ def test_recalls_are_the_slots_their_steps_and_their_weights_without_the_thresho
             assert len(found) == min(2, 1 + t // 2)
             assert all(step == (2 * slot - 1 if slot else -1) < t for slot, step, _ in found)
             assert [weight for _, _, weight in found] == tape.weights[t, row, : len(found)].tolist()
+    assert tape.recalls(-1) == tape.recalls(8)
     assert sab.forward(tape.params, tape.x, sab.Config(2, 3, 2))[1].recalls(8) == []
+    every = sab.Config.self_attention(2, 3, 2, k_att=2)
+    assert len(sab.forward(tape.params, tape.x, every)[1].recalls(-1)) == 5
+    with pytest.raises(ValueError, match="checkpoint='blocks' keeps no weights"):
+        sab.forward(tape.params, tape.x, every, checkpoint="blocks")[1].recalls(8)
 
 
 def test_where_the_slots_are_kept_no_score_is_computed_again(monkeypatch):

@@ -28,6 +28,12 @@ def test_cross_entropy_is_the_mean_of_minus_log_softmax_over_the_counted_steps()
     assert sab.softmax_cross_entropy(0 * Y, TARGETS)[0] == pytest.approx(np.log(4), rel=1e-13)
 
 
+def test_a_target_that_does_not_count_may_be_anything():
+    loss, dy = sab.softmax_cross_entropy(Y, TARGETS, STEPS)
+    padded, same = sab.softmax_cross_entropy(Y, np.where(STEPS, TARGETS, -100), STEPS)
+    assert padded == loss and np.array_equal(same, dy)
+
+
 def test_squared_error_is_the_mean_over_the_counted_entries():
     squares = (Y - SQUARES) ** 2
     for mask, counted in ((None, squares), (STEPS, squares[STEPS > 0]), (ENTRIES, squares[ENTRIES])):

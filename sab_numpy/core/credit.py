@@ -33,7 +33,7 @@ def reached_steps(tape, dy):
 
 
 class Count(NamedTuple):
-    """Steps walked, and skips: recalls of states of this sequence that carried credit, all rows."""
+    """Steps walked, and skips: recalls of a sequence's own states in these steps, of all rows."""
 
     steps: int
     skips: int

@@ -18,7 +18,7 @@ from sab_numpy.core.params import check_params
 from sab_numpy.core.replay import choose, recording_context, stop
 from sab_numpy.core.scores import SCORES, project
 from sab_numpy.core.sparsify import largest, weights
-from sab_numpy.core.tape import Buffers, Chunk, Tape
+from sab_numpy.core.tape import RECALLED, Buffers, Chunk, Tape
 
 CHUNK = 16       # steps whose products with W_x and V are made at once (never depends on k_trunc)
 
@@ -151,7 +151,7 @@ def new_cache(tape, checkpoint):
         tape.cache = new_steps(tape, T, tape.buffers)
         return None
     sparse = tape.cfg.k_top not in (0, None)
-    tape.cache = Chunk(*[None] * 9, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
+    tape.cache = Chunk(*[None] * RECALLED, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
     return new_steps(tape, min(T, CHUNK), tape.scratch[-1])
 
 

@@ -58,13 +58,13 @@ def project_inputs(x, W_x, b):
 def first_state(xp, state, cfg, B, dtype):
     """The State to go on from: `state`, or zeros and empty slots (at k_top=0 there are none)."""
     H = cfg.n_hidden
-    if not isinstance(state, (tuple, type(None))):
+    if state is not None and (not isinstance(state, tuple) or len(state) not in (2, 3)):
         raise ValueError("state: expected a State(h, c, memory) or None, "
                          f"found {type(state).__name__}")
     h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
     if memory is None or cfg.k_top == 0:
         memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
-    shapes = (B, H), (B, H), (len(memory), B, H)
+    shapes = (B, H), (B, H), (*np.shape(memory)[:1], B, H)
     for name, value, shape in zip(State._fields, (h, c, memory), shapes):
         check_array(f"state.{name}", value, xp, shape, dtype)
         check_finite(f"state.{name}", value, dtype)

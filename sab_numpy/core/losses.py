@@ -8,15 +8,16 @@ from sab_numpy.core.backend import namespace
 def softmax_cross_entropy(y, targets, mask=None):
     """Mean over the counted steps of -log softmax(y)[target], in nats.
 
-    y (T, B, O); targets (T, B) integers in 0..O-1; mask (T, B): steps count where it is not 0.
+    y (T, B, O); targets (T, B) integers, 0..O-1 where they count; mask (T, B): where it is not 0.
     Returns (loss, dy). Raises ValueError for other shapes, targets out of range, an empty mask.
     """
     xp, share = _share(y, targets, mask, 2)                            # (T, B), sums to 1
     if targets.dtype.kind not in "iu":
         raise ValueError(f"targets: expected integers, found {targets.dtype}")
-    if xp is np and (targets.min() < 0 or targets.max() >= y.shape[2]):
+    asked = targets[share != 0] if xp is np else targets
+    if xp is np and (asked.min() < 0 or asked.max() >= y.shape[2]):
         raise ValueError(f"targets: expected classes 0..{y.shape[2] - 1}, "
-                         f"found {targets.min()}..{targets.max()}")
+                         f"found {asked.min()}..{asked.max()}")
     shifted = y - y.real.max(2, keepdims=True)                         # (T, B, O)
     e = xp.exp(shifted)
     total = e.sum(2, keepdims=True)                                   # (T, B, 1)

@@ -11,7 +11,8 @@ kept. Any function can use them:
         f(perturbed)                   # its derivative here is the truncated gradient, exactly
 """
 
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 _mode = ContextVar("sab_numpy_mode", default=None)         # None, a Recording or a Replay
@@ -19,30 +20,21 @@ unheard = []                                # functions told of a stop that nobo
 
 
 class Recording(dict):
-    """What was stopped or chosen, by name; names of a function's later runs carry their number."""
+    """What was stopped or chosen, by name; a name that is met again carries its number: (name, 2)."""
 
-    runs = run = 0
+    def __init__(self):
+        super().__init__()
+        self.times, self.now = Counter(), None                 # how often a name was met; the last
 
-    def full(self, name):
-        return (self.run, name) if self.run > 1 else name
+    def numbered(self, name):
+        self.times[name] += 1
+        self.now = name if self.times[name] == 1 else (name, self.times[name])
+        return self.now
 
     def meet(self, name, value, copy=True):
         """Keep `value`, and let it pass."""
-        name = self.full(name)
-        if name in self:
-            raise ValueError(f"{name!r} was recorded twice: "
-                             "every stop and choose needs a name of its own")
-        self[name] = _copied(value) if copy else value
+        self[self.numbered(name)] = _copied(value) if copy else value
         return value
-
-    @contextmanager
-    def next_run(self):
-        before, self.runs = self.run, self.runs + 1
-        self.run = self.runs
-        try:
-            yield self
-        finally:
-            self.run = before
 
 
 class Replay(Recording):
@@ -54,10 +46,10 @@ class Replay(Recording):
 
     def meet(self, name, value, copy=True):
         """What was kept under `name`, in the place of `value`."""
-        name = self.full(name)
-        if name not in self.recording or name in self:
-            raise ValueError(f"{name!r} was {'met twice' if name in self else 'not recorded'}: "
-                             "a replay must meet every recorded name exactly once")
+        name = self.numbered(name)
+        if name not in self.recording:
+            raise ValueError(f"{name!r} was not recorded: "
+                             "a replay must meet what was recorded, as often")
         kept = self.recording[name]
         recorded, found = (getattr(v, "shape", None) for v in (kept, value))
         if recorded != found:
@@ -75,7 +67,7 @@ class Replay(Recording):
 
 
 def stop(name, value, copy=True):
-    """`value`, as a constant for the backward pass. copy=False: nobody will overwrite it."""
+    """`value`, as a constant for the backward pass. copy=False: the recording may hold a view."""
     mode = _mode.get()
     if mode is not None:
         return mode.meet(name, value, copy)
@@ -88,12 +80,14 @@ def choose(name, indices):
     """`indices`, a discrete choice; a replay repeats the recorded one and notes a difference."""
     kept, mode = stop(name, indices), _mode.get()
     if isinstance(mode, Replay) and _differ(kept, indices):
-        mode.changed.append(mode.full(name))
+        mode.changed.append(mode.now)
     return kept
 
 
 def _copied(value):
-    """Arrays, also within lists and tuples, that nobody else can overwrite."""
+    """Arrays, also within lists, tuples and dicts, that nobody else can overwrite."""
+    if isinstance(value, dict):
+        return {name: _copied(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
         copies = map(_copied, value)
         return type(value)(*copies) if hasattr(value, "_fields") else type(value)(copies)
@@ -101,7 +95,9 @@ def _copied(value):
 
 
 def _differ(a, b):
-    """Whether two choices differ: arrays, numbers, or lists and tuples of them."""
+    """Whether two choices differ: arrays, numbers, or lists, tuples and dicts of them."""
+    if isinstance(a, dict):
+        return list(a) != list(b) or any(_differ(a[name], b[name]) for name in a)
     if isinstance(a, (list, tuple)):
         return len(a) != len(b) or any(map(_differ, a, b))
     different = a != b
@@ -126,7 +122,7 @@ def record():
 def replay(recording):
     """A context that gives back what was kept; its `.changed` names the choices that would differ.
 
-    Raises ValueError for a missing, extra or doubled name and for another shape.
+    Raises ValueError for a missing or extra name and for another shape.
     """
     with _enter(Replay(recording)) as mode:
         yield mode
@@ -142,4 +138,4 @@ def recording_context(frozen=None):
     """Replay `frozen`, or join the context around, or record: for a function with its own stops."""
     if frozen is not None:
         return replay(frozen)
-    return record() if _mode.get() is None else _mode.get().next_run()
+    return record() if _mode.get() is None else nullcontext(_mode.get())

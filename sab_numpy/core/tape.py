@@ -33,13 +33,16 @@ class Step(NamedTuple):
     slope: Any                 # (B, K') or (B, 1)     see sparsify.py
 
 
+RECALLED = Step._fields.index("slots")     # from here on the fields have an axis of recalled slots
+
+
 class Chunk(Step):
     """The same arrays over S steps, an axis in front."""
 
     def step(self, j, k):
         """Step j, which reads k slots."""
-        recall = (None if a is None else a[j, :, :k] for a in self[9:])
-        return Step(*(None if a is None else a[j] for a in self[:9]), *recall)
+        recall = (None if a is None else a[j, :, :k] for a in self[RECALLED:])
+        return Step(*(None if a is None else a[j] for a in self[:RECALLED]), *recall)
 
     def part(self, start, end):
         """The steps start..end-1."""
@@ -99,10 +102,14 @@ class Tape:
         """What step t of a sequence recalled: (slot, its step, weight), heaviest first.
 
         A slot that was there before the sequence has a negative step. Empty without recall; where
-        every slot is read, in the order of writing.
+        every slot is read, in the order of writing (ValueError with checkpoint="blocks").
         """
         if self.weights is None:
+            if self.cfg.k_top != 0:
+                raise ValueError("recalls: where every slot is read, checkpoint='blocks' keeps no "
+                                 "weights; run forward without it")
             return []
+        t = range(len(self.x))[t]
         slots = range(self.memory.n_slots(t))
         if self.slots is not None:
             slots = self.slots[t, row, :self.cfg.k_top].tolist()

@@ -36,8 +36,10 @@ class Block(NamedTuple):
 def split(point, gates):
     """The Blocks of a dict of arrays; gates, such as {"W_x": "ifgo"}, names the equal parts of a last axis."""
     for name, parts in gates.items():
-        if name not in point or point[name].ndim == 0 or point[name].shape[-1] % len(parts):
-            raise ValueError(f"gates: {name!r} must be a parameter whose last axis divides by {len(parts)}")
+        if not parts or name not in point or point[name].ndim == 0 or point[name].shape[-1] % len(parts):
+            raise ValueError(
+                f"gates: {name!r} must be a parameter whose last axis divides by {len(parts)}, found gates {parts!r}"
+            )
     blocks = []
     for name, value in point.items():
         parts = gates.get(name, ())

@@ -2,7 +2,6 @@
 
 import threading
 import warnings
-from collections import Counter
 from functools import cached_property
 
 import numpy as np
@@ -15,22 +14,7 @@ ComplexWarning = getattr(np, "exceptions", np).ComplexWarning  # np.exceptions c
 SUSPECTS = "suspects: abs, norm, a float buffer (or float32), float() or .real on the way"
 
 
-class _Numbered:
-    """A name that is met again, in a loop or a function called twice, carries its number: "h", "h #2", "h #3"."""
-
-    def meet(self, name, value, copy=True):
-        times = self.__dict__.setdefault("times", Counter())
-        times[self.full(name)] += 1
-        count = times[self.full(name)]
-        self.now = name if count == 1 else f"{name} #{count}"
-        return super().meet(self.now, value, copy)
-
-
-class _Recording(_Numbered, Recording):
-    pass
-
-
-class _Replay(_Numbered, Replay):
+class _Replay(Replay):
     """A replay in which some stopped values are let through again."""
 
     def __init__(self, recording, thaw=()):
@@ -39,7 +23,7 @@ class _Replay(_Numbered, Replay):
 
     def meet(self, name, value, copy=True):
         kept = super().meet(name, value, copy)
-        return value if self.full(self.now) in self.thaw else kept
+        return value if self.now in self.thaw else kept
 
 
 class FrozenFunction:
@@ -54,7 +38,7 @@ class FrozenFunction:
             me, elsewhere = threading.get_ident(), set()
             unheard.append(lambda name: threading.get_ident() == me or elsewhere.add(name))
             try:
-                with _enter(_Recording()) as tape:
+                with _enter(Recording()) as tape:
                     f(given)
             finally:
                 unheard.pop()

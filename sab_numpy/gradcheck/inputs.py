@@ -39,7 +39,11 @@ class Tree:
             pairs = [(f"{name}[{k}]", one, value) for k, (one, value) in enumerate(zip(tree, like))]
         else:
             return {name or "params": tree}
-        return {key: leaf for at, one, value in pairs for key, leaf in self.leaves(one, what, value, at).items()}
+        found = [leaf for at, one, value in pairs for leaf in self.leaves(one, what, value, at).items()]
+        if len(leaves := dict(found)) < len(found):
+            twice = next(key for k, (key, _) in enumerate(found) if key in dict(found[:k]))
+            raise ValueError(f"params: two arrays are called {twice!r}: give one of them another name")
+        return leaves
 
     def build(self, flat, like=None, name=""):
         """The tree of the user from a flat dict."""

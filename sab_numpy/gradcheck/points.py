@@ -13,24 +13,24 @@ def at_points(check, f, params, grads, tape, points, make, sizes, seed):
     if points < 1:
         raise ValueError(f"points must be at least 1, found {points}")
     if make is None:
-        runs = _moved(f, params, grads, tape, points, seed)
+        runs = ((where, sizes, *case) for where, *case in _moved(f, params, grads, tape, points, seed))
     else:
         if f is not None or params is not None or grads is not None or tape is not None:
             raise ValueError("make stands in place of f, params, grads and tape: give one or the others")
         first = lengths_of(make, sizes)
         shapes = [("", first)] + [(f"{name}=1", {**first, name: 1}) for name in first if first[name] != 1]
         runs = [
-            (" ".join(filter(None, (where, words))), *case)
+            (" ".join(filter(None, (where, words))), lengths, *case)
             for words, lengths in shapes
             for where, *case in _moved(*made(make, seed, lengths), None, points, seed)
         ]
     report = None
-    for where, f, params, grads, tape in runs:
+    for where, lengths, f, params, grads, tape in runs:
         if report is None:
-            report = check(f, params, grads, tape)
+            report = check(f, params, grads, tape, sizes=lengths)
             continue
         try:
-            other = check(f, params, grads, tape)
+            other = check(f, params, grads, tape, sizes=lengths)
         except Exception as error:  # whatever f or grads do with a length of 1, or at another point
             report.problems.append(f"{where}: {type(error).__name__}: {error}")
             continue

@@ -271,8 +271,8 @@ FIGURES = {
     "works_or_not": Figure(
         reproduction.works_or_not,
         *RUNS,
-        "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command, an "
-        "earlier recipe's with six empty slots: "
+        "Four panels over updates, each with two lines, the best and the worst seed of one and the same SAB command "
+        "(an earlier recipe's, six empty slots): "
         "accuracy, the largest absolute state, and the shares of the answers' recalls that go to states of the input "
         "and to empty slots. The one begins to learn when it recalls the input; the other recalls hardly anything but "
         "empty slots.",

@@ -76,7 +76,7 @@ def copying_table(data, path):
     drawn = six(found)
     fig, axes = panels(1, len(lengths), 14.5, 6.4, sharey=True)
     for ax, T in zip(axes[0], lengths):
-        for y, (method, (colour, own, name, _)) in enumerate(drawn.items()):
+        for y, (colour, own, name, _) in enumerate(drawn.values()):
             values = [100 * float(row["accuracy"]) for row in own.get(T, [])]
             printed = tables.paper("copying", T, recipes.cell(name, T, 0))
             if printed:
@@ -93,8 +93,9 @@ def copying_table(data, path):
     axes[0, 0].set_yticks(range(len(drawn)), drawn)
     for label, (colour, *_) in zip(axes[0, 0].get_yticklabels(), drawn.values()):
         label.set(color=colour, fontweight="bold")
-    chosen = "; *: a seed that was chosen on" if any(t.get_text().endswith("*") for ax in axes[0] for t in ax.texts) else ""
-    axes[0, len(lengths) // 2].set_xlabel(f"right answers (%); beside them: the median{chosen}")
+    starred = any(text.get_text().endswith("*") for ax in axes[0] for text in ax.texts)
+    words = "right answers (%); beside them: the median" + "; *: a seed that was chosen on" * starred
+    axes[0, len(lengths) // 2].set_xlabel(words)
     seed = Line2D([], [], marker="o", color=GREY, linestyle="", label="a seed")
     paper = Line2D([], [], marker="D", color=INK, markerfacecolor="white", linestyle="", label="the paper")
     chance = Line2D([], [], color=GREY, linestyle=":", label="chance, 12.5 %")

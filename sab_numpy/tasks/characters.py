@@ -107,7 +107,7 @@ class Characters:
     def metrics(y, targets):
         """Bits per character, and how often the likeliest character was right."""
         counted = targets >= 0
-        nats, _ = softmax_cross_entropy(y.astype(np.float64), np.where(counted, targets, 0), counted)
+        nats, _ = softmax_cross_entropy(y.astype(np.float64), targets, counted)
         right = (y.argmax(-1) == targets)[counted]
         return {"accuracy": float(right.mean()), "bpc": float(nats / np.log(2))}
 
