@@ -346,6 +346,13 @@ def test_what_adding_trained_is_tested_at_longer_lengths_in_its_own_metric(tmp_p
     ]  # fmt: skip
 
 
+def test_the_papers_transfer_stands_beside_what_was_trained_at_its_length_alone():
+    found, tested = results.read(f"{DATA}/copying.csv"), transfer.read(DATA)
+    for T, beside in ((100, True), (300, False)):  # the paper's were trained at 100
+        lines = tables.transfer(tables.cells(found, ("sab-5-5-recipe",), (T,)), tested, (400, 5000))
+        assert any("the paper's" in line for line in lines) == beside and "not run" not in lines[2][-20:]
+
+
 def test_transfer_says_whose_parameters_are_missing(done, tmp_path, capsys):
     assert sab_reproduce(done, "transfer", "--tested", "7", "--runs", str(tmp_path), "--rows", "sab-5-5") == 0
     said = capsys.readouterr()

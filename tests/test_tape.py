@@ -125,6 +125,8 @@ def test_the_frozen_replay_has_the_same_value_to_the_last_bit(read, score, norma
     assert np.array_equal(y, again) and replayed.changed == []
     thrice, _ = sab.forward(p.params, p.x, p.cfg, frozen=replayed, state=p.state)
     assert np.array_equal(y, thrice)
+    with sab.replay(tape):  # the same, from without
+        assert np.array_equal(y, sab.forward(p.params, p.x, p.cfg, state=p.state)[0])
 
 
 def test_a_replay_elsewhere_names_the_recalls_that_would_be_others():

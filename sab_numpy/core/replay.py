@@ -122,9 +122,10 @@ def record():
 def replay(recording):
     """A context that gives back what was kept; its `.changed` names the choices that would differ.
 
+    recording   of record(), or a tape of sab.forward
     Raises ValueError for a missing or extra name and for another shape.
     """
-    with _enter(Replay(recording)) as mode:
+    with _enter(Replay(getattr(recording, "recording", recording))) as mode:
         yield mode
     mode.finish()
 
