@@ -99,13 +99,13 @@ ABLATION = {
 # of a microstate walks back to the one before it: in blocks of 5 it would reach few of the steps between (none of the
 # input's: sab-5-5-evenly-N, run before that was seen).
 MEMORY = {
-    name: (f"SAB {fields.get('k_trunc', 5)}/5, {n} microstates, {words}", SAB5 | RECIPE | fields)
+    name: (f"{model}, {n} microstates, {words}", SAB5 | RECIPE | fields)
     for n in (20, 10, 5)
-    for name, words, fields in (
-        (f"sab-evenly-{n}", "written evenly", {"k_att": 320 // n, "k_trunc": 320 // n}),
-        (f"sab-5-5-evenly-{n}", "written evenly, blocks of 5", {"k_att": 320 // n}),
-        (f"sab-5-5-surprising-{n}", "the most surprising", {"budget": n}),
-        (f"sab-5-5-surprising-{n}-of-all", "the most surprising of all states", {"k_att": 1, "budget": n}),
+    for name, model, words, fields in (
+        (f"sab-evenly-{n}", f"SAB {320 // n}/5", "written evenly", {"k_att": 320 // n, "k_trunc": 320 // n}),
+        (f"sab-5-5-surprising-{n}", "SAB 5/5", "the most surprising", {"budget": n}),
+        (f"sab-5-5-surprising-{n}-of-all", "SAB 5/5", "the most surprising of all states", {"k_att": 1, "budget": n}),
+        (f"sab-5-5-evenly-{n}", "earlier: SAB 5/5", "written evenly", {"k_att": 320 // n}),
     )
 }
 # What was tried on the way (figures/FINDINGS.md): 10,000 updates each, seeds that were tuned on.
@@ -193,13 +193,13 @@ EARLIER_ADDING = {
     for rate, fields in (("3e-3", {"lr": 3e-3, "warmup": 500}), ("1e-3", {}))
     for name in ("sab-5-5", "bptt", "tbptt-5")
 }
-# What to write to memory, T = 400: as for copying, MEMORY; written evenly, in blocks of 5.
+# What to write to memory, T = 400: as for copying, MEMORY. Twenty written evenly: the row sab-20-5-20.
 MEMORY_ADDING = {
-    f"sab-5-5-{rule}-{n}": (f"SAB 5/5, {n} microstates, {words}", SAB5 | fields)
+    f"sab-5-5-{rule}-{n}": (f"{model}, {n} microstates, {words}", SAB5 | fields)
     for n in (20, 5)
-    for rule, words, fields in (
-        ("evenly", "written evenly, blocks of 5", {"k_att": 400 // n}),
-        ("surprising", "the most surprising", {"budget": n}),
+    for rule, model, words, fields in (
+        ("surprising", "SAB 5/5", "the most surprising", {"budget": n}),
+        ("evenly", "earlier: SAB 5/5", "written evenly", {"k_att": 400 // n}),
     )
 }
 
