@@ -118,6 +118,26 @@ def test_a_ratio_is_the_median_of_the_rounds():
     assert measurement.ratio([(2, 1), (40, 5), (3, 1)], [(1, 1), (10, 5), (3, 2)]) == 2
 
 
+def test_a_model_is_compared_with_its_floor_and_the_fastest_of_its_peers(monkeypatch):
+    seconds = {  # of a step and of its backward pass
+        "LSTM": (3, 1),
+        "SAB": (2, 1),
+        ("floor", "LSTM"): (2, 1),
+        ("floor", "SAB"): (1, 0.25),
+        "torch.nn.LSTM": (1.5, 1),
+        "SAB in PyTorch": (8, 1),
+        "SAB in PyTorch, own reads": (6, 1),
+    }
+    monkeypatch.setattr(measurement, "peer", lambda name, spec: None)
+    monkeypatch.setattr(measurement, "take_turns", lambda steps, *rest: {name: [seconds[name]] for name in steps})
+    spec = dict(T=3, B=2, H=4, backend="numpy", threads=1, checkpoint=None, rounds=1, seconds=1, peers=True)
+    rows = measurement.speed(spec | {"models": ["LSTM", "SAB"]})
+    columns = ("step_over_floor", "backward_over_floor", "faster_peer", "times_its_speed", "sequences_per_second")
+    assert [rows[0][name] for name in columns] == [1.5, 1, "torch.nn.LSTM", 0.5, pytest.approx(2 / 3)]
+    assert [rows[1][name] for name in columns] == [2, 4, "SAB in PyTorch, own reads", 3, 1]
+    assert [row["model"] for row in rows[2:]] == list(contestants.PEERS)
+
+
 def test_growth_finds_the_exponent():
     rows = [{"model": "SAB", "T": T, "steps": T + 20, "B": 4, "H": 8, "step_ms": (T + 20) ** 1.5} for T in (180, 80)]
     (line,) = growth(rows)

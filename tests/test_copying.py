@@ -88,6 +88,9 @@ def test_recalls_tell_empty_slots_from_the_input():
     assert copying.recalls(slots, cfg, None) == {"recalls_empty": 3 / 20, "recalls_input": 5 / 20}
     slots[-4:, 0, 1] = -1  # nor does what was not there to recall
     assert copying.recalls(slots, cfg, None) == {"recalls_empty": 3 / 16, "recalls_input": 5 / 16}
+    cfg = sab.Config.sab(10, 4, 10, k_trunc=5, k_top=2, k_att=1)  # the tenth symbol is read at step 9
+    slots[-10:, 0] = 3 + np.array([9, 10])
+    assert copying.recalls(slots, cfg, None) == {"recalls_empty": 0, "recalls_input": 1 / 2}
 
 
 @pytest.mark.parametrize("length, batch", [(0, 4), (-3, 4), (5, 0)])

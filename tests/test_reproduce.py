@@ -524,6 +524,8 @@ def test_hours_are_those_of_rows_where_there_are_some():
     row = {"name": "x", "cpu_seconds": "120", "updates_done": "1000"}
     assert tables.hours([run], [(run, row)], "adding") == pytest.approx(12_000 * 0.12 / 3600)
     assert tables.hours([run], [], "adding") == pytest.approx(12_000 * 200 / 4000 / 3600)
+    run = recipes.cell("sab-5-5", 100, 0)  # of copying, a wait of 100 is 120 steps
+    assert tables.hours([run], [], "copying") == pytest.approx(run.updates * 120 / 5500 / 3600)
 
 
 def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():

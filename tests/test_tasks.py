@@ -12,6 +12,7 @@ from sab_numpy.core.config import Config
 from sab_numpy.explore.sequence import written
 from sab_numpy.tasks import TASKS, data, task
 from sab_numpy.training import checkpoints
+from sab_numpy.training.evaluation import mean_metrics
 from sab_numpy.training.loop import train
 from sab_numpy.training.run import Run
 
@@ -150,7 +151,7 @@ def test_pixels_come_in_their_order_and_in_the_fixed_random_one(files):
     assert small[0, 2, 0] == pytest.approx(images[2][:2, :2].mean() / 255, rel=1e-6)
     assert small[15, 2, 0] == pytest.approx(images[2][2:4, 2:4].mean() / 255, rel=1e-6)
     red, _ = next(task("cifar10").batches(1024, 2, 2, "test"))
-    assert np.array_equal(red[33, 1] * 255, files["test_batch"][1, 1:].reshape(3, 1024)[:, 33].astype(np.float32))
+    assert np.array_equal((red[:, 1] * 255).round(), files["test_batch"][1, 1:].reshape(3, 1024).T)  # row by row
     assert "sha256 ddd2a1a82e3d" in task("pmnist14").about()
 
 
@@ -163,7 +164,7 @@ def test_no_training_draws_an_image_of_the_validation(files):
     assert parts == [15, 15, 10]
 
 
-def test_every_character_of_a_split_is_asked_once(files):
+def test_every_character_of_a_split_is_asked_once(files, tmp_path):
     problem = task("text8")
     text = problem.split("validation")
     seen = [t[t >= 0] for _, t in problem.batches(7, None, 512, "validation")]
@@ -171,13 +172,17 @@ def test_every_character_of_a_split_is_asked_once(files):
     columns = [np.concatenate(parts) for parts in zip(*(t.T for _, t in problem.batches(7, None, 512, "validation")))]
     assert np.array_equal(np.concatenate(columns)[: len(text) - 1], text[1:])
     assert "the <unk> costs N $ a share\nthe" in task("ptb").decode(task("ptb").split("training")[:40])
-    assert "a prefix" in problem.about()
+    assert sum((t >= 0).sum() for _, t in problem.batches(7, 3, 512, "validation")) == 3 * 7
+    parts = [problem.decode(problem.split(name)) for name in ("training", "validation", "test")]
+    assert "".join(parts) == (tmp_path / "text8").read_text()
+    assert "1,800 / 100 / 100 characters, 27 symbols (a prefix" in problem.about()
 
 
 def test_segments_follow_one_another_with_h_and_c_and_an_empty_memory(files, tmp_path):
     problem = task("text8")
     (a, next_of_a, begins), (b, _, again) = problem.segment(0, 6, 4), problem.segment(1, 6, 4)
     assert begins and not again and np.array_equal(next_of_a[-1], b[0])
+    assert [problem.segment(number, 6, 4)[2] for number in (73, 74, 75)] == [False, True, False]  # 449 characters a row
     run = Run(task="text8", T=6, hidden=5, batch=4, k_trunc=3, k_top=2, k_att=2, updates=9, validate_every=9)
     state = train(run, tmp_path / "run")
     assert set(state.carried) == {"h", "c"}
@@ -196,6 +201,16 @@ def test_the_state_stays_small_over_many_segments(files):
         _, tape = sab.forward(params, problem.segment(number, 30, 3)[0], cfg, state=state)
         state = problem.carried(tape)
     assert abs(state.h).max() < 5
+
+
+def test_a_text_is_tested_in_segments_as_in_one_long_forward(files):
+    problem, cfg = task("text8"), Config(27, 5, 27)
+    params = sab.init_params(cfg, np.random.default_rng(0))
+    found, n = mean_metrics(params, cfg, problem, 7, None, None, chunk=1)
+    text = problem.split("test")
+    y, _ = sab.forward(params, text[:-1, None], cfg)
+    nats, _ = sab.softmax_cross_entropy(y, text[1:, None])
+    assert n == 99 and found["bpc"] == pytest.approx(nats / np.log(2), rel=1e-12)
 
 
 def test_bits_per_character_of_a_uniform_guess(files):
@@ -314,7 +329,7 @@ def test_text_is_written_as_it_was_asked_for(files, tmp_path, capsys):
 def test_recalls_of_images_tell_empty_slots_ink_and_paper():
     cfg = Config(1, 4, 10, k_top=2, k_att=2)  # 3 empty slots, then the states of steps 1, 3, 5
     x = np.zeros((7, 2, 1))
-    x[3, 0], x[1, 1] = 1, 0.5
+    x[0], x[3, 0], x[1, 1] = 1, 1, 0.5  # the first pixel has ink: an empty slot is not its state
     slots = np.full((7, 2, 2), 3)
     slots[-1] = [[4, 2], [3, 5]]  # ink, the last empty slot; ink, paper
     assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 4, "recalls_input": 2 / 4}

@@ -96,21 +96,27 @@ def test_history_has_a_row_for_every_validation(tmp_path):
         assert float(row["gradient_norm"]) <= float(row["gradient_norm_max"])
 
 
-def test_a_row_holds_the_means_of_its_window(tmp_path):
-    seen = []
-    loop.train(TINY, tmp_path / "run", progress=lambda state, row: seen.append(state.window["loss"]))
-    losses = np.diff([0.0, *seen[8:15]])  # updates 9 to 15; the 16th ends the window
-    mean = float(rows(tmp_path / "run")[1]["loss"])
-    assert seen[7] == seen[15] == 0.0 and (losses > 0).all()
-    assert 0 < 8 * mean - losses.sum() < 2 * losses.max()  # what is left is the loss of the 16th
+def test_a_row_holds_the_means_of_its_window_and_the_last_may_be_shorter(tmp_path, monkeypatch):
+    def kept(place, name, part, values):
+        real = getattr(place, name)
 
+        def keeps(*args, **named):
+            found = real(*args, **named)
+            values.append(float(found[part]))
+            return found
 
-def test_a_last_row_is_written_when_the_updates_are_no_multiple(tmp_path):
+        monkeypatch.setattr(place, name, keeps)
+        return values
+
+    losses, norms = kept(copying, "loss", 0, []), kept(optim, "adam_step", 2, [])
     loop.train(replace(TINY, updates=11), tmp_path / "run")
-    assert [row["update"] for row in rows(tmp_path / "run")] == ["8", "11"]
+    for row, end, window in zip(rows(tmp_path / "run"), ("8", "11"), (slice(0, 8), slice(8, 11)), strict=True):
+        found = [float(row[name]) for name in ("loss", "gradient_norm", "gradient_norm_max")]
+        expected = [np.mean(losses[window]), np.mean(norms[window]), max(norms[window])]
+        assert row["update"] == end and found == pytest.approx(expected, rel=1e-6)
 
 
-def test_last_is_the_last_state_and_best_the_best_on_validation(tmp_path):
+def test_last_is_the_last_state_and_best_the_best_on_validation_and_evaluate_tests_either(tmp_path):
     state = loop.train(TINY, tmp_path / "run")
     run, last = checkpoints.load_run(tmp_path / "run")
     assert run == TINY and last.update == 24
@@ -120,7 +126,12 @@ def test_last_is_the_last_state_and_best_the_best_on_validation(tmp_path):
     _, best = checkpoints.load_run(tmp_path / "run", "best")
     assert best.update == 8 * (1 + int(np.argmax(accuracies)))
     found, _ = evaluation.mean_metrics(best.params, run.config(), copying, run.T, 10, stream(run.seed, "validation"))
-    assert found["accuracy"] == max(accuracies)
+    assert found["accuracy"] == max(accuracies) and best.update < 24
+    for name, own in (("last", last), ("best", best)):
+        for row in evaluation.evaluate(tmp_path / "run", [3, 6], 20, best=name == "best"):
+            rng = stream(run.seed, "test", row["T"])
+            found, _ = evaluation.mean_metrics(own.params, run.config(), copying, row["T"], 20, rng)
+            assert found.items() <= row.items(), (name, row["T"])
 
 
 def test_one_seed_gives_the_same_bits_and_another_seed_others(tmp_path):

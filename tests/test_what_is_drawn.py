@@ -15,9 +15,11 @@ from told import by_hand, told, trained_here, walked
 
 from sab_numpy import cli
 from sab_numpy.cli import demo
+from sab_numpy.core.config import Config
 from sab_numpy.core.forward import forward
 from sab_numpy.paper import recipes, results
 from sab_numpy.plots.figures import FIGURES
+from sab_numpy.plots.recalls import draw_recalls, recall_matrix, recalled
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints
@@ -275,6 +277,17 @@ def test_attention_while_learning_has_the_weights_of_its_csv(drawn):
         expected[:, -1] = np.maximum(0, 1 - expected.sum(1))  # the CSV has no empty slots
         check_recalls(axes, expected[-10:], expected[-10:], numbers=False)
         assert axes.get_title() == f"update {moment}: {100 * float(own[0]['accuracy']):.0f} % right"
+
+
+def test_a_map_tells_the_last_empty_slot_and_the_last_input_from_what_comes_after_them():
+    cfg = Config(10, 4, 10, k_top=2)  # 3 empty slots, then the state of every step
+    recalls = [{"empty": 1.0}] * 22 + [{"empty": 0.75, 0: 0.25}, {9: 0.75, 10: 0.25}]
+    slots = np.array([[1, 2]] * 22 + [[2, 3], [12, 13]])
+    matrix = recall_matrix(slots, np.array([[0.75, 0.25]] * 24), cfg)
+    axes = Figure().subplots()
+    draw_recalls(axes, matrix[-10:], recalled(matrix), range(10))
+    expected = map_expected(recalls)[-10:]
+    assert check_recalls(axes, expected, expected, numbers=False) == [0, 9, 10]
 
 
 # ---- derivatives

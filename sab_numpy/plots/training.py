@@ -5,17 +5,18 @@ import numpy as np
 from sab_numpy.plots import COLOURS, figure, save
 from sab_numpy.plots.recalls import draw_recalls, recall_matrix, recalled
 from sab_numpy.plots.style import panels
+from sab_numpy.tasks import copying
 
 
-def learning_curves(curves, path, title="", chance=1 / 8, error=None):
-    """Accuracy over updates. curves: {label: (colour name, updates, accuracies in 0..1)}.
+def learning_curves(curves, path, title="", error=None):
+    """Accuracy of copying over updates. curves: {label: (colour name, updates, accuracies in 0..1)}.
 
     error: the curves are squared errors, and this is what guessing has.
     """
     fig, axes = figure()
     for label, (colour, updates, values) in curves.items():
         axes.plot(updates, (1 if error else 100) * np.asarray(values), color=COLOURS[colour], label=label)
-    axes.axhline(error or 100 * chance, color=COLOURS["chance"], linestyle=":", label="chance")
+    axes.axhline(error or 100 * copying.CHANCE["accuracy"], color=COLOURS["chance"], linestyle=":", label="chance")
     axes.set(xlabel="updates", ylabel="right answers (%)", xlim=(0, None), title=title)
     axes.set(ylabel="squared error", yscale="log") if error else axes.set(ylim=(0, 103))
     fig.legend(loc="outside lower center", ncols=len(curves) + 1, frameon=False)
