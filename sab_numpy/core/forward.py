@@ -151,7 +151,8 @@ def new_cache(tape, checkpoint):
         tape.cache = new_steps(tape, T, tape.buffers)
         return None
     sparse = tape.cfg.k_top not in (0, None)
-    tape.cache = Chunk(*[None] * RECALLED, *(new_recalls(tape, T, tape.buffers) if sparse else [None] * 3))
+    recalls = new_recalls(tape, T, tape.buffers) if sparse else [None] * 3
+    tape.cache = Chunk(*[None] * RECALLED, *recalls)
     return new_steps(tape, min(T, CHUNK), tape.scratch[-1])
 
 

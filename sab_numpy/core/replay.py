@@ -20,7 +20,7 @@ unheard = []                                # functions told of a stop that nobo
 
 
 class Recording(dict):
-    """What was stopped or chosen, by name; a name that is met again carries its number: (name, 2)."""
+    """What was stopped or chosen, by name; one that is met again carries its number: (name, 2)."""
 
     def __init__(self):
         super().__init__()
