@@ -68,8 +68,7 @@ assert surprise[:2].min() > surprise[8:16].max()
 # ## 2. Evenly, or as it surprises
 #
 # The same weights, the same five places, but a state every so many steps: the symbols fall between
-# two of them. (It was not trained so. Networks that were: `figures/RESULTS.md`. They need blocks as
-# long as the way between two states: in blocks of five no credit reaches a symbol. Why?)
+# two of them. (It was not trained so. Networks that were: `figures/RESULTS.md`.)
 
 # %%
 print("\n2. Evenly, or as it surprises")

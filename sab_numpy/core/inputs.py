@@ -64,7 +64,7 @@ def first_state(xp, state, cfg, B, dtype):
     h, c, memory = State(*state) if state is not None else State(*xp.zeros((2, B, H), dtype))
     if memory is None or cfg.k_top == 0:
         memory = xp.zeros((cfg.n_empty if cfg.k_top != 0 else 0, B, H), dtype)
-    shapes = (B, H), (B, H), (*np.shape(memory)[:1], B, H)
+    shapes = (B, H), (B, H), (*getattr(memory, "shape", ())[:1], B, H)
     for name, value, shape in zip(State._fields, (h, c, memory), shapes):
         check_array(f"state.{name}", value, xp, shape, dtype)
         check_finite(f"state.{name}", value, dtype)
