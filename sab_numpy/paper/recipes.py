@@ -224,14 +224,14 @@ METHODS = {
 PIXELS = {  # task: (updates, methods)
     "pmnist14": (5400, ("sab-20-5-20", "bptt", "tbptt-20", "attention", "transformer")),
     "mnist14": (5400, ("sab-20-5-20", "bptt")),
-    "pmnist": (16_200, tuple(METHODS)),
+    "pmnist": (13_500, tuple(METHODS)),
 }
 IMAGES_ROWS = {
     f"{name}-{method}": (f"{name}: {METHODS[method][0]}", METHODS[method][1] | {"task": name, "updates": updates})
     for name, (updates, methods) in PIXELS.items()
     for method in methods
 } | {
-    f"cifar10-{method}": (f"cifar10: {words}", fields | {"task": "cifar10", "updates": 4500})
+    f"cifar10-{method}": (f"cifar10: {words}", fields | {"task": "cifar10", "updates": 900})
     for method, (words, fields) in {
         "sab-16-10-16": ("SAB 16/10/16", {"k_trunc": 16, "k_top": 10, "k_att": 16}),
         "bptt": METHODS["bptt"],
