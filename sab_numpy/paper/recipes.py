@@ -224,7 +224,7 @@ METHODS = {
 PIXELS = {  # task: (updates, methods)
     "pmnist14": (5400, ("sab-20-5-20", "bptt", "tbptt-20", "attention", "transformer")),
     "mnist14": (5400, ("sab-20-5-20", "bptt")),
-    "pmnist": (13_500, tuple(METHODS)),
+    "pmnist": (10_800, tuple(METHODS)),
 }
 IMAGES_ROWS = {
     f"{name}-{method}": (f"{name}: {METHODS[method][0]}", METHODS[method][1] | {"task": name, "updates": updates})
