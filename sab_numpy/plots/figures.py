@@ -237,15 +237,15 @@ FIGURES = {
         partial(reproduction.learning, "adding"),
         ("adding.csv",),
         "sab reproduce adding",
-        "A panel a length: squared error on validation over updates, on a logarithmic axis, a line a seed in the "
-        "colour of its method, and a dotted line where an answer that is always the mean stands.",
+        "A panel a length: squared error on validation over updates, on a logarithmic axis, in the colour of its method "
+        "a pale line a seed and the median bold, and a dotted line where an answer that is always the mean stands.",
     ),
     "images": Figure(
         partial(reproduction.learning, "images"),
         ("images.csv",),
         "sab reproduce images",
-        "A panel a set of images: right answers on validation over updates, a line a seed in the colour of its method, "
-        "and a dotted line where guessing stands.",
+        "A panel a set of images: right answers on validation over updates, in the colour of its method a pale line a "
+        "seed and the median bold, and a dotted line where guessing stands.",
     ),
     "recalls_of_images": Figure(
         reproduction.recalls_of_images,
@@ -259,7 +259,7 @@ FIGURES = {
         partial(reproduction.learning, "characters"),
         ("characters.csv",),
         "sab reproduce characters",
-        "Bits per character on validation over updates, a line a seed in the colour of its method.",
+        "Bits per character on validation over updates, in the colour of its method a pale line a seed and the median bold.",
     ),
     "transfer": Figure(
         reproduction.transfer,

@@ -145,8 +145,14 @@ TASKS = {  # what a figure of a task says: its title, that of the axis, and how 
 PATTERNS = ("-", "--", "-.", (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))  # of the rows of a method
 
 
+def middle(histories, metric, scale):
+    """(updates, median over the seeds), as far as the shortest goes."""
+    ends = min(len(history["update"]) for history in histories)
+    return histories[0]["update"][:ends], scale * np.median([history[metric][:ends] for history in histories], axis=0)
+
+
 def learning(what, data, path):
-    """An experiment's metric over updates: a panel a task and length, a line a seed, the colour of its method."""
+    """An experiment's metric over updates: a panel a task and length, in the colour of its method; bold: the median."""
     experiment, (title, words, axis) = recipes.EXPERIMENTS[what], TASKS[what]
     metric, scale = experiment.metric, 100 if experiment.metric == "accuracy" else 1
     found = tables.cells(results.read(results.table_of(data, what)), experiment.rows, experiment.lengths, what=what)
@@ -163,10 +169,13 @@ def learning(what, data, path):
         dashes = dict.fromkeys(COLOURS, 0)
         for row, said, histories in lines:
             method = row.partition("-")[0]
-            for number, history in enumerate(histories):
-                look = dict(color=COLOURS[method], linestyle=PATTERNS[dashes[method]], linewidth=1.5)
-                label = f"_{said}" if number else said
-                ax.plot(history["update"], scale * history[metric], label=label, **look)
+            look, bold = dict(color=COLOURS[method], linestyle=PATTERNS[dashes[method]]), dict(label=said, linewidth=2)
+            if len(histories) > 1:
+                for history in histories:
+                    ax.plot(history["update"], scale * history[metric], label=f"_{said}", linewidth=1, alpha=0.3, **look)
+                ax.plot(*middle(histories, metric, scale), **bold, **look)
+            else:
+                ax.plot(histories[0]["update"], scale * histories[0][metric], **bold, **look)
             dashes[method] += 1
         chance = scale * task(name).CHANCE[metric]
         ax.set(title=f"T = {T}" if what == "adding" else f"{name}, {T} steps", xlabel="updates", xlim=(0, None))
@@ -176,7 +185,7 @@ def learning(what, data, path):
     axes[0, 0].set_ylabel(f"{words} on validation")
     handles = {label: line for ax in axes[0] for line, label in zip(*ax.get_legend_handles_labels())}
     fig.legend(handles.values(), handles, loc="outside lower center", ncols=2 if len(drawn) == 1 else 3)
-    fig.suptitle(f"{title}: a line a seed")
+    fig.suptitle(f"{title}: a pale line a seed, the median bold")
     save(fig, path)
 
 
