@@ -114,9 +114,9 @@ function drawCredit(lane, y, own, total) {
   if (!backward()) return out;
   const low = $("log").checked ? percent(largest(lane) / 10 ** DECADES, lane) : "0";
   const label = (y, words) => `<text class="quiet" x="${LEFT - 5}" y="${y}" text-anchor="end" font-size="12">${words}</text>`;
-  const line = base - share(whole(lane), top) * bars();                // 100 %
-  return out + label(y + 10, percent(top, lane)) + label((y + 10 + base) / 2, "credit") + label(base, low) + '<line class="whole" ' +
-    `x1="${LEFT}" x2="${left(T)}" y1="${line}" y2="${line}" stroke="var(--quiet)" stroke-dasharray="6 4" stroke-width="0.8"/>`;
+  const line = base - share(whole(lane), top) * bars();                // 100 %, behind the bars and the grey blocks
+  return `<line class="whole" x1="${LEFT}" x2="${left(T)}" y1="${line}" y2="${line}" stroke="var(--quiet)" stroke-dasharray="6 4"/>` +
+    out + label(y + 10, percent(top, lane)) + label((y + 10 + base) / 2, "credit") + label(base, low);
 }
 
 function drawLane(lane, n) {
@@ -188,7 +188,7 @@ function tell(lane, t) {
   if (!backward()) {
     if (t >= position) return ["", `${who} has not been read yet.`];
     const right = lane.says[t] === sequence.targets[t], recalls = lane.recalls[t];
-    return [recalls.length ? `weight ${Math.max(...recalls.map(recall => recall[1])).toFixed(2)}` : `says ${sign(lane.says[t])}`,
+    return [recalls.length ? `weight ${Math.max(...recalls.map(recall => recall[1])).toFixed(2)}` : `says ${name(lane.says[t])}`,
       `${who}: ${reads}, ${recalls.length ? `recalls ${list(recalls, lane)}, ` : ""}says ${name(lane.says[t])}` +
       `${right ? ", which is right." : `, but should say ${name(sequence.targets[t])}.`}`];
   }
@@ -204,7 +204,7 @@ function tell(lane, t) {
   }
   for (const [, start, , norm, , weight] of skips.slice(0, 2))
     came.push(`${percent(norm, lane)} by a skip from step ${start} (weight ${weight.toFixed(2)})`);
-  if (skips.length > 2) came.push(`the rest by ${skips.length - 2} more skips`);
+  if (skips.length > 2) came.push(`the rest by ${skips.length - 2} more ${skips.length > 3 ? "skips" : "skip"}`);
   const cut = events.some(([kind, start]) => kind === CUT && start === t) ? ` Cut here: nothing passes to step ${t - 1}.` : "";
   return [`credit ${percent(total, lane)}`, `${who} (${reads}): credit is a slope of ${show(total)}: ${came.join(", ")}.${cut}`];
 }
@@ -227,22 +227,19 @@ function guideSays() {
   const path = skips.filter(([, , end]) => end <= read).slice(0, 1);     // the strongest skips from the last block to the input
   while (path.length && path[0][1] < block)
     path.unshift(skips.find(([, , end]) => end >= path[0][1] && Math.floor(end / k) === Math.floor(path[0][1] / k)));
+  const hops = path.map(([, start, end], n) => n ? `step ${start} that of step ${end}` : `Step ${start} recalled the state of step ${end}`);
+  if (hops.length > 3) hops.splice(2, hops.length - 3, "and so on");
   if (guided < 10000) return ["guide 1/3", `A network reads ten symbols, waits ${data.T} steps and must then say them. Look at its last ` +
     `answer, the ${said} at step ${T - 1}: it was read ${T - 1 - read} steps before. Grey arcs are recalls.`];
   if (guided < 19000) return ["guide 2/3", "Now credit for this answer walks back. " + (path.length
-    ? path.map(([, start, end], n) => n ? `step ${start} that of step ${end}` : `Step ${start} recalled the state of step ${end}`)
-      .join(", ") + `, so SAB's credit gets there ${path.length > 1 ? `in ${path.length} skips` : "in one skip"}; step by step ` +
+    ? hops.join(", ") + `, so SAB's credit gets there ${path.length > 1 ? `in ${path.length} skips` : "in one skip"}; step by step ` +
       `it is cut at step ${block}, where TBPTT ends.`
     : `Without a recall of the input it ends where it is cut, at step ${block}.`)];
   return ["guide 3/3", `SAB visits ${visited} of ${T} steps, and credit ${arrived(sab)} arrives where the ${said} was read (100 %: the ` +
     `slope at the answer). The model trained with BPTT visits all ${T}: credit ${arrived(bptt)} arrives.`];
 }
 
-function free() {
-  if (guided === null) return;
-  guided = null;
-  play(false);
-}
+function free() { if (guided !== null) { guided = null; play(false); } }
 
 // ---- controls
 
@@ -311,7 +308,7 @@ function fit() {                           // boxes to the window's width, lanes
   wide = $("stage").clientWidth;
   symbol = wide < NARROW ? 8 : 2;
   for (let t = 0; t < T; t++) edges[t + 1] = edges[t] + (t < data.width || t >= T - data.width - 1 ? symbol : 1);
-  unit = Math.max(wide < NARROW ? 1 : 3.6, (wide - LEFT - 8) / edges[T]);
+  unit = Math.max(wide < NARROW ? 0.8 : 3.6, (wide - LEFT - 8) / edges[T]);
   const headings = [...$("stage").querySelectorAll("h2")], total = (fixed, h2) => fixed + h2.offsetHeight + CELL + 3;
   for (const h2 of headings) h2.style.width = wide + "px";
   const fixed = headings.reduce(total, $("stage").getBoundingClientRect().top + scrollY + 68);
