@@ -157,6 +157,24 @@ def test_every_kind_of_model_can_be_explored(changes, tmp_path):
     assert cli.main(["explore", str(tmp_path / "run"), "--out", str(tmp_path / "page.html")]) == 0
 
 
+def test_it_says_what_sab_and_credit_are_and_that_credit_is_no_share(text):
+    intro = re.search('<p id="intro">(.*?)</p>', text, re.S)[1].replace("&nbsp;", " ")
+    intro = " ".join(re.sub("<.*?>", "", intro).split())
+    for words in (
+        "SAB (Sparse Attentive Backtracking): a network is reminded of a few of its earlier states",
+        "Credit is that blame: how much the loss would change",
+        "It is a slope, not a share: several can exceed 100 %",
+        "have opposite signs (bars show the size)",
+        "BPTT (backpropagation through time)",
+        "TBPTT (truncated)",
+    ):
+        assert words in intro
+
+
+def test_a_button_whose_words_change_is_not_pressed_too(text):
+    assert "aria-pressed" not in text  # "Pause, pressed" would be read aloud
+
+
 def test_the_controls_have_words_and_keys(text):
     for control in "first back play next turn last position loss speed sequence log theme guide".split():
         assert f'id="{control}"' in text

@@ -2,12 +2,10 @@
 // Positions: 0 nothing yet; 1..T steps 0..T-1 are read; T+1..2T credit walks steps T-1..0.
 const $ = id => document.getElementById(id), data = JSON.parse($("data").textContent);
 const [LOSS, LOCAL, SKIP, CUT, NOT_VISITED] = [0, 1, 2, 3, 4];       // data.kinds
-const LEFT = 62, BARS = 46, ARCS = 58, CELL = 22, DECADES = 5, T = data.sequences[0].x.length;
-const GUIDE = 30000, WIDE = 2;                                       // milliseconds; a symbol's box beside one of the wait
-const edges = [0];                                                   // of boxes, in units
-for (let t = 0; t < T; t++) edges.push(edges[t] + (t < data.width || t >= T - data.width - 1 ? WIDE : 1));
+const LEFT = 62, BARS = 46, ARCS = 58, CELL = 22, DECADES = 5, NARROW = 600, T = data.sequences[0].x.length;
+const GUIDE = 30000, edges = [0];                                    // milliseconds; of boxes, in units
 
-let sequence, wide, unit, tall, position = 0, timer = null;
+let sequence, wide, unit, tall, symbol, position = 0, timer = null;  // symbol: the units of its box; one of the wait has 1
 let guided = 0;                            // milliseconds of the guide so far, or null: free
 let point = null;                          // the lane and step that one points at: [number of lane, step]
 
@@ -54,7 +52,8 @@ function drawArcs(lane, own) {
     if (written[slot] === undefined || weight < (here ? 0.01 : 0.1)) continue;
     out += arc(lane, t, written[slot], `class="recall" data-from="${t}" data-to="${written[slot]}" data-weight="${weight}" ` +
       `stroke="var(--quiet)" stroke-width="${here ? 1 + 3 * weight : 1}" ` +
-      `opacity="${here ? 0.3 + 0.7 * weight : 0.3 * weight}"`, `step ${t} recalls step ${written[slot]}, weight ${weight}`);
+      `opacity="${here ? 0.3 + 0.7 * weight : 0.3 * weight}"${backward() ? ' stroke-dasharray="2 4"' : ""}`,
+    `step ${t} recalls step ${written[slot]}, weight ${weight}`);
   }
   if (backward()) for (const [kind, start, end, norm] of walkOf(lane)) {
     const strength = norm / top;           // linear, also on the log scale: a crowd of weak arcs says nothing
@@ -67,19 +66,19 @@ function drawArcs(lane, own) {
 }
 
 function drawBoxes(lane, y) {
-  const states = new Set(lane.slots.map(([, t]) => t)), size = Math.min(17, WIDE * unit * 1.05);
+  const states = new Set(lane.slots.map(([, t]) => t)), size = Math.min(17, symbol * unit * 1.05);
   let out = "";
   for (let t = 0; t < T; t++) {
     const seen = backward() || t < position, answer = t >= T - data.width;
     const wrong = answer && lane.says[t] !== sequence.targets[t];
-    const symbol = answer ? (seen ? sign(lane.says[t]) : "") : sequence.x[t] && sign(sequence.x[t]);
+    const letter = answer ? (seen ? sign(lane.says[t]) : "") : sequence.x[t] && sign(sequence.x[t]);
     const fill = !seen ? "var(--none)" : wrong ? "var(--quiet)" : t === now() ? "var(--mark)" : "var(--page)";
     out += `<rect x="${left(t)}" y="${y}" width="${left(t + 1) - left(t)}" height="${CELL - 4}" fill="${fill}" ` +
-      `stroke="var(--line)" stroke-width="${t === now() ? 2 : 0.6}"/>`;
+      `stroke="var(--line)" stroke-width="${t === now() ? 2 : Math.min(0.6, unit / 6)}"/>`;
     if (lane.k_top !== 0 && states.has(t) && seen)
-      out += `<circle cx="${middle(t)}" cy="${y}" r="${Math.min(3, unit / 2)}" fill="var(--text)"/>`;
-    if (symbol) out += `<text x="${middle(t)}" y="${y + CELL - 8}" text-anchor="middle" font-size="${size}" data-step="${t}" ` +
-      `font-weight="${answer ? 700 : 400}"${wrong ? ' class="wrong"' : ""}>${symbol}</text>`;
+      out += `<circle cx="${middle(t)}" cy="${y}" r="${Math.max(1.5, Math.min(3, unit / 2))}" fill="var(--text)"/>`;
+    if (letter) out += `<text x="${middle(t)}" y="${y + CELL - 8}" text-anchor="middle" font-size="${size}" data-step="${t}" ` +
+      `font-weight="${answer ? 700 : 400}"${wrong ? ' class="wrong"' : ""}>${letter}</text>`;
   }
   const present = !backward() && position > 0 ? Object.fromEntries(lane.recalls[now()]) : {};
   for (let slot = 0; slot < (lane.k_top === 0 ? 0 : lane.n_empty); slot++)
@@ -115,7 +114,9 @@ function drawCredit(lane, y, own, total) {
   if (!backward()) return out;
   const low = $("log").checked ? percent(largest(lane) / 10 ** DECADES, lane) : "0";
   const label = (y, words) => `<text class="quiet" x="${LEFT - 5}" y="${y}" text-anchor="end" font-size="12">${words}</text>`;
-  return out + label(y + 10, percent(top, lane)) + label(base, low);
+  const line = base - share(whole(lane), top) * bars();                // 100 %, behind the bars and the grey blocks
+  return `<line class="whole" x1="${LEFT}" x2="${left(T)}" y1="${line}" y2="${line}" stroke="var(--quiet)" stroke-dasharray="6 4"/>` +
+    out + label(y + 10, percent(top, lane)) + label((y + 10 + base) / 2, "credit") + label(base, low);
 }
 
 function drawLane(lane, n) {
@@ -124,7 +125,7 @@ function drawLane(lane, n) {
   if (point && point[0] === n) out += `<rect class="pointed" x="${left(point[1])}" y="${y - 1}" height="${CELL + bars() + 1}" ` +
     `width="${left(point[1] + 1) - left(point[1])}" fill="none" stroke="var(--text)" stroke-width="2"/>`;
   const last = n === sequence.lanes.length - 1;
-  if (last) for (let t = 0; t < T; t += unit < 7 ? 20 : 10)
+  if (last) for (let t = 0; t < T; t += unit < 3 ? 50 : unit < 7 ? 20 : 10)
     out += `<text class="quiet" x="${middle(t)}" y="${base + 13}" font-size="12" text-anchor="middle">${t}</text>`;
   if (last) out += `<text class="quiet" x="0" y="${base + 13}" font-size="12">step</text>`;
   const svg = $("stage").children[n].querySelector("svg");
@@ -133,8 +134,8 @@ function drawLane(lane, n) {
   const walked = Object.keys(total).filter(t => t >= now()), input = inputOf(total);
   const skips = walkOf(lane).filter(([kind, start]) => kind === SKIP && start >= now());
   $("stage").children[n].querySelector(".count").textContent = position < T ? "" : !backward() ? answers(lane)
-    : `${answers(lane)}; visited ${walked.length} of ${T} steps, ${skips.length} skips; ` +
-      `at the input ${input ? "up to " : ""}${percent(input, lane)}`;
+    : `${answers(lane)}; visited ${walked.length} of ${T}, ${skips.length} skips; ` +
+      `credit at the input ${input ? "up to " : ""}${percent(input, lane)}`;
 }
 
 function inputOf(total) {            // the most that arrived at a step that read a symbol
@@ -162,22 +163,22 @@ function say() {                           // a number and a sentence
     : position === 0 ? ["", "Nothing has been read yet."] : position === 2 * T ? summary(lane) : tell(lane, t);
   $("words").style.borderColor = guided !== null && !point ? "var(--line)" : `var(--${lane.method})`;
   $("words").setAttribute("aria-live", timer !== null && guided === null ? "off" : "polite");
+  const paused = guided !== null && timer === null && !point ? " (Paused: Space or Play goes on.)" : "";
   if ($("number").textContent !== number) $("number").textContent = number;
-  if ($("sentence").textContent !== sentence) $("sentence").textContent = sentence;
+  if ($("sentence").textContent !== sentence + paused) $("sentence").textContent = sentence + paused;
 }
 
 function summary(lane) {
   const input = inputOf(credits(lane)), visited = Object.keys(credits(lane)).length;
-  const of = $("loss").selectedIndex ? "the loss's largest credit" : "the answer's credit";
-  return [percent(input, lane), `of ${of} arrives at the input in ${lane.name}'s lane, after a visit to ${visited} of ${T} steps. ` +
-    "Now it is yours: point at any step, or press Space to play again."];
+  return [`credit ${percent(input, lane)}`, `at a step of the input, in ${lane.name}'s lane, after visits to ${visited} of ${T} steps. ` +
+    "Now it is yours: point at (or tap) any step, or press Space to play again."];
 }
 
 function list(recalls, lane) {             // in words
   const written = Object.fromEntries(lane.slots), states = recalls.filter(([slot]) => written[slot] !== undefined);
-  const heavy = states.slice().sort((a, b) => b[1] - a[1]).slice(0, 3);
-  const shown = heavy.map(([slot, weight]) => `step ${written[slot]} (weight ${weight.toFixed(2)})`);
-  if (states.length > 3) shown.push(`${states.length - 3} more`);
+  const heavy = states.filter(([, weight]) => weight >= 0.01).sort((a, b) => b[1] - a[1]), few = heavy.slice(0, 3);
+  const shown = few.map(([slot, weight]) => `step ${written[slot]} (weight ${weight.toFixed(2)})`), more = states.length - few.length;
+  if (more) shown.push(`${more} ${few.length ? "more" : "states"}${heavy.length > 3 ? "" : " of weight below 0.01"}`);
   if (states.length < recalls.length) shown.push("empty slots");
   return shown.join(", ");
 }
@@ -187,14 +188,14 @@ function tell(lane, t) {
   if (!backward()) {
     if (t >= position) return ["", `${who} has not been read yet.`];
     const right = lane.says[t] === sequence.targets[t], recalls = lane.recalls[t];
-    return [recalls.length ? Math.max(...recalls.map(recall => recall[1])).toFixed(2) : String(lane.says[t]),
+    return [recalls.length ? `weight ${Math.max(...recalls.map(recall => recall[1])).toFixed(2)}` : `says ${name(lane.says[t])}`,
       `${who}: ${reads}, ${recalls.length ? `recalls ${list(recalls, lane)}, ` : ""}says ${name(lane.says[t])}` +
       `${right ? ", which is right." : `, but should say ${name(sequence.targets[t])}.`}`];
   }
   const events = walkOf(lane).filter(event => doing(event) >= now()), total = credits(lane)[t];
   const blank = events.find(([kind, start, end]) => kind === NOT_VISITED && end <= t && t <= start);
-  if (blank) return ["0 %", `${who} was not visited: no credit reaches its block (steps ${blank[2]} to ${blank[1]}).`];
-  if (total === undefined) return ["0 %", `${who}: no credit ${t >= now() ? "arrives here" : "has arrived yet"}.`];
+  if (blank) return ["credit 0 %", `${who} was not visited: no credit reaches its block (steps ${blank[2]} to ${blank[1]}).`];
+  if (total === undefined) return ["credit 0 %", `${who}: no credit ${t >= now() ? "arrives here" : "has arrived yet"}.`];
   const skips = events.filter(([kind, , end]) => kind === SKIP && end === t).sort((a, b) => b[3] - a[3]);
   const came = [];
   for (const [kind, start, end, norm, , ] of events) {
@@ -203,9 +204,9 @@ function tell(lane, t) {
   }
   for (const [, start, , norm, , weight] of skips.slice(0, 2))
     came.push(`${percent(norm, lane)} by a skip from step ${start} (weight ${weight.toFixed(2)})`);
-  if (skips.length > 2) came.push(`the rest by ${skips.length - 2} more skips`);
+  if (skips.length > 2) came.push(`the rest by ${skips.length - 2} more ${skips.length > 3 ? "skips" : "skip"}`);
   const cut = events.some(([kind, start]) => kind === CUT && start === t) ? ` Cut here: nothing passes to step ${t - 1}.` : "";
-  return [percent(total, lane), `${who} (${reads}): credit ${show(total)}, ${came.join(", ")}.${cut}`];
+  return [`credit ${percent(total, lane)}`, `${who} (${reads}): credit is a slope of ${show(total)}: ${came.join(", ")}.${cut}`];
 }
 
 // ---- the guide: three sentences in 30 seconds, about the last answer
@@ -219,29 +220,26 @@ function guidePosition(ms) {
 }
 
 function guideSays() {
-  const [sab, , bptt] = sequence.lanes, symbol = sequence.targets[T - 1], read = data.width - 1;
+  const [sab, , bptt] = sequence.lanes, said = sequence.targets[T - 1], read = data.width - 1;
   const events = walkOf(sab).filter(event => event[0] <= SKIP), visited = new Set(events.map(event => event[2])).size;
   const arrived = lane => percent(walkOf(lane).reduce((found, e) => e[0] <= SKIP && e[2] === read ? e[4] : found, 0), lane);
   const skips = events.filter(([kind]) => kind === SKIP).sort((a, b) => b[3] - a[3]);
   const path = skips.filter(([, , end]) => end <= read).slice(0, 1);     // the strongest skips from the last block to the input
   while (path.length && path[0][1] < block)
     path.unshift(skips.find(([, , end]) => end >= path[0][1] && Math.floor(end / k) === Math.floor(path[0][1] / k)));
-  if (guided < 10000) return ["1/3", `A network reads ten symbols, waits ${data.T} steps and must then say them. Look at its last ` +
-    `answer, the ${symbol} at step ${T - 1}: it was read ${T - 1 - read} steps before. Grey arcs are recalls.`];
-  if (guided < 19000) return ["2/3", "Now credit for this answer walks back. " + (path.length
-    ? path.map(([, start, end], n) => n ? `step ${start} that of step ${end}` : `Step ${start} recalled the state of step ${end}`)
-      .join(", ") + `, so SAB's credit skips there ${path.length > 1 ? `in ${path.length} skips` : "at once"}; step by step ` +
+  const hops = path.map(([, start, end], n) => n ? `step ${start} that of step ${end}` : `Step ${start} recalled the state of step ${end}`);
+  if (hops.length > 3) hops.splice(2, hops.length - 3, "and so on");
+  if (guided < 10000) return ["guide 1/3", `A network reads ten symbols, waits ${data.T} steps and must then say them. Look at its last ` +
+    `answer, the ${said} at step ${T - 1}: it was read ${T - 1 - read} steps before. Grey arcs are recalls.`];
+  if (guided < 19000) return ["guide 2/3", "Now credit for this answer walks back. " + (path.length
+    ? hops.join(", ") + `, so SAB's credit gets there ${path.length > 1 ? `in ${path.length} skips` : "in one skip"}; step by step ` +
       `it is cut at step ${block}, where TBPTT ends.`
     : `Without a recall of the input it ends where it is cut, at step ${block}.`)];
-  return ["3/3", `SAB visits ${visited} of ${T} steps, and ${arrived(sab)} of the answer's credit arrives where the ${symbol} was ` +
-    `read. The model trained with BPTT visits all ${T}: ${arrived(bptt)} arrives.`];
+  return ["guide 3/3", `SAB visits ${visited} of ${T} steps, and credit ${arrived(sab)} arrives where the ${said} was read (100 %: the ` +
+    `slope at the answer). The model trained with BPTT visits all ${T}: credit ${arrived(bptt)} arrives.`];
 }
 
-function free() {
-  if (guided === null) return;
-  guided = null;
-  play(false);
-}
+function free() { if (guided !== null) { guided = null; play(false); } }
 
 // ---- controls
 
@@ -259,8 +257,7 @@ function play(on) {
   clearInterval(timer);
   timer = on ? setInterval(tick, guided === null ? Number($("speed").value) : 50) : null;
   $("play").textContent = on ? "Pause" : "Play";
-  $("play").setAttribute("aria-pressed", String(on));
-  $("guide").textContent = guided === null ? "Guide" : "Skip guide";
+  $("guide").textContent = guided === null ? "Guide" : "End guide";
   say();
 }
 
@@ -274,15 +271,14 @@ function guide() {
 function theme(to) {
   document.documentElement.dataset.theme = to;
   $("theme").textContent = to === "dark" ? "Light" : "Dark";
-  $("theme").setAttribute("aria-pressed", String(to === "dark"));
 }
 
 function choose() {                        // the sequence; builds its lanes
   sequence = data.sequences[Number($("sequence").value)];
   $("stage").replaceChildren(...sequence.lanes.map((lane, n) => {
     const one = document.createElement("section");
-    const cut = lane.k_trunc ? `credit cut every ${lane.k_trunc} steps` : "credit never cut";
-    const recall = lane.k_top ? `recalls ${lane.k_top} microstates a step` : lane.k_top === 0 ? "no recall" : "recalls every microstate";
+    const cut = lane.k_trunc ? `cut every ${lane.k_trunc} steps` : "never cut";
+    const recall = lane.k_top ? `recalls ${lane.k_top} states a step` : lane.k_top === 0 ? "no recall" : "recalls every stored state";
     one.className = "lane", one.tabIndex = 0, one.role = "group", one.style.setProperty("--own", `var(--${lane.method})`);
     one.innerHTML = '<h2><span><b></b> <span class="whose"></span> <span class="quiet"></span></span>' +
       '<span class="count"></span></h2><svg role="img"></svg>';
@@ -310,7 +306,9 @@ function goTo(t) { free(); go(backward() ? 2 * T - t : t + 1); }
 
 function fit() {                           // boxes to the window's width, lanes to its height
   wide = $("stage").clientWidth;
-  unit = Math.max(3.6, (wide - LEFT - 8) / edges[T]);
+  symbol = wide < NARROW ? 8 : 2;
+  for (let t = 0; t < T; t++) edges[t + 1] = edges[t] + (t < data.width || t >= T - data.width - 1 ? symbol : 1);
+  unit = Math.max(wide < NARROW ? 0.8 : 3.6, (wide - LEFT - 8) / edges[T]);
   const headings = [...$("stage").querySelectorAll("h2")], total = (fixed, h2) => fixed + h2.offsetHeight + CELL + 3;
   for (const h2 of headings) h2.style.width = wide + "px";
   const fixed = headings.reduce(total, $("stage").getBoundingClientRect().top + scrollY + 68);
@@ -360,7 +358,7 @@ addEventListener("keydown", event => {
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", () => theme(dark.matches ? "dark" : "light"));
 theme(dark.matches ? "dark" : "light");
-$("model").textContent = `${data.model}, trained with k_trunc=${data.trained.k_trunc}, k_top=${data.trained.k_top}`;
+$("model").textContent = `${data.model}, k_trunc=${data.trained.k_trunc}, k_top=${data.trained.k_top}`;
 $("loss").replaceChildren(...data.losses.map(label => new Option(label)));
 const label = one => `${one.number}: ${one.x.slice(0, data.width).join(" ")}`;
 $("sequence").replaceChildren(...data.sequences.map((one, n) => new Option(label(one), n)));
