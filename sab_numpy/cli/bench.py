@@ -14,6 +14,7 @@ from sab_numpy.core import backend
 from sab_numpy.support.files import check_table
 from sab_numpy.support.machine import machine
 from sab_numpy.tasks import TASKS, task
+from sab_numpy.training import pretrained
 
 COST = "figures/data/cost.csv"
 PLANS = {  # what: how it is measured, and what is measured unless options say otherwise
@@ -56,7 +57,12 @@ with one answer at the end "steps walked" says how many steps its backward pass 
     parser.add_argument("--B", nargs="+", type=options.positive, default=[64], help="batch sizes (64)")
     parser.add_argument("--H", nargs="+", type=options.whole(2), default=[128], help="hidden sizes (128)")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
-    parser.add_argument("--trained", type=options.path, metavar="FILE", help="a checkpoint or pretrained name (visits)")
+    parser.add_argument(
+        "--trained",
+        type=options.path,
+        metavar="FILE",
+        help="visits: a pretrained name (" + ", ".join(pretrained.names()) + "), or a file last.npz of sab train",
+    )
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
     parser.add_argument(
         "--threads", type=options.integer, default=1, help="cores: threads of PyTorch, processes of ours (1)"
@@ -106,6 +112,11 @@ def plan(args):
         raise ValueError(f"--threads must be between 1 and the {cores} cores of this process, found {args.threads}")
     if (args.what == "visits") != bool(args.trained):
         raise ValueError("visits and --trained FILE belong together: the first asks what the second does")
+    if args.trained and args.trained not in pretrained.names() and not os.path.isfile(args.trained):
+        raise ValueError(
+            f"--trained {args.trained}: expected a pretrained name ({', '.join(pretrained.names())}), or a file "
+            "last.npz of sab train, found neither"
+        )
     if (args.task, args.sab) != ("copying", KS) and args.what not in ("speed", "growth"):
         raise ValueError(f"--task and --sab: {args.what} measures copying with SAB 5/5/2")
     if args.models and args.what in ("sparse", "visits"):

@@ -20,7 +20,7 @@ from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.gradcheck.points import lengths_of, made
 from sab_numpy.gradcheck.step_sizes import step_sizes
 from sab_numpy.plots.derivatives import draw_step_sizes
-from sab_numpy.support.files import write_atomic
+from sab_numpy.support.files import check_place, write_atomic
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
 STEPS, ROWS = 11, 2  # T is a multiple of nothing
@@ -78,6 +78,9 @@ def add_arguments(parser):
 
 def run(args):
     """Print the table; 0 when all is right, 1 when not."""
+    for path in (args.json, args.csv, args.picture):
+        if path:
+            check_place(path)
     on_gpu = args.backend != "numpy" and require(args.backend) is not np
     if on_gpu and args.module:
         raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")

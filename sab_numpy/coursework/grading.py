@@ -120,8 +120,8 @@ def find(path, number=None):
     if not found:
         wanted = f"exercise {number}" if number else "an exercise"
         kind = NothingThere if path.is_dir() else Refused
-        raise kind(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab exercises); "
-                   "nothing was checked")
+        raise kind(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
+                   "exercises); nothing was checked")
     return found
 
 
