@@ -133,6 +133,8 @@ def parse(argv, name):
             module(each).add_arguments(command)
     if name in COMMANDS:
         commands.choices[name].check_options(argv[1:])
+    else:
+        parser.check_options(argv)
     return parser.parse_args(argv)
 
 

@@ -75,6 +75,8 @@ def run(args):
     if args.students:
         if args.out:
             check_folder(args.out)
+        if args.csv:
+            check_place(args.csv)
         from sab_numpy.coursework.classroom import grade_class
 
         return grade_class(args, limits)

@@ -51,7 +51,7 @@ def train(wanted, data, runs, jobs=1, backend="numpy"):
                 try:
                     active.append(Training(title(run), run, folder, backend, claim=claim(folder)))
                 except files.Taken as error:
-                    print(f"{title(run)}: {error.holder} is at it", file=sys.stderr)
+                    print(f"{title(run)}: another process is at it{error.holder}", file=sys.stderr)
             if active:
                 training, said = next_to_end(active, line)
                 failed += not finish(training, said, data, runs)

@@ -181,7 +181,9 @@ def lock(path, wait=True):
             if wait:
                 raise
             holder = _holder(file)
-            raise Taken(f"{path}: {holder} is at work on it; try again when it is done", holder) from None
+            raise Taken(
+                f"{path}: another process is at work on it{holder}; try again when it is done", holder
+            ) from None
         with contextlib.suppress(OSError):  # a full disk: nobody can be told who we are
             file.truncate(0)
             file.write(f"\n{os.getpid()} {platform.node()}\n".encode())
@@ -193,13 +195,13 @@ def lock(path, wait=True):
 
 
 def _holder(file):
-    """Who wrote its number into a lock file."""
+    """Who wrote its number into a lock file: " (process 4711)", or nothing."""
     with contextlib.suppress(OSError, ValueError):
         file.seek(1)  # Windows locks the first byte for reading, too
         number, _, host = file.read(300).decode().partition(" ")
         there = "" if host.strip() == platform.node() else f" on {host.strip()}"
-        return f"another process ({int(number)}{there})"
-    return "another process"
+        return f" (process {int(number)}{there})"
+    return ""
 
 
 def _claim(handle, wait):
@@ -240,9 +242,9 @@ def append_rows(path, rows, columns=(), key=None, head=""):
 
 def check_table(path, columns):
     """Before any work: ValueError or OSError where no rows with these columns could be put into a CSV at `path`."""
-    check_place(path)
-    if os.path.isfile(path):
+    if os.path.isfile(path) or os.path.isdir(path):
         read_rows(path, columns)
+    check_place(path)
 
 
 def read_rows(path, columns=()):
