@@ -1,6 +1,7 @@
 """What a command does where something around it ends, is closed, is too large, or is not what it seems."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from sab_numpy import cli
 from sab_numpy.support import threads
-from sab_numpy.training import checkpoints
+from sab_numpy.training import checkpoints, pretrained
 
 SMALL = "train copying --T 3 --updates 3 --hidden 4 --validate-every 2 --validation-sequences 4 --out".split()
 
@@ -42,9 +43,120 @@ def test_a_full_disk_behind_the_output_is_one_line():
 @pytest.mark.parametrize("code", ["ascii", "cp1252"])
 def test_a_terminal_with_few_letters_ends_no_command(code):
     status, stdout, stderr = sab(
-        "reproduce copying --table --T 100 --rows sab-5-5 --data nowhere", PYTHONIOENCODING=code
+        f"reproduce copying --table --T 100 --rows sab-5-5 --data {threads.HOME}/figures/data", PYTHONIOENCODING=code
     )
-    assert (status, stderr) == (0, "") and "SAB 5/5" in stdout and not Path("nowhere").exists()
+    assert (status, stderr) == (0, "") and "SAB 5/5" in stdout
+
+
+@pytest.mark.parametrize("words", ["copying --table", "adding --table", "transfer", "transfer --table"])
+def test_a_table_that_is_not_there_is_one_line_that_says_what_to_do(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["reproduce", *words.split(), "--data", "nowhere"]) == 2
+    said = capsys.readouterr()
+    what = "adding" if "adding" in words else "copying"
+    assert said.err == (
+        f"sab reproduce: nowhere/{what}.csv: no such table, nothing of {what} was trained here: sab reproduce {what} "
+        "trains; --data DIR says where a table is\n"
+    )
+    assert not said.out and not list(tmp_path.iterdir())
+
+
+def test_lengths_to_test_at_are_of_transfer(capsys):
+    assert cli.main(["reproduce", "copying", "--tested", "1000", "--table"]) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("sab reproduce: --tested is of --transfer: expected both") and not said.out
+
+
+@pytest.mark.parametrize(
+    "words, option",
+    [
+        ("train copying --updates 2 --out {}", "--out"),
+        ("train copying --updates 2 --out {}/deep/er", "--out"),
+        ("demo --tiny --out {}", "--out"),
+        ("exercises --out {}", "--out"),
+        ("figures kink_of_selection --out {}", "--out"),
+        ("reproduce copying --quick --data {}", "--data"),
+        ("reproduce copying --quick --runs {}", "--runs"),
+    ],
+)
+def test_a_file_where_a_folder_belongs_is_named_before_any_work(words, option, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("mine")
+    assert cli.main(words.format("notes.txt").split()) == 2
+    said, name = capsys.readouterr(), words.split()[0]
+    assert said.err == f"sab {name}: {option}: expected a folder, found the file notes.txt (sab {name} --help)\n"
+    assert not said.out and os.listdir() == ["notes.txt"] and Path("notes.txt").read_text() == "mine"
+
+
+def test_a_file_where_the_feedback_of_a_class_belongs_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("mine")
+    Path("class/ann").mkdir(parents=True)
+    words = ["grade", "--sandbox", "none", "--class", "class"]
+    for more, said in (
+        (["--csv", "grades.csv", "--out", "notes.txt"], "expected a folder, found the file notes.txt"),
+        (["--csv", "no/grades.csv"], "no/grades.csv: cannot be written (there is no folder no: make it first)"),
+        (["--csv", "class"], "class: cannot be written (Is a directory)"),
+    ):
+        assert cli.main([*words, *more]) == 2
+        assert capsys.readouterr().err == f"sab grade: {said}\n"
+    assert sorted(os.listdir()) == ["class", "notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "words, computes",
+    [
+        ("gradcheck --json", "gradcheck._check_model"),
+        ("gradcheck --csv", "gradcheck._check_model"),
+        ("gradcheck --picture", "gradcheck._check_model"),
+        ("explore copying-T100-sab --out", "explore.explore"),
+        ("grade . --out", "grade.grading.grade"),
+    ],
+)
+@pytest.mark.parametrize(
+    "place, why", [("no/x.png", "there is no folder no: make it first"), ("here.png", "Is a directory")]
+)
+def test_a_place_that_cannot_be_written_is_said_before_any_work(
+    words, computes, place, why, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("here.png").mkdir()
+    cli.module(words.split()[0])
+    monkeypatch.setattr(f"sab_numpy.cli.{computes}", None)
+    assert cli.main([*words.split(), place]) == 2
+    said = capsys.readouterr()
+    folder = f"--out {place} is a folder" if words.startswith("explore") else f"{place}: cannot be written ({why})"
+    assert (folder if why == "Is a directory" else f"{place}: cannot be written ({why})") in said.err
+    assert said.err.count("\n") == 1 and not said.out
+
+
+def test_a_picture_of_another_kind_is_refused_before_any_work(monkeypatch, capsys):
+    from sab_numpy.cli import gradcheck
+
+    monkeypatch.setattr(gradcheck, "_check_model", None)
+    assert cli.main(["gradcheck", "--picture", "x.foo"]) == 2
+    assert "expected a name that ends in .png, .svg, .pdf, found x.foo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["sample", "walk", "explore", "evaluate"])
+def test_a_folder_without_a_run_is_told_as_such(command, tmp_path, capsys):
+    assert cli.main([command, str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"sab {command}: {tmp_path}: expected the folder of a run (sab train --out), found no last.npz in it\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["evaluate", "walk", "explore", "sample", "bench"])
+def test_the_help_lists_the_pretrained_models_and_its_example_runs(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    said = capsys.readouterr().out
+    listed, example = said.partition("example")[::2]
+    listed = "".join(listed.split())  # argparse breaks lines within a name
+    assert all(name in listed for name in pretrained.names()) and len(pretrained.names()) > 3
+    named = re.findall(r"copying-T\d+-\w+", example)
+    assert named and set(named) == {"copying-T100-sab"} and "runs/copy" not in example
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import random
 import re
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from sab_numpy import cli
 from sab_numpy.paper import tables
-from sab_numpy.support import files, progress
+from sab_numpy.support import files, progress, threads
 from sab_numpy.support.text import table
 from sab_numpy.training import checkpoints, loop, pretrained
 from sab_numpy.training.run import Run
@@ -291,6 +293,41 @@ def test_two_names_of_one_table_have_one_lock(tmp_path):
     with files.lock(tmp_path / "table.csv", wait=False):
         with pytest.raises(files.Taken), files.lock(tmp_path / "other.csv", wait=False):
             pass
+
+
+def test_a_lock_of_a_process_that_is_gone_holds_nobody_up_and_says_who_has_it_now(tmp_path):
+    path, lock = tmp_path / "last.npz", tmp_path / "last.npz.lock"
+    lock.write_text("\n4194999 elsewhere\n")  # as a kill leaves it
+    with files.lock(path, wait=False), pytest.raises(files.Taken) as caught:
+        with files.lock(path, wait=False):
+            pass
+    assert str(caught.value) == (
+        f"{path}: another process is at work on it (process {os.getpid()}); try again when it is done"
+    )
+    with files.lock(path, wait=False):
+        lock.write_text("\n17 elsewhere\n")
+        with pytest.raises(files.Taken, match=r"at work on it \(process 17 on elsewhere\); try"):
+            files.lock(path, wait=False).__enter__()
+        lock.write_text("")
+        with pytest.raises(files.Taken, match="at work on it; try"):
+            files.lock(path, wait=False).__enter__()
+    assert not lock.read_bytes()
+
+
+def test_a_killed_process_lets_go_of_its_lock(tmp_path):
+    words = "import sys, time\nfrom sab_numpy.support import files\nwith files.lock(sys.argv[1], wait=False):\n"
+    words += "    print(flush=True)\n    time.sleep(600)\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", words, str(tmp_path / "a")], stdout=subprocess.PIPE, env=threads.environment()
+    )
+    process.stdout.readline()
+    with pytest.raises(files.Taken, match=rf"\(process {process.pid}\)"):
+        files.lock(tmp_path / "a", wait=False).__enter__()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    with files.lock(tmp_path / "a", wait=False):
+        pass
 
 
 @pytest.mark.parametrize("command", ["demo --tiny", "bench --quick"])

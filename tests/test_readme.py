@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from unittest import mock
@@ -76,8 +77,10 @@ def test_a_command_exists(words, capsys):
 
 
 def test_the_sab_commands_run_in_order(tmp_path, monkeypatch, capsys):
-    """In an empty folder that holds what they name: the tutorials, and a class of one student; trainings are quick."""
+    """In an empty folder that holds what they name (tutorials, a table, a class of one); trainings are quick."""
     (tmp_path / "tutorials").symlink_to(ROOT / "tutorials")
+    (tmp_path / "figures" / "data").mkdir(parents=True)
+    shutil.copy(ROOT / "figures" / "data" / "copying.csv", tmp_path / "figures" / "data")
     monkeypatch.chdir(tmp_path)
     lines = [words for text in blocks("sh") for words in commands(text) if words[0] == "sab"]
     assert len(lines) >= 7
@@ -85,7 +88,7 @@ def test_the_sab_commands_run_in_order(tmp_path, monkeypatch, capsys):
         if "--class" in words:
             (tmp_path / "submissions").mkdir()
             (tmp_path / "my_exercises").rename(tmp_path / "submissions" / "student")
-        words += ["--quick"] * (words[1] == "reproduce")
+        words += ["--quick"] * (words[1] == "reproduce" and "--table" not in words)
         words += ["--updates", "2", "--hidden", "4", "--quiet"] * (words[1] == "train")
         assert cli.main(words[1:]) in ((0, 1) if words[1] == "grade" else (0,)), capsys.readouterr().err
     assert (tmp_path / "page.html").stat().st_size > 10_000 and (tmp_path / "grades.csv").is_file()

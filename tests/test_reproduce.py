@@ -95,7 +95,7 @@ def test_a_run_that_another_process_trains_is_left_to_it(tmp_path, capsys):
     with runner.claim(str(tmp_path / "runs" / results.name_of(quick()))):
         assert sab_reproduce(tmp_path, "copying", "--rows", "sab-5-5", "--seeds", "1") == 0
     said = capsys.readouterr()
-    assert "another process is at it" in said.err and "not run" in said.out
+    assert f"another process is at it (process {os.getpid()})" in said.err and "not run" in said.out
 
 
 def test_two_processes_may_append_at_the_same_time(tmp_path):

@@ -189,7 +189,8 @@ def test_two_trainings_cannot_write_one_folder(tmp_path, capsys):
         for option in (["--resume"], ["copying", "--force", *OPTIONS]):
             assert cli.main(["train", "--out", str(tmp_path / "run"), *option, "--quiet"]) == 2
             said = capsys.readouterr().err
-            assert "another process" in said and said.count("\n") == 1
+            assert f"another process is at work on it (process {os.getpid()}); try again" in said
+            assert said.count("\n") == 1
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
 
 

@@ -38,6 +38,22 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         raise ValueError(f"{message.removeprefix('argument ')} ({self.prog} --help)")
 
+    def check_options(self, words):
+        """ValueError for an option that there is not (before what is missing), with the one that may be meant."""
+        options = [option for action in self._actions for option in action.option_strings]
+        for word in words[: words.index("--")] if "--" in words else words:
+            option = word.partition("=")[0]
+            if option.startswith("--") and not any(known.startswith(option) for known in options):
+                near = difflib.get_close_matches(option, options, 1)
+                self.error(f"no option {option}" + (f": did you mean {near[0]}?" if near else ""))
+
+    def parse_args(self, args=None, namespace=None):
+        found, others = self.parse_known_args(args, namespace)
+        if others:
+            command = next(action for action in self._actions if action.dest == "command").choices[found.command]
+            command.error(f"what is {' '.join(others)}? There is no place for it")
+        return found
+
 
 def main(argv=None):
     """Run one command; returns its exit status."""
@@ -115,6 +131,10 @@ def parse(argv, name):
         )
         if each == name:  # import only what is run
             module(each).add_arguments(command)
+    if name in COMMANDS:
+        commands.choices[name].check_options(argv[1:])
+    else:
+        parser.check_options(argv)
     return parser.parse_args(argv)
 
 

@@ -14,6 +14,8 @@ from sab_numpy.core import backend
 from sab_numpy.support.files import check_table
 from sab_numpy.support.machine import machine
 from sab_numpy.tasks import TASKS, task
+from sab_numpy.training import pretrained
+from sab_numpy.training.checkpoints import LAST
 
 COST = "figures/data/cost.csv"
 PLANS = {  # what: how it is measured, and what is measured unless options say otherwise
@@ -56,7 +58,12 @@ with one answer at the end "steps walked" says how many steps its backward pass 
     parser.add_argument("--B", nargs="+", type=options.positive, default=[64], help="batch sizes (64)")
     parser.add_argument("--H", nargs="+", type=options.whole(2), default=[128], help="hidden sizes (128)")
     parser.add_argument("--models", nargs="+", choices=MODELS, help="which of " + ", ".join(MODELS))
-    parser.add_argument("--trained", type=options.path, metavar="FILE", help="a checkpoint or pretrained name (visits)")
+    parser.add_argument(
+        "--trained",
+        type=options.path,
+        metavar="FILE",
+        help="visits: a pretrained name (" + ", ".join(pretrained.names()) + "), or a run of sab train",
+    )
     parser.add_argument("--checkpoint", choices=("none", "blocks"), help="what the tape keeps (long: blocks)")
     parser.add_argument(
         "--threads", type=options.integer, default=1, help="cores: threads of PyTorch, processes of ours (1)"
@@ -106,6 +113,11 @@ def plan(args):
         raise ValueError(f"--threads must be between 1 and the {cores} cores of this process, found {args.threads}")
     if (args.what == "visits") != bool(args.trained):
         raise ValueError("visits and --trained FILE belong together: the first asks what the second does")
+    if args.trained and args.trained not in pretrained.names():
+        args.trained = os.path.join(args.trained, LAST) if os.path.isdir(args.trained) else args.trained
+        if not os.path.isfile(args.trained):
+            there = ", ".join(pretrained.names())
+            raise ValueError(f"--trained {args.trained}: no such file, expected one, or a pretrained name: {there}")
     if (args.task, args.sab) != ("copying", KS) and args.what not in ("speed", "growth"):
         raise ValueError(f"--task and --sab: {args.what} measures copying with SAB 5/5/2")
     if args.models and args.what in ("sparse", "visits"):

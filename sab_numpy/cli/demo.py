@@ -141,7 +141,7 @@ def add_arguments(parser):
     )
     parser.add_argument(
         "--out",
-        type=options.path,
+        type=options.folder,
         metavar="DIR",
         help="where runs and pictures go (default: runs/demo, runs/demo-tiny, runs/demo-adding)",
     )

@@ -25,7 +25,7 @@ def add_arguments(parser):
     )
     options.add_data_dir(parser)
     options.add_backend(parser)
-    parser.epilog = "example: sab evaluate runs/copy --T 100 200 400 --sequences 1000"
+    parser.epilog = "example: sab evaluate copying-T100-sab --T 100 200 400 --sequences 1000"
 
 
 def run(args):

@@ -12,7 +12,7 @@ def add_arguments(parser):
         "examples: sab exercises --out exercises\n          sab exercises --out exercises --exercise 3 --exercise 4"
     )
     parser.add_argument(
-        "--out", type=options.path, metavar="DIR", help="folder for the copies (without it: list the exercises)"
+        "--out", type=options.folder, metavar="DIR", help="folder for the copies (without it: list the exercises)"
     )
     parser.add_argument(
         "--exercise", type=options.integer, action="append", metavar="N", help="only this one (can be repeated)"

@@ -4,7 +4,7 @@ import os
 
 from sab_numpy.cli import options
 from sab_numpy.explore.page import explore, page
-from sab_numpy.support.files import write_atomic
+from sab_numpy.support.files import check_place, write_atomic
 from sab_numpy.support.threads import one_thread
 from sab_numpy.training.checkpoints import trained
 
@@ -16,7 +16,7 @@ def add_arguments(parser):
     )
     options.add_sequence(parser, "100, or that of the training if shorter")
     parser.epilog = (
-        "example: sab explore runs/copy --out page.html\n"
+        "example: sab explore copying-T100-sab --out page.html\n"
         "Open the file in a browser: it explains itself in 30 seconds. It has this sequence and the next three."
     )
 
@@ -24,6 +24,7 @@ def add_arguments(parser):
 def run(args):
     if os.path.isdir(args.out):
         raise ValueError(f"--out {args.out} is a folder, expected the name of a file")
+    check_place(args.out)
     one_thread()
     model = options.of_copying(trained(args.folder, args.best))
     text = page(explore(model, args.T, args.number))

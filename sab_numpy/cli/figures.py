@@ -69,14 +69,14 @@ def add_arguments(parser):
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all): " + ", ".join(FIGURES))
     parser.add_argument(
         "--data",
-        type=options.path,
+        type=options.folder,
         default=os.path.join("figures", "data"),
         metavar="DIR",
         help="the CSV files (figures/data)",
     )
     parser.add_argument(
         "--out",
-        type=options.path,
+        type=options.folder,
         default="figures",
         metavar="DIR",
         help="where the pictures and README.md go (figures)",

@@ -20,11 +20,12 @@ from sab_numpy.gradcheck.model import check_gradients
 from sab_numpy.gradcheck.points import lengths_of, made
 from sab_numpy.gradcheck.step_sizes import step_sizes
 from sab_numpy.plots.derivatives import draw_step_sizes
-from sab_numpy.support.files import write_atomic
+from sab_numpy.support.files import check_place, write_atomic
 
 SIZES = dict(n_in=3, n_hidden=4, n_out=2)
 STEPS, ROWS = 11, 2  # T is a multiple of nothing
 DRAWS = 20
+PICTURES = (".png", ".svg", ".pdf")
 SETTINGS = {
     "sab": dict(k_trunc=3, k_top=2, k_att=2),
     "bptt": dict(k_trunc=None, k_top=0),
@@ -78,6 +79,11 @@ def add_arguments(parser):
 
 def run(args):
     """Print the table; 0 when all is right, 1 when not."""
+    for path in (args.json, args.csv, args.picture):
+        if path:
+            check_place(path)
+    if args.picture and not args.picture.lower().endswith(PICTURES):
+        raise ValueError(f"--picture: expected a name that ends in {', '.join(PICTURES)}, found {args.picture}")
     on_gpu = args.backend != "numpy" and require(args.backend) is not np
     if on_gpu and args.module:
         raise ValueError(f"--backend {args.backend} is for the model's gradient: a --module decides about its arrays")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sab_numpy.cli import options
 from sab_numpy.coursework import catalogue, feedback, grading, isolate
-from sab_numpy.support.files import write_atomic
+from sab_numpy.support.files import check_folder, check_place, write_atomic
 
 
 def add_arguments(parser):
@@ -73,11 +73,17 @@ def run(args):
         catalogue.exercise(args.exercise)
     limits = isolate.Limits(args.time_limit, args.memory, sandbox=isolate.sandbox(args.sandbox))
     if args.students:
+        if args.out:
+            check_folder(args.out)
+        if args.csv:
+            check_place(args.csv)
         from sab_numpy.coursework.classroom import grade_class
 
         return grade_class(args, limits)
     if args.csv or args.resume or args.jobs != 1:
         raise ValueError("--csv, --jobs and --resume go with --class DIR")
+    if args.out:
+        check_place(args.out)
     if not args.path:
         raise ValueError("what is to be graded? expected a file, a folder, or --class DIR")
     seed = args.seed if args.seed is not None else secrets.randbelow(10**9) if args.format == "gradescope" else 0

@@ -6,6 +6,7 @@ import os
 from sab_numpy.core.backend import require
 from sab_numpy.core.config import Config
 from sab_numpy.support import files
+from sab_numpy.training import pretrained
 
 MOST_SEEDS = 10_000
 
@@ -45,6 +46,17 @@ real = kind(files.number, "a finite number")
 whole_or_none = kind(or_none(int), "a whole number or none")  # no bound, all of them
 number_or_none = kind(or_none(files.number), "a finite number or none")
 path = kind(str, "a name", lambda name: name.strip() and "\0" not in name)
+
+
+def folder(text):
+    """The name of a folder, of one that can be made if need be."""
+    try:
+        files.check_folder(path(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 seeds = kind(_seeds, f"N or A-B, 1 to {MOST_SEEDS} seeds", lambda found: 1 <= found.stop - found.start <= MOST_SEEDS)
 
 
@@ -69,7 +81,11 @@ def add_seed(parser, text="decides every random number"):
 
 def add_model(parser):
     """Which trained model."""
-    parser.add_argument("folder", metavar="DIR", help="the folder of a run (sab train --out), or a pretrained name")
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        help=f"the folder of a run (sab train --out), or a pretrained name: {', '.join(pretrained.names())}",
+    )
     parser.add_argument("--best", action="store_true", help="the best parameters on validation, not the last")
 
 

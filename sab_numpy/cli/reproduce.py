@@ -61,13 +61,13 @@ def add_arguments(parser):
     options.add_sequences(parser, 256)
     parser.add_argument(
         "--data",
-        type=options.path,
+        type=options.folder,
         metavar="DIR",
         help="the CSV files (default: figures/data; --quick: runs/quick/data)",
     )
     parser.add_argument(
         "--runs",
-        type=options.path,
+        type=options.folder,
         metavar="DIR",
         help="the runs (default: runs/copying, runs/adding, ...; --quick: runs/quick)",
     )
@@ -89,14 +89,25 @@ def run(args):
         for path in args.write:
             tables.write(path, args.data)
         return 0
-    one_thread()
     action = "transfer" if args.transfer else args.what
+    if action != "transfer" and args.tested:
+        raise ValueError("--tested is of --transfer: expected both (sab reproduce copying --transfer --tested 1000)")
+    one_thread()
     return {"transfer": test, "publish": store}.get(action, train)(args)
 
 
 def experiment(args):
     """The name of the experiment that the command is about."""
     return args.what if args.what in recipes.EXPERIMENTS else "copying"
+
+
+def trained_before(path, what):
+    """ValueError where there is no table at `path`."""
+    if not os.path.exists(path):
+        raise ValueError(
+            f"{path}: no such table, nothing of {what} was trained here: sab reproduce {what} trains; "
+            "--data DIR says where a table is"
+        )
 
 
 def wanted(args, default, default_lengths=None):
@@ -122,6 +133,8 @@ def train(args):
     default = ("sab-5-5-recipe", *recipes.ABLATION) if ablation else tuple(every)
     names, lengths = wanted(args, default, (100,) if ablation else None)
     path, failed = results.table_of(args.data, what), 0
+    if args.table:
+        trained_before(path, what)
     for folder in args.add or []:
         run, _ = load_run(folder)
         if recipes.experiment(run.task) != what:
@@ -207,6 +220,7 @@ def test(args):
     names = recipes.TABLE | recipes.ABLATION if what == "copying" else table.rows
     names = [name for name, (_, fields) in names.items() if "model" not in fields]  # a Transformer has one length
     names, lengths = wanted(args, tuple(names), table.trained)
+    trained_before(results.table_of(args.data, what), what)
     found = results.read(results.table_of(args.data, what))
     tested = args.tested or ((5, 10) if args.quick else table.tested)
     print(

@@ -68,7 +68,7 @@ def add_arguments(parser):
             add_option(groups[title], about[name])
     files = groups["validation and files"]
     files.add_argument(
-        "--out", required=True, type=options.path, metavar="DIR", help="folder for last.npz, best.npz and history.csv"
+        "--out", required=True, type=options.folder, metavar="DIR", help="folder for last.npz, best.npz and history.csv"
     )
     begin = files.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="go on with the run in DIR, bit for bit")

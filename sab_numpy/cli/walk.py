@@ -83,7 +83,7 @@ def add_arguments(parser):
         default="last",
         help="the step whose loss gives credit: a number, or all (default: the last)",
     )
-    parser.epilog = "example: sab walk runs/copy --T 10 --text"
+    parser.epilog = "example: sab walk copying-T100-sab --T 10 --text"
 
 
 def steps_of(at, T):

@@ -193,16 +193,19 @@ def explain(error, file_name):
 
 
 def answer_case(function, inputs, job, np):
-    """What one case gave: the arrays returned (out|...), the inputs after the call (in|...), what is wrong by name."""
+    """What one case gave: the arrays returned (out|...) and the inputs after the call (in|...), what is wrong by name,
+    and the error, if the function raised one.
+    """
     chained = "calls" in inputs
     try:
         given, wrong = named(call(function, inputs, job["outputs"]), job["outputs"], np)
     except (NotImplementedError, MemoryError):
         raise
     except Exception as error:                                 # the other cases may work
-        return {}, {"": explain(error, job["file"])}
+        told = explain(error, job["file"])
+        return {}, {"": told}, told
     arrays = {f"out|{name}": value for name, value in given.items()}
-    return {**arrays, **({} if chained else pack(inputs, "in|")[0])}, wrong
+    return {**arrays, **({} if chained else pack(inputs, "in|")[0])}, wrong, None
 
 
 def compiled(data, file_name):
@@ -223,7 +226,7 @@ def compiled(data, file_name):
 def answer(source, job, cases, student_import=None, np=None):
     """Run every case; returns (arrays, notes) where notes has error, and wrong[case][name]."""
     np = np or sys.modules["numpy"]
-    arrays, notes = {}, {"error": None, "wrong": {}}
+    arrays, notes = {}, {"error": None, "wrong": {}, "raised": {}}
     names = {"__name__": "student", "__builtins__": dict(vars(builtins))}
     if student_import:
         names["__builtins__"]["__import__"] = student_import
@@ -231,7 +234,8 @@ def answer(source, job, cases, student_import=None, np=None):
         exec(compiled(source, job["file"]), names)
         function = find(names, job)
         for number, inputs in enumerate(cases):
-            given, notes["wrong"][number] = answer_case(function, inputs, job, np)
+            given, notes["wrong"][number], raised = answer_case(function, inputs, job, np)
+            notes["raised"].update({number: raised} if raised else {})
             arrays.update({f"{number}|{name}": value for name, value in given.items()})
     except BaseException as error:                             # SystemExit and KeyboardInterrupt, too
         notes["error"] = str(error) if isinstance(error, Unusable) else explain(error, job["file"])

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, feedback, isolate
-from sab_numpy.coursework.grading import NOT_GRADED, Refused, contents, find, grade, line, printable
+from sab_numpy.coursework.grading import NOT_GRADED, NothingThere, Refused, contents, find, grade, line, printable
 from sab_numpy.support.files import lock, read_rows, write_atomic, write_rows
 from sab_numpy.support.progress import clock
 
@@ -41,6 +41,15 @@ def handed_in(folder):
     if folder.is_symlink():
         raise Refused(f"{folder.name} is a link: hand in the folder itself")
     return find(folder)
+
+
+def nothing_in(folder):
+    """Why there is nothing to grade in a student's folder; empty where there is. Refused as above."""
+    try:
+        handed_in(folder)
+    except NothingThere as error:
+        return line(error)
+    return ""
 
 
 def digest(folder):
@@ -84,12 +93,13 @@ def grade_student(folder, seed, limits, out=None, level="full"):
                digest=digest(folder), **options(seed, limits), **dict.fromkeys(POINTS, 0))
     row["possible"] = sum(catalogue.exercise(number).POINTS for number in catalogue.NUMBERS)
     try:
-        handed_in(folder)
+        why = nothing_in(folder)
         results = grade(folder, seed=seed, limits=limits)
-        row["points"] = feedback.total(results)[0]
-        row.update({POINTS[result.number - 1]: result.points for result in results})
+        if not why:
+            row["points"] = feedback.total(results)[0]
+            row.update({POINTS[result.number - 1]: result.points for result in results})
         row["checks"] = sum(result.ran for result in results)
-        row["note"] = feedback.note(results)
+        row["note"] = why or feedback.note(results)
         text = feedback.as_text(feedback.at_level(results, level), printable(folder), seed, limits)
         for result in results:
             if result.status == NOT_GRADED:

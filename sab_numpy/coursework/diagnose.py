@@ -78,6 +78,8 @@ def cause(module, units, root, cases):
     if message is None:
         message, explained = likely(edits.listed(module), units, root, cases, later=True)
     if message is None:
+        message = relation_where(module, root, units, cases)
+    if message is None:
         slip, explained = likely(edits.automatic(module), units, root, cases)
         finite = all(np.isfinite(got).all() for got in root.got)
         where = wrong_values(module, root, units, cases) if finite else f"{named(root)} holds NaN or infinity"
@@ -155,7 +157,7 @@ def diagnose(number, module, checks, cases):
             break                                              # what follows from an unknown mistake is no news
         left = [unit for unit in left[1:] if unit not in explained]
     lines = [f"exercise {number}: {lines[0]}", *(f"also: {line}" for line in lines[1:])]
-    return [*lines, *worst_entry(wrong), *summary(checks, wrong), f"stuck? sab hint {number} --level 1"]
+    return [*lines, *worst_entry(wrong), *summary(module, checks, wrong), f"stuck? sab hint {number} --level 1"]
 
 
 def named(unit):
@@ -187,6 +189,21 @@ def relation(module, unit, units, cases):
     words = relations.factor(unit, [sizes(module, cases[case]) for case in unit.cases]) or relations.added(
         unit, inputs) or relations.changed(unit, inputs)
     return words and f"{named(unit)} {words}"
+
+
+def relation_where(module, unit, units, cases):
+    """What a unit is multiplied by where a setting, such as normalise, has one value, if it is right elsewhere; or
+    None.
+    """
+    bad = [k for k, (got, want) in enumerate(zip(unit.got, unit.want)) if not close(got, want)]
+    setting = only_where(cases, [unit.cases[k] for k in bad], unit.cases)
+    if setting is None:
+        return None
+    there = [other._replace(**{name: [getattr(other, name)[k] for k in bad] for name in ("got", "want", "cases")})
+             for other in units if other.name == unit.name]
+    there = whole(there[[other.gate for other in there].index(unit.gate)], there)
+    words = relations.factor(there, [sizes(module, cases[case]) for case in there.cases])
+    return words and f"{named(there)} {words}, only where {setting}"
 
 
 def wrong_values(module, unit, units, cases):
@@ -239,8 +256,10 @@ def worst_entry(wrong):
     return []
 
 
-def summary(checks, wrong):
-    """Which outputs are right and which are wrong; a dict that is all right or all wrong goes by its own name."""
+def summary(module, checks, wrong):
+    """Which outputs are right and which are wrong, and of gates how many; a dict that is all right or all wrong goes by
+    its own name.
+    """
     bad = {check.name for check in wrong}
     parts = {}
     for check in checks:
@@ -249,4 +268,17 @@ def summary(checks, wrong):
     for name, states in parts.items():
         for part, state in states.items() if len(set(states.values())) > 1 else [(name, max(states.values()))]:
             words[state].append(part)
-    return [f"wrong: {', '.join(words[True])}" + (f"; right: {', '.join(words[False])}" if words[False] else "")]
+    right = f"; right: {', '.join(words[False])}" if words[False] else ""
+    return [f"wrong: {', '.join(words[True])}{right}{gates_wrong(module, checks)}"]
+
+
+def gates_wrong(module, checks):
+    """How many gates are wrong, and which, of the outputs that are counted gate by gate and are wrong; or nothing."""
+    found = {}
+    for unit in units_of(module, checks):
+        if unit.gate and unit.wrong:
+            found.setdefault(unit.name, []).append(unit.gate)
+    many = len(set(map(tuple, found.values()))) > 1
+    told = {f"{f'{name}: ' if many else ''}{len(gates)} of 4 gates {'is' if len(gates) == 1 else 'are'} wrong: "
+            f"{', '.join(gates)}": None for name, gates in found.items()}
+    return "".join(f"; {words}" for words in told)

@@ -1,7 +1,8 @@
 """Edits of a reference: what a student did, if the edited reference gives the student's numbers.
 
 The listed ones (MISTAKES of each exercise) have a name. The automatic ones are small slips at one place: a sign, a
-factor or term left out, a missing transpose, = for +=; their name is the expression as it is and as it would be.
+factor or term left out, a missing transpose, = for +=; their name is the expression as it is and as it would be, and
+of a sign whose it is.
 """
 
 import ast
@@ -66,14 +67,18 @@ def slips(module):
     found = []
     for number, statement in enumerate(simple_statements(tree)):
         for place, old in enumerate(ast.walk(statement)):
-            for kind in range(len(replacements(old))):
+            for kind, (other, sign_of) in enumerate(replacements(old)):
                 changed = copy.deepcopy(tree)
                 line = simple_statements(changed)[number]
                 new = Replace(list(ast.walk(line))[place], kind).visit(line)
-                if new is not line:                            # = for +=: the whole statement
+                if new is not line:                            # the whole statement: = for +=, or its sign
                     changed = Replace(line, kind).visit(changed)
                 target = ast.unparse(statement.targets[0] if isinstance(statement, ast.Assign) else statement.target)
-                words = f"as if {ast.unparse(old)} were {ast.unparse(replacements(old)[kind])} in the line of {target}"
+                words = f"as if {ast.unparse(old)} were {ast.unparse(other)} in the line of {target}"
+                if sign_of is statement:
+                    words = f"the sign of the line of {target} is wrong, as if it had a minus"
+                elif sign_of:
+                    words = f"the sign of {ast.unparse(sign_of)} is wrong, {words}"
                 found.append((words, compile(ast.fix_missing_locations(changed), "edited", "exec")))
     return found
 
@@ -83,18 +88,25 @@ def simple_statements(tree):
 
 
 def replacements(node):
-    """What may stand where `node` stands, by mistake."""
+    """What may stand where `node` stands, by mistake: (other node, the node whose sign is then wrong or None)."""
     if isinstance(node, ast.BinOp) and type(node.op) in OTHER:
+        summed = isinstance(node.op, (ast.Add, ast.Sub))
         flipped = ast.BinOp(node.left, OTHER[type(node.op)](), node.right)
-        return [flipped, node.left, node.right]
+        minus = ast.BinOp(ast.UnaryOp(ast.USub(), node.left), node.op, node.right)
+        return [(flipped, node.right if summed else None), (node.left, None), (node.right, None),
+                *([(minus, node.left), (ast.UnaryOp(ast.USub(), node), node)] if summed else ())]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
-        return [node.left]
+        return [(node.left, None)]
     if isinstance(node, ast.Attribute) and node.attr == "T":
-        return [node.value]
+        return [(node.value, None)]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return [node.operand]
+        return [(node.operand, node.operand)]
     if isinstance(node, ast.AugAssign):
-        return [ast.copy_location(ast.Assign([node.target], node.value), node)]
+        return [(ast.copy_location(ast.Assign([node.target], node.value), node), None),
+                (ast.copy_location(ast.AugAssign(node.target, ast.Sub(), node.value), node), node)]
+    if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Tuple):
+        negated = ast.UnaryOp(ast.USub(), node.value)
+        return [(ast.copy_location(ast.Assign(node.targets, negated), node), node)]
     return []
 
 
@@ -103,4 +115,4 @@ class Replace(ast.NodeTransformer):
         self.node, self.kind = node, kind
 
     def visit(self, node):
-        return replacements(node)[self.kind] if node is self.node else self.generic_visit(node)
+        return replacements(node)[self.kind][0] if node is self.node else self.generic_visit(node)

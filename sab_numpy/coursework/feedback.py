@@ -55,11 +55,13 @@ def class_summary(texts):
 
 
 def checks(result):
-    return f"{result.passed} of {result.ran} checks passed" if result.ran else "no check ran"
+    return f"{result.passed} of {result.ran} checks passed" if result.ran else standing(result)
 
 
 def as_text(results, path, seed, limits):
     lines = [f"graded {path} with seed {seed} (each exercise: {limits})"]
+    if all(result.status == "missing" for result in results):
+        lines.append("no file of an exercise is there (expected names like exercise_03_....py, made by sab exercises)")
     for result in results:
         lines += ["", f"exercise {result.number}, {catalogue.title(result.number)}: {result.points:g} of "
                   f"{result.possible} points, {checks(result)}" + (f"   [{result.file}]" if result.file else "")]
@@ -68,8 +70,11 @@ def as_text(results, path, seed, limits):
             lines += printed(result)
     points, possible = total(results)
     ran = sum(result.ran for result in results)
+    nothing = "nothing could be checked, see above"
+    if all(standing(result) == "not attempted" for result in results):
+        nothing = "no exercise was attempted"
     return "\n".join([*lines, "", f"total: {points:g} of {possible} points; {ran} checks ran" + ("" if ran else
-                      ": nothing could be checked, see above")]) + "\n"
+                      f": {nothing}")]) + "\n"
 
 
 def as_json(results, path, seed, limits):

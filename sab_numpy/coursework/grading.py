@@ -25,6 +25,10 @@ class Refused(ValueError):
     """What a student handed in cannot be graded, for this reason: 0 points. Any other error is the grader's."""
 
 
+class NothingThere(Refused):
+    """A folder without a file of an exercise: none was attempted."""
+
+
 @dataclass
 class Result:
     """The grade of one exercise. status: right, wrong, failed (nothing was checked), missing (no file), not graded (the
@@ -115,14 +119,18 @@ def find(path, number=None):
             found[of_file] = file
     if not found:
         wanted = f"exercise {number}" if number else "an exercise"
-        raise Refused(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
-                      "exercises); nothing was checked")
+        kind = NothingThere if path.is_dir() else Refused
+        raise kind(f"{path}: no file of {wanted} found (expected names like exercise_03_....py, made by sab "
+                   "exercises); nothing was checked")
     return found
 
 
 def grade(path, number=None, seed=0, limits=isolate.Limits()):
     """A Result for each exercise of a folder (those without a file score 0), or of the one file."""
-    found = find(path, number)
+    try:
+        found = find(path, number)
+    except NothingThere:
+        found = {}
     numbers = [number] if number else catalogue.NUMBERS if Path(path).is_dir() else list(found)
     return [grade_exercise(n, found[n], seed, limits) if n in found else
             Result(n, "", "missing", catalogue.exercise(n).POINTS, ["no file"]) for n in numbers]
@@ -140,7 +148,7 @@ def grade_exercise(number, file, seed=0, limits=isolate.Limits(), run=isolate.ru
                    arguments=list(inspect.signature(module.reference).parameters))
         outcome = run(source, job, cases, catalogue.earlier(number), limits)
         result.printed = outcome.printed
-        check_outcome(outcome)
+        check_outcome(outcome, len(cases))
         with np.errstate(all="ignore"):
             conclude(result, module, judge(module, cases, outcome), cases)
     except Refused as error:
@@ -169,8 +177,8 @@ def make_cases(number, seed):
     return cases + cases[:1]
 
 
-def check_outcome(outcome):
-    """Refused, in one line, for a process that cannot be judged."""
+def check_outcome(outcome, cases):
+    """Refused, in one line, for a process that cannot be judged, as none of so many cases gave a number."""
     if outcome.failure:
         raise Refused(outcome.failure)
     if outcome.notes["violations"]:
@@ -180,6 +188,9 @@ def check_outcome(outcome):
         raise Refused("not written yet")
     if error:
         raise Refused(error)
+    raised = outcome.notes["raised"]
+    if len(raised) == cases:
+        raise Refused(f"does not run: {raised[min(raised)]}")
 
 
 def conclude(result, module, checks, cases):

@@ -146,6 +146,7 @@ def run(source, job, cases, earlier, limits):
             notes, outcome.arrays = child.load(outcome.arrays, np)
             wrong = {int(number): {str(k): str(v) for k, v in of.items()} for number, of in notes["wrong"].items()}
             outcome.notes = {"error": notes["error"] and str(notes["error"]), "wrong": wrong,
+                             "raised": {int(number): str(error) for number, error in notes["raised"].items()},
                              "violations": [str(violation) for violation in notes["violations"]]}
         except Exception:                                      # whatever a student's process may have sent
             outcome.failure = "its process ended before it handed back any array"

@@ -50,8 +50,8 @@ def train(wanted, data, runs, jobs=1, backend="numpy"):
                 folder = os.path.join(runs, results.name_of(run))
                 try:
                     active.append(Training(title(run), run, folder, backend, claim=claim(folder)))
-                except files.Taken:
-                    print(f"{title(run)}: another process is at it", file=sys.stderr)
+                except files.Taken as error:
+                    print(f"{title(run)}: another process is at it{error.holder}", file=sys.stderr)
             if active:
                 training, said = next_to_end(active, line)
                 failed += not finish(training, said, data, runs)

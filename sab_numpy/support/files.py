@@ -2,11 +2,13 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import math
 import os
+import platform
 import stat
 import tempfile
 import time
@@ -35,9 +37,35 @@ def write_atomic(path, content, mode=0o644, before=None):
         else:
             _write_and_rename(os.path.realpath(path), data, mode, before)
     except OSError as error:
-        folder = os.path.dirname(path) or "."
-        why = error.strerror if os.path.isdir(folder) else f"there is no folder {folder}: make it first"
-        raise OSError(error.errno, f"cannot be written ({why})", path) from None
+        raise unwritable(path, error.errno) from None
+
+
+def unwritable(path, number):
+    """The OSError of a `path` that cannot be written, for the reason of this number."""
+    folder = os.path.dirname(path) or "."
+    why = os.strerror(number) if os.path.isdir(folder) else f"there is no folder {folder}: make it first"
+    return OSError(number, f"cannot be written ({why})", path)
+
+
+def check_place(path):
+    """Before any work: OSError, as of write_atomic, where no file can be written at `path`."""
+    if os.path.isdir(path):
+        raise unwritable(path, errno.EISDIR)
+    device = os.path.exists(path) and not os.path.isfile(path)
+    place = path if device else os.path.dirname(os.path.realpath(path))
+    if not os.path.exists(place):
+        raise unwritable(path, errno.ENOENT)
+    if not os.access(place, os.W_OK):
+        raise unwritable(path, errno.EACCES)
+
+
+def check_folder(path):
+    """Before any work: ValueError where a file stands in the way of the folder `path`."""
+    place = os.path.abspath(path)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise ValueError(f"expected a folder, found the file {os.path.relpath(place)}")
 
 
 def _write_and_rename(path, data, mode, before):
@@ -134,6 +162,10 @@ def _members(data):
 class Taken(ValueError):
     """Another process holds the lock."""
 
+    def __init__(self, message, holder):
+        super().__init__(message)
+        self.holder = holder
+
 
 @contextlib.contextmanager
 def lock(path, wait=True):
@@ -141,14 +173,35 @@ def lock(path, wait=True):
 
     wait: until the other lets go; else Taken at once. Raises OSError when the lock file cannot be written.
     """
-    with open(f"{os.path.realpath(path)}.lock", "ab") as file:  # one, by whatever name the file is called
+    name = f"{os.path.realpath(path)}.lock"  # one, by whatever name the file is called
+    with os.fdopen(os.open(name, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
         try:
             _claim(file.fileno(), wait)
         except OSError:
             if wait:
                 raise
-            raise Taken(f"{path}: another process is at work on it; try again when it is done") from None
-        yield file.fileno()
+            holder = _holder(file)
+            raise Taken(
+                f"{path}: another process is at work on it{holder}; try again when it is done", holder
+            ) from None
+        with contextlib.suppress(OSError):  # a full disk: nobody can be told who we are
+            file.truncate(0)
+            file.write(f"\n{os.getpid()} {platform.node()}\n".encode())
+        try:
+            yield file.fileno()
+        finally:
+            with contextlib.suppress(OSError):
+                file.truncate(0)
+
+
+def _holder(file):
+    """Who wrote its number into a lock file: " (process 4711)", or nothing."""
+    with contextlib.suppress(OSError, ValueError):
+        file.seek(1)  # Windows locks the first byte for reading, too
+        number, _, host = file.read(300).decode().partition(" ")
+        there = "" if host.strip() == platform.node() else f" on {host.strip()}"
+        return f" (process {int(number)}{there})"
+    return ""
 
 
 def _claim(handle, wait):
@@ -188,12 +241,10 @@ def append_rows(path, rows, columns=(), key=None, head=""):
 
 
 def check_table(path, columns):
-    """Before any work: ValueError where no rows with these columns could be put into a CSV at `path`."""
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"{path}: cannot be written (there is no folder {folder}: make it first)")
+    """Before any work: ValueError or OSError where no rows with these columns could be put into a CSV at `path`."""
     if os.path.isfile(path) or os.path.isdir(path):
         read_rows(path, columns)
+    check_place(path)
 
 
 def read_rows(path, columns=()):

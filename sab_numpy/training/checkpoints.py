@@ -91,6 +91,8 @@ def load_run(folder, name="last"):
     """(run, state) of the last or the best checkpoint in the folder of a run."""
     if not os.path.isdir(folder):
         raise ValueError(f"{folder}: no such folder; expected one that sab train --out made")
+    if not present(folder):
+        raise ValueError(f"{folder}: expected the folder of a run (sab train --out), found no {name}.npz in it")
     try:
         return load(os.path.join(folder, f"{name}.npz"))
     except files.Damaged as error:

@@ -237,6 +237,8 @@ def test_every_student_gets_one_row(a_class, tmp_path, quick, jobs):
     assert "nothing was checked" in notes["nothing"] and "1: does not run; 2: " in notes["rubbish"]
     assert notes["bug"].startswith("1: wrong; 2: not attempted")
     assert "dz has the wrong sign" in (tmp_path / "say" / "bug.txt").read_text()
+    nothing = (tmp_path / "say" / "nothing.txt").read_text()
+    assert nothing.count(" points, not attempted\n") == 10 and "total: 0 of 100 points" in nothing
 
 
 def test_resume_grades_only_what_is_new_or_changed(a_class, tmp_path, quick):

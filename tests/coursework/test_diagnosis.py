@@ -1,5 +1,7 @@
 """Thirty planted student bugs: every one fails, and the first line of feedback names it."""
 
+import ast
+import copy
 import re
 import warnings
 from collections import Counter
@@ -45,7 +47,8 @@ def test_files_that_were_held_out_fail_and_none_is_misled(number, tmp_path):
         for of, text, what, words in held_out.wrong():
             if of == number:
                 result = student.grade_text(tmp_path, number, text)
-                assert result.status == "wrong" and result.points < result.possible, what
+                assert result.points < result.possible, what
+                assert result.status == "wrong" or ": does not run: " in result.feedback[0], what
                 counts[held_out.said(words, result.feedback[0])] += 1
                 assert "1 times" not in " ".join(result.feedback)
     assert counts["misleading"] == 0 and counts["named"] >= 0.8 * counts.total(), counts
@@ -102,10 +105,76 @@ def test_a_sign_that_is_wrong_in_all_gates_is_said_once(tmp_path):
     assert first_feedback(bug, tmp_path)[0] == "exercise 3: dW_h has the wrong sign"
 
 
+def signs(number):
+    """(text, what was done) of the solution with one sign wrong: of a term, a sum, a line, or of what is added."""
+    def minus(node):
+        return ast.UnaryOp(ast.USub(), node)
+
+    tree = ast.parse(student.solution(number))
+    for place, node in enumerate(ast.walk(tree)):
+        sums = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)) and not any(
+            isinstance(leaf, ast.Name) and leaf.id in "Tt" for leaf in ast.walk(node) if "h" not in ast.unparse(node))
+        changes = []
+        if sums:
+            changes = [("op", ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()), ("left", minus(node.left))]
+        if isinstance(node, ast.AugAssign):
+            changes = [("op", ast.Sub())]
+        if isinstance(node, ast.Assign) and any(name in ast.unparse(node.targets[0]) for name in (
+                "dz", "dh", "w[", "da[", "dr", "J", "total", "r")) and "zeros" not in ast.unparse(node.value):
+            changes = [("value", minus(node.value))]
+        for field, value in changes:
+            copied = copy.deepcopy(tree)
+            setattr(list(ast.walk(copied))[place], field, value)
+            yield ast.unparse(ast.fix_missing_locations(copied)), f"{ast.unparse(node)}: {field}"
+
+
+@pytest.mark.parametrize("number, least", [(5, 14), (7, 7)])
+def test_a_sign_that_is_wrong_is_named_as_such(number, least, tmp_path):
+    count = 0
+    for text, what in signs(number):
+        result = student.grade_text(tmp_path, number, text)
+        if result.status == "wrong":
+            assert re.search(r"\bsign\b", result.feedback[0]), (what, result.feedback)
+            count += 1
+    assert count >= least
+
+
+@pytest.mark.parametrize("number, old, new, words", [
+    (5, "J @ dw[b]", "-J @ dw[b]", "da has the wrong sign, only where normalise is 'softmax'"),
+    (5, "da[b, slots[b]] = dr", "da[b, slots[b]] = -dr", "da, relu: dr has the wrong sign in the slots"),
+    (5, "r = top - a", "r = top + a", "w, relu: the sign of the threshold is wrong"),
+    (7, "dh = dh_loss[t] + dh_next", "dh = dh_loss[t] - dh_next", "dz: dh_local has the wrong sign"),
+    (7, "(1 - h[t] * h[t])", "(1 + h[t] * h[t])", "dz: the sign of h**2 is wrong"),
+    (7, "dz[t] = dh *", "dz[t] = -dh *", "dz: dh has the wrong sign"),
+    (7, "dW_h += ", "dW_h -= ", "dW_h has the wrong sign"),
+    (4, "dh_hat = dq @ W_q.T", "dh_hat = -dq @ W_q.T", "dh_hat has the wrong sign"),
+    (8, "dh_hat = dh + dquery", "dh_hat = dh - dquery", "the sign of dh_query is wrong, as if dh + dh_query were")])
+def test_the_term_whose_sign_is_wrong_is_named(number, old, new, words, tmp_path):
+    right = student.solution(number)
+    assert right.count(old) == 1
+    assert words in student.grade_text(tmp_path, number, right.replace(old, new)).feedback[0]
+
+
 def test_a_gate_that_is_wrong_costs_a_gate(tmp_path):
     bug = student.solution(3).replace("do * o * (1 - o)", "do")
     result = student.grade_text(tmp_path, 3, bug)              # of 7 outputs dc_prev is right, 4 are right in 3 gates
     assert result.points == round(15 * (1 + 4 * 0.75) / 7, 1) and (result.passed, result.ran) == (3, 21)
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"do * o * (1 - o)": "do"}, "wrong: dz, dx, dh_prev, dW_x, dW_h, db; right: dc_prev; 1 of 4 gates is wrong: o"),
+    ({"do * o * (1 - o)": "do", "di * i * (1 - i)": "di"}, "right: dc_prev; 2 of 4 gates are wrong: i, o"),
+    ({"[db_i, db_f, ": "[db_f, db_f, "},
+     "wrong: db; right: dz, dc_prev, dx, dh_prev, dW_x, dW_h; 1 of 4 gates is wrong: i"),
+    ({"do * o * (1 - o)": "do", "[db_i, db_f, ": "[db_f, db_f, "},
+     "; dz: 1 of 4 gates is wrong: o; dW_x: 1 of 4 gates is wrong: o; dW_h: 1 of 4 gates is wrong: o; "
+     "db: 2 of 4 gates are wrong: i, o")])
+def test_gates_that_are_wrong_are_counted_and_named(changes, words, tmp_path):
+    text = student.solution(3)
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    (line,) = (line for line in student.grade_text(tmp_path, 3, text).feedback if line.startswith("wrong: "))
+    assert line.endswith(words)
 
 
 @pytest.mark.parametrize("level, kept", [("place", ("wrong: ",)), ("cause", ("exercise 3: ", "wrong: ")),
@@ -131,6 +200,22 @@ def test_not_attempted_does_not_run_and_wrong_are_three_things(tmp_path):
     found = [student.grade_text(tmp_path, 1, text) for text in texts.values()]
     assert [feedback.standing(result) for result in found] == list(texts)
     assert feedback.note(found) == "1: not attempted; 1: does not run; 1: wrong"
+
+
+@pytest.mark.parametrize("run", [student.run_here, isolate.run])
+def test_what_raises_in_every_case_does_not_run_and_says_its_error_once(run, tmp_path):
+    result = student.grade_text(tmp_path, 1, student.solution(1).replace("return p, dp, dz", "return 1 / 0"), run=run)
+    assert (feedback.standing(result), result.points, result.ran) == ("does not run", 0, 0)
+    assert result.feedback == ["exercise 1: does not run: ZeroDivisionError: division by zero (line 12)"]
+    assert "0 of 5 points, does not run" in feedback.as_text([result], "x", 0, "limits")
+
+
+@pytest.mark.parametrize("run", [student.run_here, isolate.run])
+def test_what_raises_in_some_cases_is_wrong_in_those(run, tmp_path):
+    text = student.solution(5).replace("r = top", "raise ValueError('relu?')\n            r = top")
+    result = student.grade_text(tmp_path, 5, text, run=run)
+    assert feedback.standing(result) == "wrong" and 0 < result.passed < result.ran
+    assert result.feedback[0] == "exercise 5: case 2: ValueError: relu? (line 22)"
 
 
 def test_a_class_summary_names_the_commonest_first_lines(tmp_path):
@@ -204,7 +289,7 @@ def test_a_file_without_any_function_says_so(tmp_path):
     ("return p, dp", "returned 2 values"), ("return None", "returned NoneType"), ("return p, dp, dz.tolist()", "list"),
     ("return p, dp, dz.astype(np.float32)", "float32"), ("return p, dp, dz.T", "shape"),
     ("return p, dp, dz * np.nan", "NaN"),
-    ("return p, dp, np.ma.array(dz)", "MaskedArray"), ("return 1 / 0", "ZeroDivisionError"),
+    ("return p, dp, np.ma.array(dz)", "MaskedArray"),
     ("return p, dp, dz.astype(object)", "dtype"), ("return p, dp, np.zeros((2, 3), 'S5')", "dtype")])
 def test_what_is_not_an_array_of_numbers_is_named(ending, words, tmp_path):
     result = student.grade_text(tmp_path, 1, student.solution(1).replace("return p, dp, dz", ending))

@@ -13,6 +13,7 @@ import pytest
 import student
 
 import sab_numpy
+from sab_numpy import cli
 from sab_numpy.cli import exercises as exercises_command
 from sab_numpy.cli import hint as hint_command
 from sab_numpy.coursework import EXERCISE_SET, catalogue, edits, grading
@@ -289,10 +290,24 @@ def test_a_hint_that_does_not_exist_is_refused(words):
         hint_command.run(arguments(hint_command, *words))
 
 
-def test_a_folder_without_an_exercise_is_an_error(tmp_path):
+@pytest.mark.parametrize("names", [(), ("notes.py",)])
+def test_a_folder_without_an_exercise_is_ten_that_were_not_attempted(names, tmp_path, capsys):
+    for name in names:
+        (tmp_path / name).write_text("x = 1")
+    assert cli.main(["grade", str(tmp_path), "--sandbox", "none"]) == 1
+    said = capsys.readouterr()
+    heads = [line for line in said.out.splitlines() if line.startswith("exercise ")]
+    assert len(heads) == 10 and all(": 0 of " in head and head.endswith(" points, not attempted") for head in heads)
+    assert "expected names like exercise_03_....py, made by sab exercises" in said.out.splitlines()[1]
+    assert said.out.endswith("total: 0 of 100 points; 0 checks ran: no exercise was attempted\n") and not said.err
+    assert not any(word in said.out for word in ("Error", "failed", "nothing was checked", "could not"))
+
+
+def test_a_folder_or_a_file_that_is_not_there_is_an_error(tmp_path):
     (tmp_path / "notes.py").write_text("x = 1")
-    with pytest.raises(ValueError, match="nothing was checked"):
-        grade(tmp_path)
+    for name, words in (("nowhere", "no such file or folder"), ("notes.py", "nothing was checked")):
+        with pytest.raises(ValueError, match=words):
+            grade(tmp_path / name)
 
 
 def test_a_file_that_was_downloaded_twice_counts_once(tmp_path):

@@ -101,6 +101,12 @@ def _mistakes():
            "last = order[:, K - 1:K]")
     yield ("w, relu: the threshold is the smallest of all scores; expected the (K+1)-th largest",
            "last = order[:, K:K + 1]", "last = order[:, -1:]")
+    threshold = "r = top - np.take_along_axis(a, last, axis=1)"
+    yield "w, relu: the sign of the threshold is wrong: it is subtracted, r = top - threshold", threshold, (
+        threshold.replace("-", "+"))
+    yield "w, relu: r has the wrong sign, r = top - threshold", threshold, (
+        "r = np.take_along_axis(a, last, axis=1) - top")
+    yield "w, relu: the sign of the 1e-6 in the denominator is wrong, sum(r) + 1e-6", " + 1e-6", " - 1e-6"
     yield "w, relu: the threshold is not subtracted", "r = top - np.take_along_axis(a, last, axis=1)", "r = top"
     yield "w, relu: the threshold is not subtracted, max(a, 0) is taken", (
         "r = top - np.take_along_axis(a, last, axis=1)"), "r = np.maximum(top, 0)"
@@ -120,6 +126,8 @@ def _mistakes():
            f"w * dw - {inner}")
     yield ("da, softmax: the sum has the wrong sign, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
            f"w * (dw + {inner})")
+    yield ("da, softmax: the sign of dw is wrong, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
+           f"w * (-dw - {inner})")
     yield "da, softmax: the factor w is missing, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})", f"dw - {inner}"
     yield ("da, softmax: the sum lacks w, dtop = w * (dw - sum(dw * w))", f"w * (dw - {inner})",
            "w * (dw - dw.sum(axis=1, keepdims=True))")
@@ -128,6 +136,10 @@ def _mistakes():
            "dw / total")
     yield "da, relu: not divided by the total, sum(r) + 1e-6", relu, f"(dw - {inner})"
     yield "da, relu: the sum has the wrong sign, dr = (dw - sum(dw * w)) / total", relu, f"(dw + {inner}) / total"
+    yield "da, relu: the sign of dw is wrong, dr = (dw - sum(dw * w)) / total", relu, f"(-dw - {inner}) / total"
+    yield ("da, relu: dr has the wrong sign in the slots that were selected",
+           "np.put_along_axis(da, slots, dtop, axis=1)",
+           'np.put_along_axis(da, slots, dtop if normalise == "softmax" else -dtop, axis=1)')
     yield ("da, relu: the sum lacks a division by the total, dr = (dw - sum(dw * w)) / total", relu,
            f"dw / total - {inner}")
     yield "da, relu: softmax's derivative where relu's belongs", relu, f"w * (dw - {inner})"

@@ -109,7 +109,12 @@ def _mistakes():
     yield ("dz: dz is zeros at the start of a block, after dh_local is sent; the cut stops dh_local only",
            "        if t > 0:", "        dz[t] *= not k_trunc or t % k_trunc > 0\n        if t > 0:")
     yield "dz: dh_loss counts twice", "dh_loss[t] + dh_local", "2 * dh_loss[t] + dh_local"
-    yield "dz: dh_local is subtracted; expected dh_loss[t] + dh_local", "dh_loss[t] + dh_local", "dh_loss[t] - dh_local"
+    yield "dz: dh_local has the wrong sign: it is subtracted; expected dh_loss[t] + dh_local", (
+        "dh_loss[t] + dh_local"), "dh_loss[t] - dh_local"
+    yield "dz: dh has the wrong sign, dz[t] = (dh_loss[t] + dh_local) * (1 - h[t]**2)", "dh = dh_loss[t] + dh_local", (
+        "dh = -(dh_loss[t] + dh_local)")
+    yield "dz: the sign of h**2 is wrong: the derivative of tanh is 1 - h**2", dz, "dz[t] = dh * (1 + h[t]**2)"
+    yield "dz: the sign of 1 is wrong: the derivative of tanh is 1 - h**2", dz, "dz[t] = dh * (-1 - h[t]**2)"
     yield "dz: dh_loss[0] at every step; expected dh_loss[t]", "dh = dh_loss[t]", "dh = dh_loss[0]"
     yield ("the walk goes forward from step 0; credit goes backward, from the last step to the first",
            "reversed(range(T))", "range(T)")
