@@ -609,6 +609,6 @@ def test_the_picture_of_what_is_kept_has_a_line_for_every_state_as_long_as_it_ca
     del ends[-1]  # the empty slot
     lines_of = {int(line.get_ydata()[0]): line for line in surprising.lines}
     assert {step: tuple(line.get_xdata()) for step, line in lines_of.items()} == {s: (s, t) for s, t in ends.items()}
-    for step, line in lines_of.items():
-        assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 309 else "#D55E00")  # 309: marker
+    for step, line in lines_of.items():  # 309: the marker
+        assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 309 else "#D55E00")
     assert ends[4] == ends[9] == 319
