@@ -3,8 +3,8 @@
 #
 # *15 minutes, of which the computer works one. You need: tutorials 03, 05 and 07.*
 # *You will see: one answer at the end, and three learners of it; which past states the last
-# step [recalls](../GLOSSARY.md#recall), how many steps the walk visits, and how few hold
-# half of the credit. And a result that we did not expect.*
+# step [recalls](../GLOSSARY.md#recall), how many steps the walk visits, and how few hold half
+# of the [credit](../GLOSSARY.md#credit). And a result that we did not expect.*
 
 # %%
 import os
