@@ -91,12 +91,12 @@ assert table[5:, 3].min() > 0.9 and waiting[1] > 0.9  # at step 9 the wait does,
 
 # %% [markdown]
 # The first [block](../GLOSSARY.md#block) of five it looks up when it is asked, in four answers: the
-# fifth symbol it takes along then, and has it in h and c when its turn comes (section 3). The second
-# block it never looks up then. It keeps it in mind: at every step of the wait it [recalls](../GLOSSARY.md#recall)
-# the state of step 9, like someone who repeats a telephone number until there is a pen. So the
-# states that are stored meanwhile should be copies of that block, and it is these ("others") that
-# the last answers read. Other seeds look both up when they are asked (`sab sample
-# copying-T300-sab`): the loss says what is right, not how.
+# fifth symbol it takes along then, and has it in h and c when its turn comes (section 3). The
+# second block it never looks up then. It keeps it in mind: at every step of the wait it
+# [recalls](../GLOSSARY.md#recall) the state of step 9, like someone who repeats a telephone number
+# until there is a pen. So the states that are stored meanwhile should be copies of that block, and
+# it is these ("others") that the last answers read. Other seeds look both up when they are asked
+# (`sab sample copying-T300-sab`): the loss says what is right, not how.
 #
 # ## 3. A memory transplant
 #
