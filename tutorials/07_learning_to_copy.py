@@ -191,7 +191,8 @@ image = recalled.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
 recalled.axhline(T - SYMBOLS - 0.5, color="#D55E00")
 recalled.set(xticks=range(1 + len(stored)), xticklabels=["none", *stored],
              xlabel="step whose stored state is recalled",
-             ylabel="step that recalls", title="What SAB recalls in one sequence\n(below the orange line: the answers)")
+             ylabel="step that recalls",
+             title="What SAB recalls in one sequence\n(below the orange line: the answers)")
 fig.colorbar(image, ax=recalled, label="weight")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)

@@ -60,8 +60,8 @@ assert surprise[:2].min() > surprise[8:16].max()
 
 # %% [markdown]
 # The two states that have read the ten symbols are there, and stay. The last one has just read the
-# marker, which surprises, too. Between them stand states of the wait: nothing to be surprised about,
-# but there is room for them.
+# marker, which surprises, too. Between them stand states of the wait: nothing to be surprised
+# about, but there is room for them.
 #
 # Nobody told the network what is worth keeping. The rule has no parameters, and no gradient: which
 # state makes room is a discrete choice, like which states are recalled. But the network learns the
@@ -76,8 +76,8 @@ assert surprise[:2].min() > surprise[8:16].max()
 #
 # Two networks that were trained so, a state every 64 steps and [blocks](../GLOSSARY.md#block) as
 # long, have 34.4 and 36.9 % (of their five states the last comes too late for any answer). Blocks
-# of five steps could not teach it: a [cut](../GLOSSARY.md#cut) lies between each of these states and
-# the input. The one network that was tried has 12.7 % (`figures/RESULTS.md`; `figures/FINDINGS.md`,
+# of five steps could not teach it: a [cut](../GLOSSARY.md#cut) lies between each of these states
+# and the input. The one network that was tried has 12.7 % (`figures/RESULTS.md`; `figures/FINDINGS.md`,
 # 14).
 
 # %%
