@@ -137,7 +137,8 @@ print("PASS" if report.ok else "FAIL")
 assert report.ok
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharex=True, sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharex=True,
+                         sharey=True)
 for ax, (words, one) in zip(axes, {"written evenly": evenly, "the most surprising": cfg}.items()):
     memory = sab.forward(params, x, one)[1].memory
     for t in range(len(x)):
