@@ -77,8 +77,8 @@ assert surprise[:2].min() > surprise[8:16].max()
 # Two networks that were trained so, a state every 64 steps and [blocks](../GLOSSARY.md#block) as
 # long, have 34.4 and 36.9 % (of their five states the last comes too late for any answer). Blocks
 # of five steps could not teach it: a [cut](../GLOSSARY.md#cut) lies between each of these states
-# and the input. The one network that was tried has 12.7 % (`figures/RESULTS.md`; `figures/FINDINGS.md`,
-# 14).
+# and the input. The one network that was tried has 12.7 % (`figures/RESULTS.md`, and number 14 of
+# `figures/FINDINGS.md`).
 
 # %%
 print("\n2. Evenly, or as it surprises")
