@@ -104,6 +104,49 @@ def test_a_tutorial_keeps_the_rules(path):
     assert set(re.findall(r"\bsab\.(\w+)", code)) <= set(sab.__all__)  # what is there without another import
 
 
+# What the reader is told to change.
+
+
+def changed(name, old, new, folder):
+    """What tutorial `name` prints, in quick mode, with the text `old`, there once, replaced."""
+    (path,) = (path for path in TUTORIALS if number(path) == name)
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (folder / path.name).write_text(text.replace(old, new), encoding="utf-8")
+    return in_python(folder / path.name, folder, quick=True)
+
+
+SETTINGS = [
+    "1, 5",
+    *(pytest.param(setting, marks=pytest.mark.slow) for setting in ("5, 1", "7, 3", "None, 5", "2, 130")),
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_asserts_of_tutorial_06_hold_at_every_setting(setting, tmp_path):
+    printed = changed("06", "K_TRUNC, K_ATT = 5, 5 ", f"K_TRUNC, K_ATT = {setting} ", tmp_path)
+    if setting == "None, 5":  # nothing is cut: the whole gradient of the same forward, with as many empty slots
+        assert re.search(r"^SAB +sparse +sparse +120 +439 +1\.000 ", printed, re.M)
+
+
+def test_try_it_of_tutorial_03_passes_by_far_and_cutting_costs_little(tmp_path):
+    printed = changed("03", 'UPDATES = 20 if os.environ.get("SAB_QUICK") == "1" else 3000', "UPDATES = 1", tmp_path)
+    assert float(re.search(r"^10 +(\S+)", printed, re.M)[1]) > 0.95
+    assert float(re.search(r"against the replay: PASS \(error (\S+)\), the loss: FAIL", printed)[1]) < 1e-9
+
+
+def test_the_picture_of_tutorial_00_has_an_arrow_where_there_is_credit_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend("Agg")
+    drawn = runpy.run_path(str(ROOT / "tutorials" / "00_credit_by_hand.py"))
+    for ax, (k_trunc, k_top, credit) in zip(drawn["rows"], drawn["by_hand"].values(), strict=True):
+        found = {(*arrow.xyann, *arrow.xy) for arrow in ax.texts if getattr(arrow, "arrow_patch", None)}
+        local = {(t - 0.18, 0, t - 0.82, 0) for t in (1, 2, 3) if t != k_trunc and credit[t]}
+        assert found == local | ({(3, 0.3, 1, 0.3)} if k_top else set())
+        assert all(credit[round(start)] and credit[round(end - 0.2)] for start, _, end, _ in found)
+    plt.close("all")
+
+
 # The glossary.
 
 

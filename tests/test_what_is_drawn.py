@@ -603,9 +603,9 @@ def test_the_picture_of_what_is_kept_has_a_line_for_every_state_as_long_as_it_ca
     budget, k_att = found.cfg.budget, found.cfg.k_att
     x, _ = task("copying").sequences(300, 1, stream(found.seed, "test", 300))
     evenly, surprising = drawn.figure("what_is_kept").axes
-    every = 320 // budget
-    written = range(every - 1, 319, every)
-    assert [tuple(line.get_xdata()) for line in evenly.lines] == [(step, 319) for step in written]
+    assert budget == 5  # five are five lines, all to be recalled by every answer
+    assert [tuple(line.get_xdata()) for line in evenly.lines] == [(step, 319) for step in (53, 107, 161, 215, 269)]
+    assert all(same_color(line.get_color(), "#999999") for line in evenly.lines)
     _, tape = forward(found.params, x, found.cfg)
     ends = {}
     for t in range(320):
@@ -614,6 +614,6 @@ def test_the_picture_of_what_is_kept_has_a_line_for_every_state_as_long_as_it_ca
     del ends[-1]  # the empty slot
     lines_of = {int(line.get_ydata()[0]): line for line in surprising.lines}
     assert {step: tuple(line.get_xdata()) for step, line in lines_of.items()} == {s: (s, t) for s, t in ends.items()}
-    for step, line in lines_of.items():
-        assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 310 else "#D55E00")
+    for step, line in lines_of.items():  # 309: the marker
+        assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 309 else "#D55E00")
     assert ends[4] == ends[9] == 319

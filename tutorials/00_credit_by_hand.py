@@ -197,7 +197,7 @@ x[2] = -4.0
 # %% [markdown]
 # ## The picture
 #
-# Numbers in the circles: what the unit holds. Below, large: the credit.
+# Numbers in the circles: what the unit holds. Below, large: the credit. Arrows: the way it took.
 
 # %%
 fig, rows = plt.subplots(4, 1, figsize=(8, 8), layout="constrained")
@@ -207,7 +207,7 @@ for ax, (name, (k_trunc, k_top, credit)) in zip(rows, by_hand.items(), strict=Tr
                 bbox={"boxstyle": "circle,pad=0.4", "facecolor": "white"})
         ax.text(t, -0.85, f"{credit[t]:g}", ha="center", fontsize=15,
                 color="#D55E00" if credit[t] else "#999999")
-        if t and not (k_trunc and t == k_trunc):
+        if t and t != k_trunc and credit[t]:
             ax.annotate("", (t - 0.82, 0), (t - 0.18, 0),
                         arrowprops={"arrowstyle": "->", "color": "#D55E00", "lw": 2})
     if k_top:

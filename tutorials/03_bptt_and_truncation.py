@@ -224,8 +224,8 @@ fig.savefig("tutorials/out/03_bptt_and_truncation.png", dpi=100)
 print("\nThe picture: tutorials/out/03_bptt_and_truncation.png")
 
 # %% [markdown]
-# **Try it.** Set `UPDATES` to 300: the network is still at [chance](../GLOSSARY.md#chance). What is
+# **Try it.** Set `UPDATES` to 1: the network is still at [chance](../GLOSSARY.md#chance). What is
 # the cosine with k = 10 now? Why is so little lost by cutting a network that has learned nothing?
-# (Compare the credit of step 9 in section 1.)
+# (Compare the credit of step 9 in section 1.) And does the last test still tell right from wrong?
 #
 # Next: tutorial 05. Keep the short walk, add a few [skips](../GLOSSARY.md#skip).

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # SAB backward, event by event
 #
-# *30 minutes. You need: tutorials 00 and 03.*
+# *30 minutes. You need: tutorials 00, 01a (what the letters mean) and 03.*
 # *You will see: every piece of [credit](../GLOSSARY.md#credit) of a small trained network, one line
 # each, beside its picture; and how the picture changes when you change one number.*
 #

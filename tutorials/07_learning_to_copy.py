@@ -160,8 +160,8 @@ assert K_ATT != 5 or arrives["SAB"][:SYMBOLS].all()                  # every one
 # %% [markdown]
 # ## 5. What does it recall?
 #
-# One row a step, one column for each stored state: how much weight the step gives to it. Below
-# the line are the answers.
+# One sequence, the one of section 4: a row a step, a column for each stored state, and how much
+# weight the step gives to it. Below the line are the answers.
 
 # %%
 print("\n5. What does it recall?")
@@ -191,7 +191,8 @@ image = recalled.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
 recalled.axhline(T - SYMBOLS - 0.5, color="#D55E00")
 recalled.set(xticks=range(1 + len(stored)), xticklabels=["none", *stored],
              xlabel="step whose stored state is recalled",
-             ylabel="step that recalls", title="What SAB recalls (orange: answers below)")
+             ylabel="step that recalls",
+             title="What SAB recalls in one sequence\n(below the orange line: the answers)")
 fig.colorbar(image, ax=recalled, label="weight")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)
 fig.savefig("tutorials/out/07_learning_to_copy.png", dpi=100)

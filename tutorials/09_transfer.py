@@ -90,12 +90,13 @@ assert table[:4, 0].min() > 0.9                       # the first answers look a
 assert table[5:, 3].min() > 0.9 and waiting[1] > 0.9  # at step 9 the wait does, not the answers
 
 # %% [markdown]
-# The first [block](../GLOSSARY.md#block) of five it looks up when it is asked. The second it never
-# looks up then. It keeps it in mind: at every step of the wait it [recalls](../GLOSSARY.md#recall)
-# the state of step 9, like someone who repeats a telephone number until there is a pen. So the
-# states that are stored meanwhile should be copies of that block, and it is these ("others") that
-# the last answers read. Other seeds look both up when they are asked (`sab sample
-# copying-T300-sab`): the loss says what is right, not how.
+# The first [block](../GLOSSARY.md#block) of five it looks up when it is asked, in four answers: the
+# fifth symbol it takes along then, and has it in h and c when its turn comes (section 3). The
+# second block it never looks up then. It keeps it in mind: at every step of the wait it
+# [recalls](../GLOSSARY.md#recall) the state of step 9, like someone who repeats a telephone number
+# until there is a pen. So the states that are stored meanwhile should be copies of that block, and
+# it is these ("others") that the last answers read. Other seeds look both up when they are asked
+# (`sab sample copying-T300-sab`): the loss says what is right, not how.
 #
 # ## 3. A memory transplant
 #
@@ -152,6 +153,17 @@ assert results["neighbour's 4 and 9, at step 10"][1].min() > 0.9             # a
 own, others = results["neighbour's 4 and 9, at step 105"]
 assert own[1] > 0.9 and others[0] > 0.9                                      # no longer:
 assert results["neighbour's 4 and wait"][1].min() > 0.9                      # it has copies
+
+fifth = len(x) - copying.WIDTH + 4                      # the step of the fifth answer, 114
+after_four, whose = at(fifth), {}
+exchanged = {"h and c": after_four._replace(h=after_four.h[neighbour], c=after_four.c[neighbour]),
+             "state of step 4": with_neighbours(after_four, [slot_of[4]])}
+for name, state in exchanged.items():
+    said = sab.forward(params, x[fifth:], cfg, state=state)[0][0].argmax(1)             # (B,)
+    whose[name] = (said == targets[fifth, neighbour]).mean()
+    print(f"before the fifth answer, neighbour's {name}: "
+          f"{100 * whose[name]:.0f} % say its fifth symbol")
+assert whose["h and c"] > 0.9 and whose["state of step 4"] < 0.4
 
 # %% [markdown]
 # Right after the input all that it knows stands in two slots: with the neighbour's it says the

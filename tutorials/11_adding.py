@@ -3,8 +3,8 @@
 #
 # *15 minutes, of which the computer works one. You need: tutorials 03, 05 and 07.*
 # *You will see: one answer at the end, and three learners of it; which past states the last
-# step [recalls](../GLOSSARY.md#recall), and how few steps the walk visits. And a result
-# that we did not expect.*
+# step [recalls](../GLOSSARY.md#recall), how many steps the walk visits, and how few hold half
+# of the [credit](../GLOSSARY.md#credit). And a result that we did not expect.*
 
 # %%
 import os
@@ -138,16 +138,24 @@ print("weight of every second stored state, mean:",
 # ## 4. How far does credit walk?
 #
 # With a loss at the last step alone, truncated BPTT visits one block. SAB goes on from recall to
-# recall: every block that was recalled is visited, recalls others, and so on.
+# recall: every block that was recalled is visited, recalls others, and so on. With five recalls a
+# step that is, in the end, all of them: sparse is each step, not the whole walk. But most of the
+# recalls have hardly any weight, so what arrives is uneven. On how few steps does half of it lie?
 
 # %%
 print("\n4. How far does credit walk?")
 _, dy = adding.loss(y[:, :1], targets[:, :1])
 _, one = sab.forward(trained["SAB"], x[:, :1], configs["SAB"])
 _, plain = sab.forward(trained["truncated BPTT"], x[:, :1], configs["truncated BPTT"])
+visited, half = {}, {}
 for name, tape_of in (("SAB", one), ("truncated BPTT", plain)):
-    print(f"{name}: credit visits {credit.count(tape_of, dy).steps} of {T} steps")
-assert credit.count(plain, dy).steps == 5
+    visited[name] = credit.count(tape_of, dy).steps
+    sizes = np.linalg.norm(sab.backward(dy, tape_of, inputs=True)["dx"][:, 0], axis=1)     # (T,)
+    shares = np.sort(sizes)[::-1].cumsum() / sizes.sum()
+    half[name] = int(np.searchsorted(shares, 0.5)) + 1
+    print(f"{name}: credit visits {visited[name]} of {T} steps; half of it lies on {half[name]}")
+assert visited["truncated BPTT"] == 5
+assert not AS_GIVEN or visited["SAB"] == T and half["SAB"] < T / 4
 
 # %%
 fig, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")

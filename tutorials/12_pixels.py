@@ -181,7 +181,7 @@ for number, ax in enumerate(axes[:5]):
     ax.set(title=f"a {targets[0, number]}", xlim=(-0.5, S + 2.5), xticks=[], yticks=[])
 axes[5].barh(np.arange(S) - 0.2, look.mean(0), 0.4, color="#0072B2", label="weight")
 axes[5].barh(np.arange(S) + 0.2, lost["SAB"], 0.4, color="#D55E00", label="lost without it")
-axes[5].set(ylim=(S - 0.5, -0.5), title="a row, all pictures")
+axes[5].set(ylim=(S - 0.5, -0.5), title="all pictures", ylabel="row", xlabel="share")
 axes[5].legend(frameon=False, fontsize=8)
 fig.suptitle("Blue: how much the last step recalls of the state at the end of a row")
 Path("tutorials/out").mkdir(parents=True, exist_ok=True)

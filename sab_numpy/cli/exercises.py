@@ -37,7 +37,7 @@ def run(args):
         if not args.out:
             print(
                 f"{number:2}  {catalogue.title(number)}: about {module.MINUTES} minutes, {module.POINTS} points, "
-                f"tutorial {module.TUTORIAL[:2]}"
+                f"tutorial {module.TUTORIAL.partition('_')[0]}"
             )
     if args.out:
         make_copies(Path(args.out), copies(numbers))

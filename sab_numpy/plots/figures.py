@@ -117,11 +117,12 @@ def attention_longer(data, path):
 def what_is_kept(data, path):
     found = trained(BUDGET)
     x, _ = sequence(found, found.T)
-    evenly = replace(found.cfg, budget=None, k_att=len(x) // found.cfg.budget)
+    spacing = len(x) // (found.cfg.budget + 1) + 1  # the fewest steps that leave no more states than the budget
+    evenly = replace(found.cfg, budget=None, k_att=spacing)
     words = f"the {found.cfg.budget} most surprising"
     kept_over_time(
         {
-            f"{found.cfg.budget} written evenly": forward(found.params, x, evenly)[1],
+            f"{found.cfg.budget} written evenly, every {spacing} steps": forward(found.params, x, evenly)[1],
             words: forward(found.params, x, found.cfg)[1],
         },
         path,
@@ -208,8 +209,9 @@ FIGURES = {
         (BUDGET,),
         "sab reproduce publish",
         "Two panels: across the step, upwards the step whose state is in memory; a line lasts as long as the state can "
-        "be recalled. Left, written evenly: lines of the wait, none of the input. Right, the most surprising: "
-        "the two states that have read the input stay to the end; states of the wait come and go.",
+        "be recalled. Left, five written evenly: five lines of the wait, none of the input. Right, the five most "
+        "surprising: the two states that have read the input stay to the end; states of the wait come and go, and "
+        "that of the marker comes last.",
     ),
     "cost_over_length": Figure(
         cost_over_length,

@@ -55,11 +55,11 @@ def kept_over_time(tapes, path, title):
                 there.setdefault(memory.step_of(slot), []).append(t)
         for step, steps in there.items():
             if step >= 0:
-                colour = BLUE if step < 10 else ORANGE if step >= T - 10 else GREY
+                colour = BLUE if step < 10 else ORANGE if step >= T - 11 else GREY
                 ax.plot((step, steps[-1]), (step, step), color=colour, linewidth=1.5, solid_capstyle="butt")
         ax.set(title=words, xlabel="step t", xlim=(-4, T + 3), ylim=(-6, T + 3))
     axes[0, 0].set_ylabel("step whose state is in memory")
-    looks = {"of the input": BLUE, "of the wait": GREY, "of the answers": ORANGE}
+    looks = {"of the input": BLUE, "of the wait": GREY, "of the marker or an answer": ORANGE}
     handles = [Line2D([], [], color=colour, linewidth=3, label=f"a state {words}") for words, colour in looks.items()]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
     fig.suptitle(title)

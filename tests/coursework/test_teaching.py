@@ -24,8 +24,35 @@ def test_exercises_have_the_minutes_and_points_that_are_promised():
 
 @pytest.mark.parametrize("row", [row for row in ROWS if len(row) == 4 and row[0][:2].isdigit()], ids=lambda row: row[0])
 def test_a_tutorial_says_the_same_minutes(row):
-    files = list((ROOT / "tutorials").glob(f"{row[0][:2]}_*.py"))
+    files = list((ROOT / "tutorials").glob(f"{row[0].split()[0]}_*.py"))
     assert len(files) == 1 and f"*{row[3]} minutes" in files[0].read_text(encoding="utf-8")
+
+
+def test_every_tutorial_has_a_row_and_every_plan_has_the_model_on_one_page():
+    rows = [row[0].split()[0] for row in ROWS if len(row) == 4 and row[0][:2].isdigit()]
+    assert rows == sorted(file.name.split("_")[0] for file in (ROOT / "tutorials").glob("[0-9]*.py"))
+    plans = TEXT.split("## Plans")[1].split("## A project")[0]
+    parts = re.split(r"\*\*(?:90 minutes|One week|Three weeks)\*\*", plans)[1:]
+    assert len(parts) == 3 and all("01a" in part for part in parts)
+
+
+SAID = {1: "cross-entropy", 2: "lstm_step", 3: "lstm_step_backward", 4: "[score]", 5: "threshold", 6: "[skip]",
+        7: "[cuts]", 8: "`cut`", 9: "clip_gradients", 10: "clip="}
+
+
+@pytest.mark.parametrize("number", catalogue.NUMBERS)
+def test_an_exercise_points_to_what_explains_it_and_to_the_function_that_it_mirrors(number):
+    module, copy = catalogue.exercise(number), catalogue.student_copy(number)
+    assert SAID[number] in (ROOT / "tutorials" / f"{module.TUTORIAL}.py").read_text(encoding="utf-8")
+    path, names = re.search(r"The package's own, for afterwards: (\S+): ([^(\n]+)", copy).groups()
+    for name in names.strip().split(", "):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [4, 6])
+def test_the_axes_of_m_are_said_before_its_loops(number):
+    text = catalogue.student_copy(number)
+    assert text.index("The axes of M are slot, row of the batch, unit") < text.index("The forward pass, as loops")
 
 
 @pytest.mark.parametrize("number", catalogue.NUMBERS)

@@ -1,7 +1,8 @@
 """Exercise 1: sigmoid and cross-entropy, backward
 
 The last two steps of a network that answers yes or no: a sigmoid makes a probability of each number z, and the
-cross-entropy says how wrong the probabilities are. Credit starts here.
+cross-entropy says how wrong the probabilities are. Credit starts here. (Tutorial 01a, section 2, has the same for one
+answer of many: a softmax in the sigmoid's place.)
 
 The forward pass, as loops:
 
@@ -30,7 +31,8 @@ def sigmoid_cross_entropy(z, targets):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 5, 5, "00_credit_by_hand"
+MINUTES, POINTS, TUTORIAL = 5, 5, "01a_the_model"
+PACKAGE = "core/losses.py: softmax_cross_entropy (for one answer of many)"
 OUTPUTS = ("p", "dp", "dz")
 SIZE_OF = dict(B=("z", 0), O=("z", 1))
 HINTS = (

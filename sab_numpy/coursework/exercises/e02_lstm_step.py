@@ -38,6 +38,7 @@ def lstm_step(x, h_prev, c_prev, W_x, W_h, b):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 20, 10, "02_one_lstm_step"
+PACKAGE = "core/lstm.py: lstm_step"
 OUTPUTS = ("i", "f", "g", "o", "c", "h_hat")
 SIZE_OF = dict(B=("x", 0), D=("x", 1), H=("c_prev", 1))
 HINTS = (

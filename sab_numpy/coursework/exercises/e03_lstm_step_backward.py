@@ -32,6 +32,7 @@ def lstm_step_backward(dh_hat, dc, x, h_prev, c_prev, i, f, g, o, c, W_x, W_h):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 45, 15, "02_one_lstm_step"
+PACKAGE = "core/lstm.py: lstm_step_backward"
 OUTPUTS = ("dz", "dc_prev", "dx", "dh_prev", "dW_x", "dW_h", "db")
 SIZE_OF = dict(B=("x", 0), D=("x", 1), H=("c", 1))
 GATED = ("dz", "dW_x", "dW_h", "db")                           # the last axis is i f g o

@@ -2,6 +2,8 @@
 
 The provisional state h_hat asks, every microstate M[n] answers: a[b, n] says how much row b wants microstate n.
 
+The axes of M are slot, row of the batch, unit: M[n, b, j]. (In tutorial 04 the batch comes first: M[b, n, j].)
+
 The forward pass, as loops:
 
     for b in range(B):
@@ -27,6 +29,7 @@ def dot_scores(h_hat, M, W_q, da):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "04_attention_over_the_past"
+PACKAGE = "core/scores.py: dot, dot_backward"
 OUTPUTS = ("a", "dM", "dh_hat", "dW_q")
 SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2))
 HINTS = (

@@ -33,6 +33,7 @@ def select_and_renormalise(a, K, normalise, dw):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 35, 10, "04_attention_over_the_past"
+PACKAGE = "core/sparsify.py: largest, weights, weights_backward"
 OUTPUTS = ("slots", "w", "da")
 SIZE_OF = dict(B=("a", 0), N=("a", 1), K=("dw", 1))
 HINTS = (

@@ -3,6 +3,8 @@
 A step recalls K microstates, weighted: the sum s is added to its state. Credit goes back to the microstates (that is
 the skip through time) and to the scores (that is how the network learns what to recall).
 
+The axes of M are slot, row of the batch, unit, as in exercise 4: M[n, b] is a vector of H numbers.
+
 The forward pass, as loops:
 
     for b in range(B):
@@ -32,6 +34,7 @@ def recall_backward(ds, M, slots, w, slope):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "05_sab_backward"
+PACKAGE = "core/backward.py: recall_backward"
 OUTPUTS = ("da", "dM")
 SIZE_OF = dict(N=("M", 0), B=("M", 1), H=("M", 2), K=("w", 1))
 HINTS = (

@@ -31,6 +31,7 @@ def truncated_credit(dh_loss, h, W_h, k_trunc):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 25, 10, "03_bptt_and_truncation"
+PACKAGE = "core/backward.py: step_backward"
 OUTPUTS = ("dz", "dW_h")
 SIZE_OF = dict(T=("h", 0), B=("h", 1), H=("h", 2))
 TIMED = ("dz",)                                                # the first axis is time

@@ -48,6 +48,7 @@ from .e02_lstm_step import reference as lstm_step  # noqa: E402
 from .e05_select_and_renormalise import reference as select_and_renormalise  # noqa: E402
 
 MINUTES, POINTS, TUTORIAL = 60, 15, "05_sab_backward"
+PACKAGE = "core/backward.py: backward"
 OUTPUTS = ("dz", "grads")
 SIZE_OF = dict(T=("dy", 0), B=("dy", 1), O=("dy", 2), D=("x", 2))
 GATED = ("dz", "grads[W_x]", "grads[W_h]", "grads[b]")

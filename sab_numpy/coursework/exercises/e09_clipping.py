@@ -1,7 +1,8 @@
 """Exercise 9: clipping by the global norm
 
 Gradients of recurrent networks sometimes explode. One length is taken over all of them together; if it is above
-max_norm, all are shrunk by the same factor, so the direction stays.
+max_norm, all are shrunk by the same factor, so the direction stays. (Why they explode: tutorial 01; a clipped gradient:
+tutorial 01a, section 4.)
 
 As loops:
 
@@ -30,7 +31,8 @@ def clip_gradients(grads, max_norm):
 
 # ---- students get what is above this line ----
 
-MINUTES, POINTS, TUTORIAL = 10, 5, "01_why_it_is_hard"
+MINUTES, POINTS, TUTORIAL = 10, 5, "01a_the_model"
+PACKAGE = "core/optim.py: clip_gradients"
 OUTPUTS = ("norm", "clipped")
 HINTS = (
     "One norm for the whole dict: add the squares of all arrays first, take one root at the end.",

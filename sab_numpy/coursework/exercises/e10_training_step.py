@@ -2,7 +2,7 @@
 
 Everything together: loss and gradients, clipping (both imported; the grader puts right ones in their place), and Adam.
 Called again and again, your step teaches a small SAB to copy two symbols across a gap. The grader does that, with its
-own sequences.
+own sequences. (Adam in words: tutorial 01a, section 4. The loop around such a step: tutorial 07, section 3.)
 
 The step, as loops:
 
@@ -39,6 +39,7 @@ def training_step(params, m, v, step, x, targets, learning_rate, max_norm):
 # ---- students get what is above this line ----
 
 MINUTES, POINTS, TUTORIAL = 30, 10, "07_learning_to_copy"
+PACKAGE = "core/optim.py: adam_step"
 OUTPUTS = ("loss", "m", "v", "params", "step")
 UPDATES, LEARNED, HIDDEN = 200, 0.25, 16                       # nats; who copies nothing stays at 2/6 * ln 3 = 0.37
 HINTS = (
