@@ -89,7 +89,7 @@ def student_copy(number):
     """The text of the file that a student fills in."""
     module = exercise(number)
     advice = (f"About {module.MINUTES} minutes, {module.POINTS} points. Read first: tutorials/{module.TUTORIAL}.py\n"
-              f"The package's own, for afterwards: sab_numpy/{module.PACKAGE}\n"
+              f"The package's own, for afterwards: {module.PACKAGE}\n"
               f"Try it: python {file_name(number)}, then sab grade {file_name(number)}\n"
               f"Stuck: sab hint {number} --level 1")
     story, code = students_part(number).split('\n"""\n', 1)

@@ -239,8 +239,9 @@ FIGURES = {
         partial(reproduction.learning, "adding"),
         ("adding.csv",),
         "sab reproduce adding",
-        "A panel a length: squared error on validation over updates, on a logarithmic axis, in the colour of its method "
-        "a pale line a seed and the median bold, and a dotted line where an answer that is always the mean stands.",
+        "A panel a length: squared error on validation over updates, on a logarithmic axis, in the colour of its "
+        "method a pale line a seed and the median bold, and a dotted line where an answer that is always the mean "
+        "stands.",
     ),
     "images": Figure(
         partial(reproduction.learning, "images"),
@@ -261,7 +262,8 @@ FIGURES = {
         partial(reproduction.learning, "characters"),
         ("characters.csv",),
         "sab reproduce characters",
-        "Bits per character on validation over updates, in the colour of its method a pale line a seed and the median bold.",
+        "Bits per character on validation over updates, in the colour of its method a pale line a seed and the median "
+        "bold.",
     ),
     "transfer": Figure(
         reproduction.transfer,

@@ -171,8 +171,9 @@ def learning(what, data, path):
             method = row.partition("-")[0]
             look, bold = dict(color=COLOURS[method], linestyle=PATTERNS[dashes[method]]), dict(label=said, linewidth=2)
             if len(histories) > 1:
+                pale = dict(label=f"_{said}", linewidth=1, alpha=0.3)
                 for history in histories:
-                    ax.plot(history["update"], scale * history[metric], label=f"_{said}", linewidth=1, alpha=0.3, **look)
+                    ax.plot(history["update"], scale * history[metric], **pale, **look)
                 ax.plot(*middle(histories, metric, scale), **bold, **look)
             else:
                 ax.plot(histories[0]["update"], scale * histories[0][metric], **bold, **look)

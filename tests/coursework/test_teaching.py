@@ -46,7 +46,7 @@ def test_an_exercise_points_to_what_explains_it_and_to_the_function_that_it_mirr
     assert SAID[number] in (ROOT / "tutorials" / f"{module.TUTORIAL}.py").read_text(encoding="utf-8")
     path, names = re.search(r"The package's own, for afterwards: (\S+): ([^(\n]+)", copy).groups()
     for name in names.strip().split(", "):
-        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {name}(" in (ROOT / "sab_numpy" / path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [4, 6])
