@@ -6,6 +6,7 @@ from small_models import READS, draw
 
 import sab_numpy as sab
 from sab_numpy.core import backward, credit
+from sab_numpy.core.forward import CHUNK
 
 
 def visited(dy, tape):
@@ -109,3 +110,23 @@ def test_a_watcher_may_spoil_what_it_is_given(read, score):
     for _ in range(2):  # the second shows what the first left in the tape
         found = sab.backward(dy, tape, watch=spoil)
         assert all(np.array_equal(found[name], value) for name, value in expected.items())
+
+
+def test_credit_that_has_all_but_vanished_is_zero_before_it_gets_to_denormal_numbers_which_are_very_slow():
+    cfg = sab.Config.full_bptt(2, 8, 2)
+    rng = np.random.default_rng(4)
+    params = sab.init_params(cfg, rng, np.float32)
+    params["b"][8:16] = -3  # credit falls about tenfold a step
+    x = rng.standard_normal((203, 3, 2)).astype(np.float32)
+    y, tape = sab.forward(params, x, cfg)
+    dy, seen = late(y, 202), []
+    grads = sab.backward(dy, tape, watch=lambda visit: seen.append((visit.t, abs(visit.dh_local))))
+    tiny, after_a_chunk = np.finfo(np.float32).tiny, dict(seen)
+    assert any(0 < dh.max() < 1e-20 for _, dh in seen)  # it does vanish, over many steps
+    for t in range(CHUNK - 1, 202, CHUNK):
+        assert not ((after_a_chunk[t] > 0) & (after_a_chunk[t] < 1e8 * tiny)).any(), t
+    assert not after_a_chunk[15].any()
+    exact = {name: value.astype(float) for name, value in params.items()}
+    _, tape = sab.forward(exact, x, cfg)
+    for name, expected in sab.backward(dy, tape).items():
+        assert np.allclose(grads[name], expected, rtol=1e-3, atol=1e-6 * abs(expected).max()), name

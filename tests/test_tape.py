@@ -126,7 +126,12 @@ def test_the_frozen_replay_has_the_same_value_to_the_last_bit(read, score, norma
     thrice, _ = sab.forward(p.params, p.x, p.cfg, frozen=replayed, state=p.state)
     assert np.array_equal(y, thrice)
     with sab.replay(tape):  # the same, from without
-        assert np.array_equal(y, sab.forward(p.params, p.x, p.cfg, state=p.state)[0])
+        from_without, around = sab.forward(p.params, p.x, p.cfg, state=p.state)
+    assert np.array_equal(y, from_without)
+    for repeated in (replayed, around):  # its steps are not those that credit would have to walk
+        with pytest.raises(ValueError, match="it repeats the stops of another forward"):
+            sab.backward(y, repeated)
+    assert sab.backward(y, tape)
 
 
 def test_a_replay_elsewhere_names_the_recalls_that_would_be_others():

@@ -18,10 +18,12 @@ from sab_numpy.core.forward import CHUNK, new_steps, recall, recall_again, run_c
 from sab_numpy.core.inputs import check_array, one_hot
 from sab_numpy.core.lstm import lstm_step_backward, stack_gates, unstack_gates
 from sab_numpy.core.memory import MemoryCredit, microstate_credit
-from sab_numpy.core.replay import not_recording
+from sab_numpy.core.replay import Replay, not_recording
 from sab_numpy.core.scores import SCORES, project_backward, project_gradient
 from sab_numpy.core.sparsify import weights_backward
 from sab_numpy.core.tape import Buffers
+
+VANISHED = 1e8   # times the smallest normal number: a chunk's walk ends before it gets to denormals
 
 
 @dataclass
@@ -71,9 +73,12 @@ def backward(dy, tape, inputs=False, watch=None):
     inputs   also returns "dx" (T, B, n_in), of the one-hot code where x is symbols, and
              "dh0", "dc0" (B, H)
     watch    a function called with a Visit for every walked step, last step first
-    Raises ValueError for a wrong shape and for a tape that was given back.
+    Raises ValueError for a wrong shape, for a tape that was given back, and for one of a replay.
     """
     tape.check_owned()
+    if isinstance(tape.recording, Replay):
+        raise ValueError("tape: it repeats the stops of another forward; "
+                         "call backward with the tape of that one")
     xp, dtype = namespace(tape.params["b"]), tape.params["b"].dtype
     check_array("dy", dy, xp, (*tape.x.shape[:2], tape.cfg.n_out), dtype)
     dy = dy.astype(dtype, copy=False)
@@ -89,6 +94,8 @@ def backward(dy, tape, inputs=False, watch=None):
                 step = chunk.step(t - start, tape.memory.n_selected(t))
                 step_backward(tape, t, step, given.step(t - start), credit, watch)
         collect(tape, start, chunk, dy[start:end], given, credit.grads)
+        for local in (credit.dh_local, credit.dc_local):       # what has all but vanished is none:
+            local[abs(local) < VANISHED * np.finfo(dtype).tiny] = 0    # denormals are very slow
         if inputs:                                                         # z = x W_x + ...
             dx[start:end] = (given.dz @ credit.turned["W_x"]).sum(1)
     grads = credit.grads | credit.memory.key_gradient(xp, tape.params)

@@ -29,7 +29,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
     params      dict of arrays (init_params); they decide dtype and backend
     x           (T, B, n_in) floats, or (T, B) integer symbols 0..n_in-1
     frozen      the tape of an earlier forward: repeat its stops and choices (see replay.py)
-                (to be differentiated by numbers: backward is for the forward that recorded)
+                (to be differentiated by numbers: backward refuses its tape)
     state       State(h, c, memory) to go on from, as tape.final_state; None: zeros and empty slots
                 (cuts and writing count from its first step here, as t = 0)
     checkpoint  "blocks": keep little, recompute in backward; until then leave x as it is
@@ -48,7 +48,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
         check_frozen(frozen, cfg, x, first, reuse)
     with recording_context(frozen and frozen.recording) as mode:
         tape, h, c = new_tape(xp, params, x, cfg, first.memory, reuse), first.h, first.c
-        tape.recording = frozen.recording if frozen else mode
+        tape.recording = mode
         arrays = new_cache(tape, checkpoint)
         y = xp.empty((T, B, cfg.n_out), params["b"].dtype)
         for start in range(0, T, CHUNK):
@@ -68,7 +68,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
 def run_chunk(tape, start, chunk, recall):
     """The steps of `chunk`, of which `start` is the first, from its first h_prev and c_prev on."""
     xp, W, S = namespace(chunk.h), tape.stacked, len(chunk.h)
-    z_x = project_inputs(tape.x[start:start + S], W["W_x"], W["b"])        # (4, S, B, H)
+    z_x = project_inputs(xp, tape.x[start:start + S], W["W_x"], W["b"])    # (4, S, B, H)
     for j in range(S):
         step = chunk.step(j, tape.memory.n_selected(start + j))
         step_forward(xp, tape, start + j, step, z_x[:, j], recall)

@@ -45,14 +45,16 @@ def one_hot(xp, x, n_in, dtype):
     return (x if x.ndim == 3 else x[..., None] == xp.arange(n_in)).astype(dtype, copy=False)
 
 
-def project_inputs(x, W_x, b):
+def project_inputs(xp, x, W_x, b):
     """x W_x + b of every gate, (4, S, B, H): for symbols a row of W_x each, as one-hot x gives.
 
     x (S, B, n_in) or symbols (S, B); W_x (4, n_in, H), b (4, 1, H)
     """
     if x.ndim == 2:
         return (W_x + b).take(x, axis=1)
-    return x @ W_x[:, None] + b[:, None]
+    ones = xp.ones((*x.shape[:2], 1), x.dtype)                 # [x 1] [W_x b]: one product, and
+    x_1, W = xp.concatenate([x, ones], axis=2), xp.concatenate([W_x, b], axis=1)
+    return (x_1.reshape(-1, W.shape[1]) @ W).reshape(4, *x.shape[:2], -1)      # no second pass
 
 
 def first_state(xp, state, cfg, B, dtype):

@@ -1,6 +1,7 @@
 """The reproduction as pictures: the table, learning curves, longer tests, what works and what does not. From CSVs."""
 
 import os
+from itertools import cycle
 from statistics import median
 
 import numpy as np
@@ -166,10 +167,10 @@ def learning(what, data, path):
         raise Missing(f"{what}.csv has no run with a curve (sab reproduce {what})")
     fig, axes = panels(1, len(drawn), 2 + 6 * len(drawn), 5.6, sharey=True)
     for ax, ((name, T), lines) in zip(axes[0], drawn.items()):
-        dashes = dict.fromkeys(COLOURS, 0)
+        dashes = {method: cycle(PATTERNS) for method in COLOURS}
         for row, said, histories in lines:
             method = row.partition("-")[0]
-            look, bold = dict(color=COLOURS[method], linestyle=PATTERNS[dashes[method]]), dict(label=said, linewidth=2)
+            look, bold = dict(color=COLOURS[method], linestyle=next(dashes[method])), dict(label=said, linewidth=2)
             if len(histories) > 1:
                 pale = dict(label=f"_{said}", linewidth=1, alpha=0.3)
                 for history in histories:
@@ -177,7 +178,6 @@ def learning(what, data, path):
                 ax.plot(*middle(histories, metric, scale), **bold, **look)
             else:
                 ax.plot(histories[0]["update"], scale * histories[0][metric], **bold, **look)
-            dashes[method] += 1
         chance = scale * task(name).CHANCE[metric]
         ax.set(title=f"T = {T}" if what == "adding" else f"{name}, {T} steps", xlabel="updates", xlim=(0, None))
         ax.set(**axis)
