@@ -95,7 +95,7 @@ def backward(dy, tape, inputs=False, watch=None):
                 step_backward(tape, t, step, given.step(t - start), credit, watch)
         collect(tape, start, chunk, dy[start:end], given, credit.grads)
         for local in (credit.dh_local, credit.dc_local):       # what has all but vanished is none:
-            local[abs(local) < VANISHED * np.finfo(dtype).tiny] = 0    # denormals are very slow
+            local *= abs(local) >= VANISHED * np.finfo(dtype).tiny     # denormals are very slow
         if inputs:                                                         # z = x W_x + ...
             dx[start:end] = (given.dz @ credit.turned["W_x"]).sum(1)
     grads = credit.grads | credit.memory.key_gradient(xp, tape.params)
