@@ -53,7 +53,7 @@ def readme(out):
     for name, figure in FIGURES.items():
         lines += [f"## {name}", ""]
         if os.path.exists(os.path.join(out, f"{name}.png")):
-            lines += [f"![{figure.alternative}]({name}.png)", ""]
+            lines += [f"![{name.replace('_', ' ')}]({name}.png)", ""]  # it is described below
         source = " and ".join(f"`{need}`" for need in figure.needs) or "nothing but the package"
         lines += [
             figure.alternative,
