@@ -114,6 +114,8 @@ def test_a_measurement_does_not_depend_on_its_chunks(chunk):
     parts, m = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
     assert n == m == 20 and parts == pytest.approx(whole, rel=1e-12)
     assert {"accuracy", "ce10", "ce", "recalls_empty", "recalls_input", "max_abs_h"} == set(whole)
+    x, _ = copying.sequences(5, 20, stream(0, "test", 5))
+    assert whole["max_abs_h"] == pytest.approx(abs(sab.forward(params, x, cfg)[1].cache.h).max(), rel=1e-12)
 
 
 def test_the_interval_covers_shares_of_whole_sequences_19_times_in_20():
@@ -123,6 +125,13 @@ def test_the_interval_covers_shares_of_whole_sequences_19_times_in_20():
         drawn, times = np.unique(rng.binomial(n, share, 2000), return_counts=True)
         covers = [low <= share <= high for low, high in (interval(k / n, n) for k in drawn)]
         assert np.average(covers, weights=times) > 0.93
+
+
+def test_the_interval_is_wilsons():
+    n, share, z = 50, 0.9, 1.959963984540054
+    half = z * np.sqrt(share * (1 - share) / n + (z / n / 2) ** 2)
+    ends = [(share + z * z / n / 2 + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
+    assert interval(share, n) == pytest.approx(ends, rel=1e-12)
 
 
 def test_the_interval_of_a_perfect_score_is_not_a_point():

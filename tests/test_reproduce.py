@@ -54,6 +54,9 @@ def test_every_run_is_one_row_and_one_curve(done):
         curve = (done / "data" / "curves" / f"{row['name']}.csv").read_bytes()
         assert curve == (done / "runs" / row["name"] / "history.csv").read_bytes()
         assert row["status"] == "finished" and int(row["updates_done"]) == 40 and float(row["cpu_seconds"]) > 0
+        state = checkpoints.load_run(done / "runs" / row["name"])[1]
+        assert float(row["cpu_seconds"]) == round(state.cpu_seconds, 1)
+        assert float(row["wall_seconds"]) == round(state.seconds, 1)
         assert all(row[name] for name in ("machine", "version", "command", "ce10", "ce", "max_abs_h", "wall_seconds"))
 
 
@@ -305,7 +308,9 @@ def test_transfer_tests_every_seed_once_at_every_length(done, capsys):
         rows = files.read_rows(done / "data" / "transfer.csv")
         assert len(rows) == expected and {row["T"] for row in rows} == {"5", "12"}
     run, state = checkpoints.load_run(done / "runs" / rows[1]["name"])
-    assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == transfer.test(run, state.params, 12, 30)["ce10"]
+    rng = stream(run.seed, "test", 12)
+    unseen, _ = evaluation.mean_metrics(state.params, run.config(), task("copying"), 12, 30, rng)
+    assert rows[1]["T"] == "12" and float(rows[1]["ce10"]) == pytest.approx(unseen["ce10"], rel=1e-6)
     assert "| trained at T = 5, tested at | seeds | 5 " in capsys.readouterr().out
 
 
@@ -541,6 +546,18 @@ def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():
         "cifar10: SAB 16/10/16": "64.5",
         "cifar10: LSTM, full BPTT": "58.3",
     }
+
+
+def test_the_table_of_a_task_has_the_median_and_the_minutes_of_a_core():
+    run = recipes.cell("sab-5-5", 200, 0, what="adding")
+    errors, cores = (0.001, 0.002, 0.009), (60, 180, 240)
+    rows = [
+        {"squared_error": e, "accuracy": 0.5, "status": "finished", "updates_done": 12_000, "cpu_seconds": s}
+        | {"wall_seconds": 9999}
+        for e, s in zip(errors, cores)
+    ]
+    line = [cell.strip() for cell in tables.of_task("adding", {("sab-5-5", 200): (run, rows)})[2].split("|")[1:-1]]
+    assert line[3:] == ["3", "0.00200 (0.00100 – 0.00900)", "50.00 (50.00 – 50.00)", "12,000", "3.0"]
 
 
 @pytest.mark.parametrize("what", recipes.EXPERIMENTS)
