@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sab_numpy.coursework import EXERCISE_SET, catalogue, feedback, isolate
 from sab_numpy.coursework.grading import NOT_GRADED, NothingThere, Refused, contents, find, grade, line, printable
+from sab_numpy.support import progress
 from sab_numpy.support.files import lock, read_rows, write_atomic, write_rows
-from sab_numpy.support.progress import clock
 
 LOOSE = (".py", ".zip", ".gz", ".tar", ".7z", ".rar", ".ipynb")
 POINTS = [f"exercise_{number:02}" for number in catalogue.NUMBERS]
@@ -193,9 +193,9 @@ def grade_folders(folders, path, args, limits):
             row = future.result()
             rows[row["student"]] = row
             write_table(path, rows)
-            ahead = (time.perf_counter() - started) / done * (len(left) - done)
+            ahead = progress.left(done, len(left), time.perf_counter() - started)
             said = f"{row['points']:g} of {row['possible']} points" if row["points"] != "" else row["note"]
-            print(f"{done} of {len(left)}  {row['student']}  {said}  left {clock(ahead)}", file=sys.stderr)
+            print(f"{done} of {len(left)}  {row['student']}  {said}  left {ahead}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"\nstopped: {len(rows)} rows are in {path}; --resume goes on", file=sys.stderr)
         raise
