@@ -203,6 +203,11 @@ def test_the_table_has_a_column_where_a_row_has_a_value():
     assert "12.3" in text and "skips" in text and "peak" not in text and len(text.splitlines()) == 4
 
 
+def test_of_the_only_step_the_backward_pass_is_a_part():
+    (row,) = measurement.memory(dict(models=["SAB"], T=30, B=3, H=5, checkpoint=None))
+    assert 0 < row["once_backward_ms"] < row["once_ms"]
+
+
 @pytest.mark.parametrize("what", [["long", "--checkpoint", "blocks"], ["sparse"]])
 def test_the_other_measurements_print_a_table(what, capsys):
     assert cli.main(["bench", *what, *TINY]) == 0

@@ -17,8 +17,8 @@ from sab_numpy.paper import recalls_while_learning, recipes, results
 from sab_numpy.plots import cost, credit, derivatives, reproduction
 from sab_numpy.plots.figures import BUDGET, FIGURES, MODEL
 from sab_numpy.support import files
-from sab_numpy.tasks import copying
-from sab_numpy.training import loop, pretrained
+from sab_numpy.tasks import copying, stream
+from sab_numpy.training import checkpoints, loop, pretrained
 
 TO_999 = ("updates_to_999", "cpu_minutes_to_999")
 RUNS = [("sab-5-5", 100, 0.99), ("sab-5-5", 300, 0.6), ("bptt", 100, 0.8), ("tbptt-5", 100, 0.3), ("attention", 100, 1)]
@@ -235,6 +235,12 @@ def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):
     recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     rows = files.read_rows(tmp_path / "moments.csv")
     assert {row["update"] for row in rows} == {"20", "40"} and all(int(row["recalled"]) < int(row["t"]) for row in rows)
+    _, state = checkpoints.load_run(tmp_path / "run")  # after update 40, on the first test sequence
+    x, _ = copying.sequences(run.T, 1, stream(run.seed, "test", run.T))
+    _, tape = sab.forward(state.params, x, run.config())
+    recalls = [(t, step, weight) for t in range(len(x)) for _, step, weight in tape.recalls(t)]
+    given = {(t, step): f"{weight:.3f}" for t, step, weight in recalls if step >= 0 and weight >= 0.005}
+    assert {(int(r["t"]), int(r["recalled"])): r["weight"] for r in rows if r["update"] == "40"} == given
     before = (tmp_path / "moments.csv").read_bytes()
     recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     assert (tmp_path / "moments.csv").read_bytes() == before

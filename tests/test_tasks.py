@@ -10,8 +10,10 @@ import sab_numpy as sab
 from sab_numpy import cli
 from sab_numpy.core.config import Config
 from sab_numpy.explore.sequence import written
+from sab_numpy.paper.recalls_of_images import look
 from sab_numpy.tasks import TASKS, data, task
 from sab_numpy.training import checkpoints
+from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.evaluation import mean_metrics
 from sab_numpy.training.loop import train
 from sab_numpy.training.run import Run
@@ -335,6 +337,22 @@ def test_recalls_of_images_tell_empty_slots_ink_and_paper():
     assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 4, "recalls_input": 2 / 4}
     slots[-1] = [[0, 3], [-1, 4]]  # an empty slot, paper; nothing, paper
     assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 3, "recalls_input": 0}
+
+
+def test_where_a_picture_is_looked_back_to_is_said_pixel_by_pixel(files, tmp_path):
+    train(Run(task="pmnist14", T=196, k_att=7, **SMALL), tmp_path / "run")
+    model, problem = trained(str(tmp_path / "run")), task("pmnist14")
+    x, targets = next(problem.batches(196, 40, 40, "test"))
+    label = targets[0, 0]  # the first test image is the first of its label
+    rows = [row for row in look(model, images=10) if row["label"] == label]
+    y, tape = sab.forward(model.params, x[:, :1], model.cfg)
+    given = {step: f"{weight:.3f}" for _, step, weight in tape.recalls(195) if step >= 0}
+    assert {row["step"]: row["weight"] for row in rows if float(row["weight"])} == given and given
+    assert [row["step"] for row in rows] == list(range(196)) and {row["image"] for row in rows} == {0}
+    assert [row["pixel"] for row in rows] == list(problem.order)
+    assert {row["says"] for row in rows} == {y[-1, 0].argmax()}
+    picture = files["t10k"][0][0].reshape(14, 2, 14, 2).mean((1, 3)).ravel() / 255
+    assert [float(row["grey"]) for row in rows] == pytest.approx(picture[problem.order], abs=6e-4)
 
 
 def test_recalls_of_the_first_word_are_those_of_the_first_state():
