@@ -128,10 +128,10 @@ print(f"forget bias 5: mean slope of tanh(c) {slopes[0]:.2f} at the first step,"
 assert lstm[0][99] < lstm[1][99] < 1e-6 and lstm[5][99] > 1 and slopes[-1] < 0.1 < 0.9 < slopes[0]
 
 # %% [markdown]
-# With the usual forget bias of 1 the LSTM too has lost everything after 99 steps. With 5 nothing is
-# lost; the first input even counts more than the last. For a memory that forgets nothing fills up:
-# in the end its tanh is flat, and what comes late hardly changes it. So the network has to *learn*
-# which of its gates to open, by credit that must first get there.
+# With the usual forget bias of 1 the LSTM too has lost everything after 99 steps. With 5 the first
+# input even counts more than the last, and those between less than both. For a memory that forgets
+# nothing fills up: in the end its tanh is flat, and what comes late hardly changes it. So the
+# network has to *learn* which of its gates to open, by credit that must first get there.
 #
 # ## 4. And if the chain were not the only road?
 #

@@ -32,7 +32,7 @@ def forward(params, x, cfg, frozen=None, state=None, checkpoint=None, reuse=None
                 (to be differentiated by numbers: backward refuses its tape)
     state       State(h, c, memory) to go on from, as tape.final_state; None: zeros and empty slots
                 (cuts and writing count from its first step here, as t = 0)
-    checkpoint  "blocks": keep little, recompute in backward; until then leave x as it is
+    checkpoint  "blocks": keep little of the steps, recompute them in backward
     reuse       an old tape whose buffers may be overwritten
     y           (T, B, n_out)
     Raises ValueError for wrong shapes, non-finite x, symbols out of range, another frozen tape.

@@ -219,7 +219,7 @@ def document(data):
     budgets = cells(found, ("sab-5-5-recipe", *recipes.MEMORY), (300,))
     longer = {key: cell for key, cell in (shown | changed).items() if key[1] == 100}
     kept = copying(budgets, all_cells=False, beside=False)
-    from_300 = transfer(budgets, transfer_rows(data), (300, 400, 2000, 5000), all_cells=False)
+    from_300 = transfer(budgets, transfer_rows(data), (1000, 5000), all_cells=False)
     return [
         *copying(shown, all_cells=False),
         "",
