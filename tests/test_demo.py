@@ -18,7 +18,7 @@ from sab_numpy.cli import demo
 from sab_numpy.core.forward import forward
 from sab_numpy.core.params import init_params
 from sab_numpy.support import files
-from sab_numpy.training import checkpoints
+from sab_numpy.training import checkpoints, launch
 from sab_numpy.training.run import Run
 
 SMALL = {
@@ -165,3 +165,25 @@ def test_the_demo_ends_with_three_commands_that_exist():
     assert ".venv/bin/activate" in demo.NEXT and len(commands) == 3
     assert (Path(__file__).parents[1] / commands[0].split()[1]).exists()
     assert {words.split()[1] for words in commands[1:]} <= set(cli.COMMANDS)
+
+
+def test_the_demo_tests_the_last_parameters(tmp_path, monkeypatch):
+    asked, evaluate = [], demo.evaluate
+
+    def heard(source, lengths=None, n=None, best=False, **options):
+        asked.append(best)
+        return evaluate(source, lengths, n, best, **options)
+
+    tiny = {"T": 2, "min_length": 2, "updates": 2, "hidden": 4, "validate_every": 1, "batch": 2}
+    for name, value in {"TINY": tiny, "train": trained_here, "draw": lambda *_: ("a", "b"), "evaluate": heard}.items():
+        monkeypatch.setattr(demo, name, value)
+    assert cli.main(["demo", "--tiny", "--quiet", "--out", str(tmp_path)]) == 0
+    assert asked == [False] * 3
+
+
+def test_the_live_line_says_the_newest_row(tmp_path):
+    rows = [{"update": u, "seconds": 2 * u, "cpu_seconds": u, "accuracy": a} for u, a in ((10, 0.25), (30, 0.5))]
+    files.write_rows(tmp_path / "history.csv", rows)
+    training = object.__new__(launch.Training)
+    training.name, training.run, training.folder = "SAB", Run(updates=90), tmp_path
+    assert str(training) == "SAB: 30/90  50.0 %  left 2:00"

@@ -241,3 +241,12 @@ def test_sab_walk_without_text_has_a_line_a_block(folder, capsys):
 def test_sab_walk_refuses_a_step_that_is_not_there(at, folder, capsys):
     assert cli.main(["walk", folder, "--T", "5", f"--at={at}"]) == 2
     assert "expected" not in capsys.readouterr().out
+
+
+def test_a_lane_says_the_numbers_of_its_model(tmp_path):
+    loop.train(TINY, tmp_path)
+    model = trained(str(tmp_path))
+    for (*_, cfg), lane in zip(explorer.lanes(model), explorer.explore(model, 2)["sequences"][0]["lanes"]):
+        empty = cfg.n_empty if cfg.k_top != 0 else 0
+        ks = [lane[name] for name in ("k_trunc", "k_top", "k_att", "n_empty")]
+        assert ks == [cfg.k_trunc, cfg.k_top, cfg.k_att, empty]

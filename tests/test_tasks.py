@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,11 +10,11 @@ import pytest
 import sab_numpy as sab
 from sab_numpy import cli
 from sab_numpy.core.config import Config
+from sab_numpy.explore import sequence
 from sab_numpy.explore.sequence import written
 from sab_numpy.paper.recalls_of_images import look
 from sab_numpy.tasks import TASKS, data, task
 from sab_numpy.training import checkpoints
-from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.evaluation import mean_metrics
 from sab_numpy.training.loop import train
 from sab_numpy.training.run import Run
@@ -339,20 +340,21 @@ def test_recalls_of_images_tell_empty_slots_ink_and_paper():
     assert task("mnist").recalls(slots, cfg, x) == {"recalls_empty": 1 / 3, "recalls_input": 0}
 
 
-def test_where_a_picture_is_looked_back_to_is_said_pixel_by_pixel(files, tmp_path):
-    train(Run(task="pmnist14", T=196, k_att=7, **SMALL), tmp_path / "run")
-    model, problem = trained(str(tmp_path / "run")), task("pmnist14")
+def test_where_a_picture_is_looked_back_to_is_said_pixel_by_pixel(files):
+    problem, cfg = task("pmnist14"), Run(task="pmnist14", T=196, hidden=6, k_trunc=20, k_top=2, k_att=20).config()
+    params = {name: 4 * value for name, value in sab.init_params(cfg, np.random.default_rng(0)).items()}
+    rows = list(look(checkpoints.Trained("x", params, cfg, 1, 196, 0, "pmnist14"), images=3))
     x, targets = next(problem.batches(196, 40, 40, "test"))
-    label = targets[0, 0]  # the first test image is the first of its label
-    rows = [row for row in look(model, images=10) if row["label"] == label]
-    y, tape = sab.forward(model.params, x[:, :1], model.cfg)
-    given = {step: f"{weight:.3f}" for _, step, weight in tape.recalls(195) if step >= 0}
-    assert {row["step"]: row["weight"] for row in rows if float(row["weight"])} == given and given
-    assert [row["step"] for row in rows] == list(range(196)) and {row["image"] for row in rows} == {0}
-    assert [row["pixel"] for row in rows] == list(problem.order)
-    assert {row["says"] for row in rows} == {y[-1, 0].argmax()}
-    picture = files["t10k"][0][0].reshape(14, 2, 14, 2).mean((1, 3)).ravel() / 255
-    assert [float(row["grey"]) for row in rows] == pytest.approx(picture[problem.order], abs=6e-4)
+    assert len(rows) == 3 * 196 and len({row["image"] for row in rows}) == 3
+    for image in {row["image"] for row in rows}:
+        own = [row for row in rows if row["image"] == image]
+        y, tape = sab.forward(params, x[:, [image]], cfg)
+        given = {step: f"{weight:.3f}" for _, step, weight in tape.recalls(195) if step >= 0 and weight >= 5e-4}
+        assert {row["step"]: row["weight"] for row in own if row["weight"] != "0.000"} == given
+        assert {(row["label"], row["says"]) for row in own} == {(targets[0, image], y[-1, 0].argmax())}
+        assert [row["step"] for row in own] == list(range(196)) and [row["pixel"] for row in own] == list(problem.order)
+        picture = files["t10k"][0][image].reshape(14, 2, 14, 2).mean((1, 3)).ravel() / 255
+        assert [float(row["grey"]) for row in own] == pytest.approx(picture[problem.order], abs=6e-4)
 
 
 def test_recalls_of_the_first_word_are_those_of_the_first_state():
@@ -374,3 +376,38 @@ def test_a_cold_text_is_the_likeliest_and_a_warm_one_is_not(files, tmp_path):
 
     assert len(texts(1e-9)) == 1 and len(texts(1.0)) == 4
     assert texts(1.0) == texts(1.0) and {len(text) for text in texts(1.0)} == {20}
+
+
+def test_the_seventh_test_sequence_is_the_seventh(files):
+    x, targets = sequence.sequence(SimpleNamespace(task="mnist14", T=196), number=7)
+    images, labels = next(task("mnist14").batches(196, 8, 8, "test"))
+    assert np.array_equal(x, images[:, 7:]) and np.array_equal(targets, labels[:, 7:])
+
+
+def test_every_character_follows_from_all_that_were_written(files, monkeypatch):
+    cfg = sab.Config(27, 12, 27, k_trunc=3, k_top=2, k_att=2)
+    params = {name: 8 * value for name, value in sab.init_params(cfg, np.random.default_rng(0)).items()}
+    monkeypatch.setattr(sequence, "trained", lambda *_: checkpoints.Trained("x", params, cfg, 1, 9, 0, "text8"))
+    said = task("text8").encode(np.frombuffer(sequence.written("x", 9, 1e-9).encode(), np.uint8))
+    read = np.concatenate([[0], said[:-1]])  # a space, then what it wrote: one segment of T = 9
+    assert sab.forward(params, read[:, None], cfg)[0][:, 0].argmax(-1).tolist() == said.tolist()
+    assert len(set(said.tolist())) > 2
+
+
+def test_what_a_task_tells_of_a_sequence():
+    x = np.zeros((6, 1, 2), np.float32)
+    x[[1, 4], 0] = [[0.25, 1], [0.5, 1]]
+    assert task("adding").tell(x, np.full((6, 1, 1), 0.4), np.full((1, 1, 1), 0.375)) == [
+        "marked     0.2500 at step 1 and 0.5000 at step 4, of 6 steps",
+        "should say 0.3750, half their sum",
+        "says       0.4000   (off by 0.0250)",
+    ]
+    y = np.zeros((196, 1, 10))
+    y[0, 0, 3] = y[-1, 0, 7] = 1
+    said = task("mnist14").tell(np.zeros((196, 1, 1)), y, np.array([[5]]))
+    assert said[-2:] == ["should say 5", "says       7"]
+
+
+def test_a_place_without_a_character_is_neither_right_nor_wrong():
+    y = np.eye(27)[[[1, 5], [3, 0]]]
+    assert task("text8").metrics(y, np.array([[1, 2], [3, -1]]))["accuracy"] == pytest.approx(2 / 3)

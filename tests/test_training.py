@@ -4,6 +4,7 @@ import csv
 import os
 from dataclasses import replace
 from glob import glob
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -531,3 +532,30 @@ def test_chrono_biases_reach_as_far_as_the_sequence(tmp_path):
     assert all((usual[name] == chrono[name]).all() for name in usual if name != "b")
     with pytest.raises(ValueError, match="chrono must be a whole number of at least 3, found 2"):
         sab.init_params(run.config(), 0, chrono=2)
+
+
+SHORT = {"T": 3, "hidden": 4, "batch": 2, "validate_every": 2, "validation_sequences": 4}
+
+
+def test_evaluate_says_the_updates_that_were_done(tmp_path, capsys):
+    loop.train(Run(**SHORT, updates=200, stop_at=1e-9), tmp_path)
+    cli.main(["evaluate", str(tmp_path), "--sequences", "4"])
+    assert "trained at T=3, 6 updates, seed 0" in capsys.readouterr().out
+
+
+def test_best_is_tested_where_it_is_asked_for(tmp_path, capsys):
+    loop.train(Run(**SHORT, updates=4), tmp_path)
+    run, state = checkpoints.load_run(tmp_path)
+    others = {name: value + 1 for name, value in state.params.items()}
+    checkpoints.save(tmp_path / "best.npz", run, state._replace(params=others))
+    said = []
+    for words in ([], ["--best"]):
+        cli.main(["evaluate", str(tmp_path), "--sequences", "9", *words])
+        said.append(capsys.readouterr().out.splitlines()[2])
+    assert said[0] != said[1]
+
+
+def test_the_clock_of_a_run_goes_on_from_its_earlier_sittings():
+    clock = loop.Clock(TrainingState({}, {}, seconds=70, cpu_seconds=50), SimpleNamespace(seconds=0))
+    state = clock.read(TrainingState({}, {}))
+    assert 70 <= state.seconds < 71 and 50 <= state.cpu_seconds < 51

@@ -359,3 +359,9 @@ def test_the_table_trains_it_and_reads_it_again(tmp_path, capsys):
         and row["status"] == "finished"
         and "--model transformer" in row["command"]
     )
+
+
+def test_the_first_values_are_as_large_as_the_rows_of_a_weight_ask():
+    found = init_params(Config(10, 64, 10, 30), 0)
+    for name, rows in {"W_x": 10, "P": 64, "W_qkv": 64, "W_o": 64, "W_1": 64, "W_2": 256, "V": 64}.items():
+        assert abs(found[name]).max() == pytest.approx(rows**-0.5, rel=0.02), name

@@ -143,3 +143,13 @@ def test_forgetting_the_keys_share_of_a_skip_would_be_noticed(name, monkeypatch)
     monkeypatch.undo()
     right = {event.end: event.total for event in sab.walk(dy, tape) if event.kind == "skip"}
     assert given.keys() == right.keys() and given != pytest.approx(right, rel=1e-3)
+
+
+def test_the_weight_of_a_skip_is_the_mean_of_the_batch():
+    dy, tape = subject("SAB")
+
+    def weights(**row):
+        return {(event.start, event.slot): event.weight for event in sab.walk(dy, tape, **row) if event.kind == "skip"}
+
+    rows = [weights(row=n) for n in range(B)]
+    assert weights() == pytest.approx({key: sum(row.get(key, 0) for row in rows) / B for key in weights()})

@@ -617,3 +617,15 @@ def test_the_picture_of_what_is_kept_has_a_line_for_every_state_as_long_as_it_ca
     for step, line in lines_of.items():  # 309: the marker
         assert same_color(line.get_color(), BLUE if step < 10 else "#999999" if step < 309 else "#D55E00")
     assert ends[4] == ends[9] == 319
+
+
+def test_the_legend_of_what_is_kept_has_the_colours_of_its_lines(drawn):
+    (legend,) = drawn.figure("what_is_kept").legends
+    said = {text.get_text(): line.get_color() for text, line in zip(legend.get_texts(), legend.get_lines())}
+    words = ("a state of the input", "a state of the wait", "a state of the marker or an answer")
+    assert said == dict(zip(words, (BLUE, "#999999", "#D55E00")))
+
+
+def test_chance_is_drawn_at_one_of_eight(drawn):
+    for axes in drawn.figure("copying_table").axes:
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [12.5]

@@ -15,7 +15,7 @@ import student
 import test_hostile as hostile
 
 from sab_numpy.cli import grade as grade_command
-from sab_numpy.coursework import catalogue, classroom, isolate
+from sab_numpy.coursework import catalogue, classroom, feedback, grading, isolate
 from sab_numpy.support.files import lock, read_rows
 
 LIMITS = isolate.Limits()
@@ -393,3 +393,21 @@ def test_a_grader_that_is_killed_again_and_again_loses_nothing_and_leaves_no_pro
 
 def without_time(rows):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+def test_the_time_left_counts_the_students_of_this_sitting(tmp_path, monkeypatch, capsys):
+    words, asked = {"path": None, "exercise": None, "format": "text", "resume": True, "seed": 0, "out": None}, []
+    args = argparse.Namespace(**words, students=tmp_path / "class", csv=tmp_path / "g.csv", jobs=1, feedback="full")
+    monkeypatch.setattr(classroom.progress, "left", lambda *numbers: asked.append(numbers[:2]) or "4:56")
+    for names in ("abc", "d"):
+        for name in names:
+            (tmp_path / "class" / name).mkdir(parents=True)
+        classroom.grade_class(args, isolate.Limits(sandbox="none"))
+        assert capsys.readouterr().err.endswith("left 4:56\n")
+    assert asked == [(1, 3), (2, 3), (3, 3), (1, 1)]
+
+
+def test_gradescope_scores_points():
+    result = grading.Result(1, "f", "wrong", 5, ran=9, passed=3, share=0.5)
+    said = json.loads(feedback.as_gradescope([result], "f", 0, ""))
+    assert said["tests"][0]["score"] == said["score"] == 2.5

@@ -12,8 +12,8 @@ import planted_bugs
 import pytest
 import student
 
-from sab_numpy.coursework import catalogue, feedback, isolate
-from sab_numpy.coursework.judge import judge
+from sab_numpy.coursework import catalogue, diagnose, feedback, isolate
+from sab_numpy.coursework.judge import Check, judge
 
 MOST_REPORTED = ("copy-pasted gate bias", "missing sigmoid derivative", "carried dc never updated",
                  "bias of the wrong gate", "dc += dc", "= for +=")
@@ -294,3 +294,8 @@ def test_a_file_without_any_function_says_so(tmp_path):
 def test_what_is_not_an_array_of_numbers_is_named(ending, words, tmp_path):
     result = student.grade_text(tmp_path, 1, student.solution(1).replace("return p, dp, dz", ending))
     assert result.status == "wrong" and words in result.feedback[0], result.feedback
+
+
+def test_the_worst_entry_names_its_case_from_one_on():
+    check = Check(2, "dz", np.array([1.0, 2.0]), got=np.array([1.0, 3.0]))
+    assert diagnose.worst_entry([check]) == ["worst entry dz[1] in case 3: yours 3, expected 2, ratio 1.5"]
