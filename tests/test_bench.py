@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,18 @@ def test_turns_are_taken_and_the_warm_up_is_not_counted():
     assert times == {"A": [(2, 1)] * 4, "B": [(2, 1)] * 4}
 
 
+def test_three_rounds_are_timed_however_little_time_there_is():
+    times = measurement.take_turns({"A": lambda now: now()}, measurement.Timer("numpy"), rounds=9, seconds=0)
+    assert len(times["A"]) == 3
+
+
+def test_the_floor_of_several_processes_is_that_of_the_largest_part_of_the_batch(monkeypatch):
+    made = []
+    monkeypatch.setattr(contestants, "Floor", lambda cfg, steps, B, rng: made.append((cfg.k_top, steps, B)))
+    contestants.products("SAB", dict(T=3, B=5, H=4, threads=2))
+    assert made == [(5, 23, 3)]
+
+
 def test_a_ratio_is_the_median_of_the_rounds():
     assert measurement.ratio([(2, 1), (40, 5), (3, 1)], [(1, 1), (10, 5), (3, 2)]) == 2
 
@@ -142,6 +155,14 @@ def test_growth_finds_the_exponent():
     rows = [{"model": "SAB", "T": T, "steps": T + 20, "B": 4, "H": 8, "step_ms": (T + 20) ** 1.5} for T in (180, 80)]
     (line,) = growth(rows)
     assert line["exponent"] == pytest.approx(1.5) and (line["from"], line["to"]) == (80, 180)
+
+
+def test_growth_tells_a_step_from_its_backward_pass_and_compares_no_other_sizes():
+    about = {"model": "SAB", "B": 4, "H": 8}
+    rows = [about | {"T": n - 20, "steps": n, "step_ms": n, "backward_ms": n**2} for n in (100, 200)]
+    found = [(line["part"], line["times"], line["exponent"]) for line in growth(rows)]
+    assert found == [("step", 2, pytest.approx(1)), ("backward", 4, pytest.approx(2))]
+    assert growth([rows[0], rows[1] | {"B": 8}]) == growth([rows[0], rows[1] | {"H": 4}]) == []
 
 
 def test_bench_prints_json_and_the_csv_keeps_one_row_a_setting(tmp_path, capsys):
@@ -198,6 +219,49 @@ def test_another_setting_keeps_the_rows_that_are_there(tmp_path):
     ]
 
 
+ROW = dict(what="speed", model="SAB", T=3, B=2, H=4, threads=1, backend="numpy", checkpoint="none", step_ms=1.0)
+
+
+@pytest.mark.parametrize(
+    "name, other",
+    dict(what="growth", model="LSTM", T=4, B=3, H=5, threads=2, backend="cupy", checkpoint="blocks").items(),
+)
+def test_a_row_of_another_setting_replaces_none(name, other, tmp_path):
+    update_csv(tmp_path / "cost.csv", [ROW])
+    update_csv(tmp_path / "cost.csv", [ROW | {name: other}])
+    assert [row[name] for row in files.read_rows(tmp_path / "cost.csv")] == [str(ROW[name]), str(other)]
+
+
+def test_a_row_says_the_command_that_measured_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/sab", "bench", "long", "--B", "2"])
+    update_csv(tmp_path / "cost.csv", [ROW])
+    assert files.read_rows(tmp_path / "cost.csv")[0]["command"] == "sab bench long --B 2"
+
+
+@pytest.mark.parametrize(
+    "heading, key",
+    {
+        "step ms": "step_ms",
+        "backward": "backward_ms",
+        "floor ms": "floor_ms",
+        "step/floor": "step_over_floor",
+        "backward/floor": "backward_over_floor",
+        "CPU ms": "cpu_ms",
+        "GPU/CPU": "step_over_cpu",
+        "one step ms": "once_ms",
+        "peak MB": "peak_mb",
+        "blocks": "blocks",
+        "visited": "blocks_visited",
+        "steps walked": "steps_walked",
+        "skips": "skips",
+        "x faster peer": "times_its_speed",
+    }.items(),
+)
+def test_a_column_of_the_table_has_the_number_that_it_names(heading, key):
+    _, head, *_, line = lines("heading", [{"model": "SAB", key: 7}]).splitlines()
+    assert head.strip() == heading and float(line.split()[-1]) == 7
+
+
 def test_the_table_has_a_column_where_a_row_has_a_value():
     text = lines("heading", [{"model": "SAB", "step_ms": 12.34}, {"model": "LSTM", "step_ms": 1.0, "skips": 3}])
     assert "12.3" in text and "skips" in text and "peak" not in text and len(text.splitlines()) == 4
@@ -208,6 +272,29 @@ def test_of_the_only_step_the_backward_pass_is_a_part(monkeypatch):
     monkeypatch.setattr(measurement.time, "perf_counter", lambda: next(moments))
     (row,) = measurement.memory(dict(T=3, B=2, H=4, checkpoint=None, models=["SAB"]))
     assert (row["once_ms"], row["once_backward_ms"]) == (4000, 3000)
+
+
+def test_the_peak_is_the_most_memory_that_was_ever_held(monkeypatch):
+    monkeypatch.setattr(measurement, "resident_mb", {"VmRSS": 40, "VmHWM": 90}.get)
+    spec = dict(T=3, B=2, H=4, checkpoint=None, rounds=1, models=["SAB"])
+    (one,), (sparse,) = measurement.memory(spec), measurement.sparse(spec)
+    assert (one["start_mb"], one["peak_mb"], sparse["peak_mb"]) == (40, 90, 90)
+
+
+def test_sparse_takes_the_median_of_its_rounds_without_the_warm_up(monkeypatch):
+    moments = iter([0, 50, 100, 150, 200, 201, 300, 302, 400, 409])
+    monkeypatch.setattr(measurement.time, "perf_counter", lambda: next(moments))
+    (row,) = measurement.sparse(dict(T=3, B=2, H=4, checkpoint=None, rounds=3))
+    assert row["backward_ms"] == 2000
+
+
+def test_the_floor_of_a_row_is_of_the_step_and_of_its_backward_pass(monkeypatch):
+    seconds = {"SAB": (4, 2), ("floor", "SAB"): (3, 1)}
+    monkeypatch.setattr(measurement, "take_turns", lambda steps, *_: {name: [seconds[name]] for name in steps})
+    spec = dict(T=3, B=2, H=4, backend="numpy", threads=1, checkpoint=None, rounds=1, seconds=1, peers=False)
+    (row,) = measurement.speed(spec | {"models": ["SAB"]})
+    columns = ("step_ms", "backward_ms", "floor_ms", "floor_backward_ms")
+    assert [row[name] for name in columns] == [4000, 2000, 3000, 1000]
 
 
 def test_a_step_takes_the_median_of_its_rounds(monkeypatch):

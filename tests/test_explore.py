@@ -16,7 +16,7 @@ from sab_numpy.explore.sequence import loss_at, sequence
 from sab_numpy.explore.walk import KINDS
 from sab_numpy.plots import COLOURS
 from sab_numpy.support import files
-from sab_numpy.tasks import task
+from sab_numpy.tasks import stream, task
 from sab_numpy.training import loop, pretrained
 from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.run import Run
@@ -96,6 +96,12 @@ def test_the_page_has_the_algorithms_and_what_they_did(text, folder):
                 assert [row[3:5] for row in rows] == [pytest.approx(e[5:], rel=1e-3) for e in events]
                 weights = [e.weight for e in events if e.kind == "skip"]
                 assert [row[5] for row in rows if len(row) == 6] == pytest.approx(weights, rel=1e-3)
+
+
+def test_the_page_begins_with_the_sequence_that_was_asked_for(folder):
+    (first, *_) = explorer.explore(trained(folder), 2, number=3)["sequences"]
+    x, targets = task("copying").sequences(2, 4, stream(TINY.seed, "test", 2))
+    assert (first["number"], first["x"], first["targets"]) == (3, x[:, 3].tolist(), targets[:, 3].tolist())
 
 
 def test_each_lane_says_whose_parameters_it_has(folder):

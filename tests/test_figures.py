@@ -215,6 +215,15 @@ def test_costs_of_another_setting_are_not_drawn_beside(data):
     assert {row["T"] for row in cost.comparable(rows + other)} == {"100", "300"}
 
 
+def test_costs_of_another_machine_are_not_drawn_beside(data):
+    rows = files.read_rows(data / "cost.csv")
+    faster = rows[0] | {"machine": "another", "step_ms": "1"}
+    assert {(row["machine"], row["step_ms"]) for row in cost.comparable([*rows, faster])} == {
+        ("m", "100"),
+        ("m", "300"),
+    }
+
+
 def test_a_cell_of_the_table_has_its_seeds_and_no_others(data):
     found = reproduction.cells(str(data))
     assert {key: len(rows) for key, rows in found.items()} == {(name, T): 2 for name, T, _ in RUNS}

@@ -211,6 +211,29 @@ def test_credit_over_distance_draws_the_norms_of_the_walk_and_errors_that_fit_th
         assert wrong[:5].max() < 1e-9 and (name in ("TBPTT", "SAB")) == (wrong[5:].max() > 0.1)
 
 
+def test_a_box_of_credit_has_the_symbol_that_the_model_read_there(drawn):
+    for name in ("backward_pass", "algorithms"):
+        for axes in drawn.figure(name).axes:
+            assert texts(axes, -0.02) == symbols(told(T=WAIT).x)
+
+
+def test_a_dashed_line_stands_before_every_block_where_credit_is_cut_and_nowhere_else(drawn):
+    shown = [[line.get_xdata()[0] + 0.5 for line in axes.lines] for axes in drawn.figure("algorithms").axes]
+    cuts = [*range(told(T=WAIT).cfg.k_trunc, STEPS, told(T=WAIT).cfg.k_trunc)]
+    assert shown == [[], cuts, [], cuts]  # BPTT, TBPTT, self-attention, SAB
+    (axes,) = drawn.figure("backward_pass").axes
+    assert [line.get_xdata()[0] + 0.5 for line in axes.lines] == cuts
+
+
+def test_forward_pass_names_its_rows_counts_its_empty_slots_and_pales_the_ways_that_will_be_cut(drawn):
+    ((axes,), cfg) = drawn.figure("forward_pass").axes, told(T=5).cfg
+    left = [(text.get_position()[1], text.get_text()) for text in axes.texts if text.get_position()[0] < -0.5]
+    assert left.count((1.98, "0")) == cfg.n_empty
+    assert {(0, "reads, state h"), (-1.5, "says"), (1.25, "memory")} <= {*left}
+    ways = {(start, end) for start, end, _ in arrows(axes, "black")}
+    assert ways == {(t - 1, t) for t in range(1, 25) if t % cfg.k_trunc}
+
+
 # ---- maps of recalls
 
 
@@ -290,6 +313,12 @@ def test_a_map_tells_the_last_empty_slot_and_the_last_input_from_what_comes_afte
     assert check_recalls(axes, expected, expected, numbers=False) == [0, 9, 10]
 
 
+def test_the_rows_of_a_map_of_answers_are_named_one_to_ten(drawn):
+    for name in ("attention_longer", "attention_while_learning"):
+        labels = drawn.figure(name).axes[0].get_yticklabels()
+        assert [label.get_text() for label in labels] == [str(n) for n in range(1, 11)]
+
+
 # ---- derivatives
 
 
@@ -307,6 +336,15 @@ def test_kink_of_selection_draws_the_weight_that_the_formula_gives(drawn):
         missing = np.isnan(true)
         assert missing.sum() <= (name == "softmax")
         np.testing.assert_allclose(true[~missing], np.where(score > 0.5, expected, 0)[~missing], atol=1e-9)
+
+
+def test_kink_of_selection_marks_the_score_where_the_slot_is_selected_and_says_which_line_is_which(drawn):
+    for axes, words in zip(drawn.figure("kink_of_selection").axes, ("softmax: it jumps", "relu: it has a kink")):
+        assert axes.get_title(loc="left") == words
+        assert [list(line.get_xdata()) for line in axes.lines if line.get_linestyle() == ":"] == [[0.5, 0.5]]
+        at = {label: y[x < 0.45] for label, (x, y) in lines(axes).items()}
+        assert (at["selection made anew"] == 0).all()
+        assert (at["frozen replay: the selection made at score 1"] != 0).all()
 
 
 def test_error_over_step_size_has_the_central_error_of_the_complex_one_while_both_are_of_the_formula(drawn):
@@ -629,3 +667,51 @@ def test_the_legend_of_what_is_kept_has_the_colours_of_its_lines(drawn):
 def test_chance_is_drawn_at_one_of_eight(drawn):
     for axes in drawn.figure("copying_table").axes:
         assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [12.5]
+
+
+@pytest.mark.parametrize("name", ["learning_curves", "works_or_not", "transfer"])
+def test_chance_lies_at_one_of_eight_in_the_curves_too(drawn, name):
+    panels = drawn.figure(name).axes[: 1 if name == "works_or_not" else None]  # of four panels the first has a share
+    for axes in panels:
+        (chance,) = (line for line in axes.lines if list(line.get_xdata()) == [0, 1])  # across the whole panel
+        assert list(chance.get_ydata()) == [12.5, 12.5]
+
+
+def test_a_dot_ends_every_learning_curve_and_the_pale_lines_are_those_of_the_other_panels(drawn):
+    panels, curves, pale = drawn.figure("learning_curves").axes, [], []
+    for axes in panels:
+        curves.append([line.get_xydata() for line in axes.lines if line.get_label().startswith("T = ")])
+        pale.append([line.get_xydata() for line in axes.lines if same_color(line.get_color(), "#ececec")])
+        dots = [line.get_xydata() for line in axes.lines if line.get_marker() == "o"]
+        assert [dot.tolist() for dot in dots] == [line[-1:].tolist() for line in curves[-1]]
+    for at, found in enumerate(pale):
+        expected = [line for other, own in enumerate(curves) if other != at for line in own]
+        assert len(found) == len(expected) and all(map(np.array_equal, found, expected))
+
+
+def test_what_is_written_evenly_says_every_how_many_steps(drawn):
+    evenly, surprising = drawn.figure("what_is_kept").axes
+    first, second = (line.get_xdata()[0] for line in evenly.lines[:2])
+    assert evenly.get_title() == f"{len(evenly.lines)} written evenly, every {second - first} steps"
+    assert surprising.get_title() == f"the {len(evenly.lines)} most surprising"
+
+
+def test_the_rows_of_recalled_pixels_say_what_they_are_and_one_blue_is_one_weight_under_every_digit(drawn):
+    columns = np.array(drawn.figure("recalls_of_images").axes).reshape(3, 10)
+    assert [ax.get_ylabel() for ax in columns[:, 0]] == ["what it is", "where the last\nstep looks", "weight"]
+    assert {ax.images[0].get_clim() for ax in columns[:2].flat} == {(0, 1)}
+    assert {ax.get_ylim() for ax in columns[2]} == {(0, 1)}
+
+
+@pytest.mark.parametrize(
+    "what, words", [("adding", "squared error"), ("images", "right answers (%)"), ("characters", "bits per character")]
+)
+def test_the_axis_of_a_task_s_figure_names_its_metric(drawn, what, words):
+    assert drawn.figure(what).axes[0].get_ylabel() == f"{words} on validation"
+
+
+def test_the_legend_of_the_table_tells_a_seed_from_the_paper_and_from_chance(drawn):
+    (legend,) = drawn.figure("copying_table").legends
+    looks = {text.get_text(): line for text, line in zip(legend.get_texts(), legend.get_lines())}
+    assert [looks[words].get_marker() for words in ("a seed", "the paper")] == ["o", "D"]
+    assert looks["chance, 12.5 %"].get_linestyle() == ":" and len(looks) == 3
