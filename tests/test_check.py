@@ -2,13 +2,15 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 
 from sab_numpy.core.replay import choose, record, stop
+from sab_numpy.gradcheck.causes import name_ratio
 from sab_numpy.gradcheck.check import assert_gradients_close, check
-from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED
+from sab_numpy.gradcheck.report import FAIL, PASS, UNRESOLVED, Report, Row
 
 T, B, D, H, CUT = 8, 3, 2, 4, 3
 
@@ -539,6 +541,36 @@ def test_all_explanations_of_one_factor_are_shown():
     assert "a division by temperature is missing" in report.rows[0].note and " or " in report.rows[0].note
 
 
+@pytest.mark.parametrize(
+    "ratio, words",
+    [
+        (1 / 3, "3 times too small: divided by B once too often"),
+        (3, "3 times too large: a division by B is missing"),
+        (3**0.5, "1.732 times too large: a division by sqrt(B) is missing"),
+        (-2, "the sign is flipped and it is twice too large"),
+        (1 + 2e-6, "scaled by 1+2.0e-06: an epsilon, or a constant of few digits, that f and backward do not share?"),
+    ],
+)
+def test_a_factor_is_told_with_its_size_and_its_direction(ratio, words):
+    assert name_ratio(ratio, {"B": 3, "T": 7}) == words
+
+
+def test_values_that_are_not_finite_are_counted_and_the_first_is_shown():
+    f, params, backward = make_rnn()
+    places = np.array([False, True, False, False])
+    wrong = changed(backward(params), "b", lambda a: np.where(places, np.nan, a))
+    row = row_of(check(f, params, wrong), "b")
+    assert (row.note, row.index) == ("1 values are not finite", (1,)) and not np.isfinite(row.analytic)
+
+
+def test_the_entries_that_are_lost_in_rounding_are_told_by_their_size():
+    w, size = np.arange(1.0, 7), np.repeat([1.0, 1e-18], 3)
+    given = 2 * size * w * np.where(size < 1, 1.02, 1)
+    (row,) = check(lambda p: (size * p["w"] ** 2).sum(), {"w": w}, {"w": given}).rows
+    share = float(re.match("entries of (.*) of the largest are lost in rounding: ", row.note).group(1))
+    assert 1e-18 < share < 1e-17 and row.index is None
+
+
 # --- the report ----------------------------------------------------------------------------------------------------
 
 
@@ -555,6 +587,18 @@ def test_the_report_is_a_table_json_and_csv_that_say_how_to_repeat_it():
     assert len(str(report).splitlines()) == len(params) + 2
     again = check(f, params, wrong, seed=7)
     assert str(again) == str(report)
+
+
+def test_the_table_has_the_worst_failing_row_first_and_all_numbers_of_a_row():
+    near = Row("near", FAIL, 2e-6, (3, 1), 1 - 2e-6, 1.0, 3e-8, "", 1e-9)
+    far, sure = Row("far", FAIL, 0.75, (0,), 1.0, 4.0, 0.0, "cut", 1e-7), Row("sure", PASS, 0.0, None, 4.0, 4.0, 0.0)
+    *lines, last = str(Report([sure, near, far], "complex step", 1e-10, seed=5)).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["far", "7.5e-01", "1e-07", "[0]", "1", "4", "0.25", "FAIL:", "cut"],
+        ["near", "2.0e-06", "1e-09", "[3,", "1]", "0.999998", "1", "1-2.0e-06", "FAIL"],
+        ["sure", "0.0e+00", "0e+00", "direction", "4", "4", "1", "PASS"],
+    ]
+    assert last == "FAIL: 1 of 3 pass, worst error 7.5e-01 (tolerance 1e-10), complex step, seed 5"
 
 
 def test_scipy_agrees():

@@ -62,6 +62,25 @@ def test_a_bug_that_the_first_point_hides_is_found_at_another():
     assert check(f, {"w": w}, lambda p: {"w": grads(p)["w"] * [p["w"][0] / p["w"][1], 1, 1]}, points=3).ok
 
 
+def test_an_entry_that_is_zero_moves_to_another_point_too():
+    w = np.array([1.0, 0.0])
+    f = lambda p: p["w"][0] ** 2 + p["w"][0] * p["w"][1] ** 2  # noqa: E731
+    report = check(f, {"w": w}, lambda p: {"w": np.array([2 * p["w"][0], 0.0])}, points=2)  # right where w[1] = 0
+    assert [row.name for row in report.rows if row.verdict == "FAIL"] == ["w (point 2)"], report
+
+
+def test_a_note_of_another_length_counts_its_own_rows_and_says_their_error():
+    report = check(make=lambda rng, B, D: tanh_layer(rng, B, D, "mean over D"), sizes={"B": 4, "D": 4})
+    told = [f"{at}=1: 0 of 1 pass, worst error {row.error:.1e}" for at, row in zip("BD", report.rows[1:], strict=True)]
+    assert report.notes == told and report.rows[0].error < 1e-10
+
+
+def test_the_evaluations_of_all_points_are_counted():
+    f, grads = lambda p: (p["w"] ** 3).sum(), lambda p: {"w": 3 * p["w"] ** 2}
+    one, three = (check(f, {"w": np.arange(1.0, 5)}, grads, points=points).evaluations for points in (1, 3))
+    assert three == 3 * one > 0
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

@@ -10,6 +10,7 @@ import sab_numpy as sab
 from sab_numpy.cli import main
 from sab_numpy.cli.gradcheck import SETTINGS
 from sab_numpy.gradcheck.report import FAIL
+from sab_numpy.gradcheck.step_sizes import step_sizes
 
 ALL = [
     (setting, score, normalise)
@@ -70,6 +71,19 @@ def test_switches_pass_too(others):
 def test_symbols_as_input_pass():
     params, _, cfg, rng = model("sab")
     assert sab.check_gradients(params, rng.integers(0, 2, (7, 2)), cfg, rng).ok
+
+
+def test_the_report_says_the_seed_that_was_given_and_counts_a_forward_for_every_entry():
+    params, x, cfg, _ = model("sab")
+    report = sab.check_gradients(params, x, cfg, 5)
+    assert report.summary.endswith(", complex, seed 5") and json.loads(report.to_json())["seed"] == 5
+    assert 0 <= report.evaluations - sum(value.size for value in params.values()) <= 2
+
+
+def test_the_orders_of_forward_central_and_complex_differences_are_1_2_and_2():
+    w = np.random.default_rng(0).standard_normal(5)
+    sizes = step_sizes(lambda p: np.sin(p["w"]).sum(), {"w": w}, {"w": np.cos(w)})
+    assert [sizes.order(kind) for kind in ("forward", "central", "complex")] == pytest.approx([1, 2, 2], abs=0.01)
 
 
 def gate(name, k, change):

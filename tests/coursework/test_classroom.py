@@ -411,3 +411,23 @@ def test_gradescope_scores_points():
     result = grading.Result(1, "f", "wrong", 5, ran=9, passed=3, share=0.5)
     said = json.loads(feedback.as_gradescope([result], "f", 0, ""))
     assert said["tests"][0]["score"] == said["score"] == 2.5
+
+
+def test_every_format_says_how_many_of_the_checks_passed_and_whether_all_did():
+    results = [grading.Result(1, "f", "wrong", 5, ["exercise 1: x"], ran=9, passed=3, share=0.5),
+               grading.Result(2, "g", "right", 10, ran=12, passed=12, share=1.0)]
+    heads = [line for line in feedback.as_text(results, "f", 0, "").splitlines() if line.startswith("exercise ")]
+    assert [head.partition(": ")[2] for head in heads] == [
+        "2.5 of 5 points, 3 of 9 checks passed   [f]", "10 of 10 points, 12 of 12 checks passed   [g]"]
+    told = json.loads(feedback.as_json(results, "f", 0, ""))
+    assert told["checks"] == 21 and [(row["checks"], row["passed"]) for row in told["exercises"]] == [(9, 3), (12, 12)]
+    tests = json.loads(feedback.as_gradescope(results, "f", 0, ""))["tests"]
+    assert [test["status"] for test in tests] == ["failed", "passed"] and "3 of 9 checks passed" in tests[0]["output"]
+
+
+def test_a_row_has_the_points_of_every_exercise_and_the_checks_that_were_made(a_class, tmp_path, quick):
+    grade_command.run(arguments("--class", a_class, "--csv", tmp_path / "grades.csv"))
+    rows = {row["student"]: row for row in read_rows(tmp_path / "grades.csv")}
+    own = {name: [float(row[column]) for column in classroom.POINTS] for name, row in rows.items()}
+    assert own["good"] == [5, *7 * [0], 5, 0] and own["bug"] == [float(rows["bug"]["points"]), *9 * [0]]
+    assert 0 < own["bug"][0] < 5 and rows["bug"]["checks"] == "9" and rows["nothing"]["checks"] == "0"

@@ -299,3 +299,30 @@ def test_what_is_not_an_array_of_numbers_is_named(ending, words, tmp_path):
 def test_the_worst_entry_names_its_case_from_one_on():
     check = Check(2, "dz", np.array([1.0, 2.0]), got=np.array([1.0, 3.0]))
     assert diagnose.worst_entry([check]) == ["worst entry dz[1] in case 3: yours 3, expected 2, ratio 1.5"]
+
+
+def test_the_worst_entry_is_one_that_is_no_number_and_a_small_difference_has_its_sign():
+    check = Check(0, "dz", np.array([2.0, 3.0, 4.0]), got=np.array([1.0, np.nan, 4.0]))
+    assert diagnose.worst_entry([check]) == ["worst entry dz[1] in case 1: yours nan, expected 3, ratio nan"]
+    check = Check(0, "p", np.array(2.0), got=np.array(2.0001))
+    assert diagnose.worst_entry([check]) == ["worst entry p in case 1: yours 2.0001, expected 2, +0.0001"]
+
+
+P, DZ = "p = 1 / (1 + np.exp(-z))", "dz[t] = dh * (1 - h[t] * h[t])"
+
+
+@pytest.mark.parametrize("number, old, new, words", [
+    (1, P, "p = np.clip(1 / (1 + np.exp(-z)), 0.3, 0.7)", "p is clipped: no number is below 0.3 or above 0.7"),
+    (1, P, "p = np.round(1 / (1 + np.exp(-z)), 3)", "p is rounded to 3 digits; return it as it is"),
+    (1, "dz = (p", "dz = 1.0001 * (p",
+     "dz is off by a factor of 1 +0.0001 (a small constant, added or forgotten?)"),
+    (4, "np.dot(q[b], M[n, b]) / np.sqrt(H)", "np.dot(q[b], M[n, b]) / np.sqrt(N)",
+     "a is sqrt(H/N) times what it should be (divided by sqrt(N), not sqrt(H))"),
+    (7, DZ, f"{DZ}\n        dz[t] += t < 2", "dz has wrong values (case 1: right from step 2 on, wrong before)"),
+    (1, "return p, dp, dz", "return p, dp, dz.astype(np.float32)",
+     "case 1: dz has dtype float32, expected float64")])
+def test_the_numbers_in_a_sentence_are_those_of_the_mistake(number, old, new, words, tmp_path):
+    right = student.solution(number)
+    assert right.count(old) == 1
+    result = student.grade_text(tmp_path, number, right.replace(old, new))
+    assert result.feedback[0] == f"exercise {number}: {words}"
