@@ -13,6 +13,7 @@ from sab_numpy import cli
 from sab_numpy.bench import contestants, measurement, processes
 from sab_numpy.bench.cost_table import growth, lines, update_csv
 from sab_numpy.bench.floor import Floor
+from sab_numpy.cli import bench
 from sab_numpy.core import credit
 from sab_numpy.support import files
 from sab_numpy.tasks import copying
@@ -352,3 +353,12 @@ def test_a_killed_measurement_is_a_mistake_that_says_what_to_do(monkeypatch):
     monkeypatch.setattr(processes.subprocess, "run", lambda *a, **k: killed)
     with pytest.raises(ValueError, match="not enough memory"):
         processes.start(dict(measure="memory", threads=1, T=5, B=2, H=4, backend="numpy", checkpoint=None))
+
+
+def test_every_measurement_has_its_own_table_and_the_growth_its_lengths(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "measure", lambda spec: [{"model": "SAB", "step_ms": float(spec["T"] + 20)}])
+    assert cli.main(["bench", "growth", "--T", "20", "60", "--models", "SAB"]) == 0
+    said = capsys.readouterr()
+    assert [line.split()[1] for line in said.out.splitlines() if line.startswith("SAB  ")] == ["40.0", "80.0"]
+    assert said.out.endswith("SAB: step grows as T^1.00 from T=20 to 60 (x 2.0)\n")
+    assert [line[:5] for line in said.err.splitlines()] == ["[1/2]", "[2/2]"]

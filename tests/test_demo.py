@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -187,3 +188,29 @@ def test_the_live_line_says_the_newest_row(tmp_path):
     training = object.__new__(launch.Training)
     training.name, training.run, training.folder = "SAB", Run(updates=90), tmp_path
     assert str(training) == "SAB: 30/90  50.0 %  left 2:00"
+
+
+def test_a_seed_says_its_interval_and_its_row_has_its_times_and_its_own_command(monkeypatch, capsys):
+    found = {"accuracy": 0.5, "ce10": 0.1, "low": 0.25, "high": 0.75, "sequences": 9}
+    state = SimpleNamespace(seconds=600.0, cpu_seconds=60.0)
+    monkeypatch.setattr(demo, "train", lambda *_: 7.0)
+    monkeypatch.setattr(demo, "evaluate", lambda *_, **__: iter([found]))
+    monkeypatch.setattr(demo.checkpoints, "load_run", lambda _: (None, state))
+    row = demo.one_seed(SimpleNamespace(task="copying", tiny=True, seed=3, backend="cupy"), SMALL, 4, "x")
+    assert row["command"] == "sab demo --seed 4 --tiny --backend cupy"
+    assert row["seconds"] == 7 and {row[f"{side}_cpu_seconds"] for side in demo.SIDES} == {60}
+    assert capsys.readouterr().out.count("50.00 % of the answers right   (95 % interval 25.0 - 75.0; 9 sequences") == 3
+
+
+@pytest.mark.parametrize("force, begin", [(False, "--resume"), (True, "--force")])
+def test_with_force_all_sides_are_trained_again(force, begin, monkeypatch):
+    asked = []
+
+    def training(name, run, folder, backend, begin):
+        asked.append(begin)
+        return SimpleNamespace(process=SimpleNamespace(returncode=0), close=lambda: None)
+
+    monkeypatch.setattr(demo, "Training", training)
+    monkeypatch.setattr(demo, "next_to_end", lambda active, line: (active[0], ""))
+    demo.train(SimpleNamespace(force=force, quiet=True, backend="numpy"), SMALL, 0, "x")
+    assert asked == [begin] * 3

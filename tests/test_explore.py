@@ -17,7 +17,7 @@ from sab_numpy.explore.walk import KINDS
 from sab_numpy.plots import COLOURS
 from sab_numpy.support import files
 from sab_numpy.tasks import stream, task
-from sab_numpy.training import loop, pretrained
+from sab_numpy.training import checkpoints, loop, pretrained
 from sab_numpy.training.checkpoints import trained
 from sab_numpy.training.run import Run
 
@@ -256,3 +256,20 @@ def test_a_lane_says_the_numbers_of_its_model(tmp_path):
         empty = cfg.n_empty if cfg.k_top != 0 else 0
         ks = [lane[name] for name in ("k_trunc", "k_top", "k_att", "n_empty")]
         assert ks == [cfg.k_trunc, cfg.k_top, cfg.k_att, empty]
+
+
+@pytest.mark.parametrize("option", [["--best"], ["--number", "3"]], ids=" ".join)
+@pytest.mark.parametrize("command", ["walk", "explore", "sample"])
+def test_the_best_parameters_and_another_sequence_are_told_where_they_are_asked_for(
+    command, option, folder, tmp_path, capsys
+):
+    shutil.copytree(folder, tmp_path / "run")
+    run, state = checkpoints.load_run(tmp_path / "run")
+    others = {name: 2 * value for name, value in state.params.items()}
+    checkpoints.save(tmp_path / "run" / "best.npz", run, state._replace(params=others))
+    said, page = [], tmp_path / "page.html"
+    for more in ([], option):
+        out = ["--out", str(page)] if command == "explore" else []
+        assert cli.main([command, str(tmp_path / "run"), "--T", "5", *more, *out]) == 0
+        said.append(page.read_text(encoding="utf-8") if out else capsys.readouterr().out)
+    assert said[0] != said[1]

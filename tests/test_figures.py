@@ -260,3 +260,10 @@ def test_works_or_not_shows_a_seed_that_did_not_work():
     _, _, rows = reproduction.furthest_apart(data)
     assert float(rows[0]["accuracy"]) < 0.2 < 0.99 < float(rows[-1]["accuracy"]) and len(rows) >= 5
     assert max(len(more) for more in reproduction.cells(data).values()) > len(rows)  # most seeds is not enough
+
+
+def test_the_moments_begin_with_the_command_that_makes_them(tmp_path):
+    row = {"T": 200, "update": 500, "accuracy": 0.5, "t": 215, "recalled": 4, "weight": 0.7}
+    recalls_while_learning.write(tmp_path / "moments.csv", [row], recipes.cell("sab-5-5-recipe", 200, 101))
+    first = (tmp_path / "moments.csv").read_text().splitlines()[0]
+    assert first == "# python -m sab_numpy.paper.recalls_while_learning --T 200 --seed 101"

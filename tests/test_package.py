@@ -1,5 +1,6 @@
 """The package as a stranger gets it: what it needs, what it brings, and what make says when something is missing."""
 
+import argparse
 import glob
 import importlib
 import os
@@ -215,3 +216,14 @@ def test_the_wheel_works_from_another_folder(words, last, installed):
     done = there(installed, *words)
     assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done.stderr
     assert re.search(last, done.stdout, re.S), done.stdout
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_a_default_that_the_help_names_is_the_real_one(command):
+    parser = cli.Parser()
+    cli.module(command).add_arguments(parser)
+    for action in parser._actions:
+        named = re.search(r"\(default:? ([\w-]+)[;)]|\((\d[\d ]*)\)", action.help or "")
+        if named and action.default not in (None, argparse.SUPPRESS):
+            default = action.default if isinstance(action.default, list) else [action.default]
+            assert (named[1] or named[2]).split() == [str(value) for value in default], action.dest

@@ -148,3 +148,15 @@ def test_all_that_is_published_is_there():
 def test_the_best_parameters_of_a_pretrained_model_are_refused(published, capsys):
     assert cli.main(["evaluate", "tiny", "--best"]) == 2
     assert "last parameters alone" in capsys.readouterr().err
+
+
+def test_what_is_published_says_its_seed_its_rank_and_what_its_row_has(published, capsys):
+    seed, folder = published
+    capsys.readouterr()
+    folders = ["--data", f"{folder}/data", "--runs", f"{folder}/runs"]
+    assert cli.main(["reproduce", "publish", "--quick", "--rows", "tiny", *folders]) == 0
+    row = next(row for _, row in results.read(f"{folder}/data/copying.csv") if row["seed"] == str(seed))
+    (params, _), about = sab.load_pretrained("tiny"), pretrained.about("tiny")
+    assert (about["accuracy"], about["ce10"]) == (float(row["accuracy"]), float(row["ce10"]))
+    size, share = sum(value.nbytes for value in params.values()), 100 * about["accuracy"]
+    assert capsys.readouterr().out == f"tiny: seed {seed}, rank 2 of 3, {share:.2f} %, {size:,} bytes\n"

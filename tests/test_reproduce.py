@@ -419,7 +419,9 @@ def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
         assert row["name"] == results.name_of(run)
 
 
-@pytest.mark.parametrize("path, block", [("README.md", 1), ("figures/RESULTS.md", 0), ("figures/RESULTS.md", 2)])
+@pytest.mark.parametrize(
+    "path, block", [("README.md", 1), *(("figures/RESULTS.md", block) for block in (0, 2, 3, 4, 5))]
+)
 def test_the_tables_of_the_documents_are_those_of_the_csvs(path, block):
     begin, end, lines = tables.BLOCKS[block]
     with open(f"{threads.HOME}/{path}", encoding="utf-8") as file:
@@ -587,3 +589,46 @@ def test_a_finished_run_says_its_minutes(monkeypatch, capsys):
     training = SimpleNamespace(folder="", backend="numpy", name="x", run=recipes.cell("sab-5-5-recipe", 100, 100))
     runner.finish(training, "", "", "")
     assert capsys.readouterr().out == "x: finished, 100.00 % after 9 updates, 2.0 minutes\n"
+
+
+def test_hours_are_told_from_the_median_of_the_rows():
+    run = recipes.cell("bptt", 200, 0, what="adding")
+    found = [
+        (replace(run, seed=100 + n), {"cpu_seconds": str(seconds), "updates_done": "1000"})
+        for n, seconds in enumerate((100, 120, 900))
+    ]
+    assert tables.hours([run], found, "adding") == pytest.approx(12_000 * 0.12 / 3600)
+
+
+def test_it_says_the_updates_of_all_missing_runs_and_trains_as_many_at_a_time_as_asked(tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(runner, "train", lambda missing, *rest: asked.extend([len(missing), *rest]))
+    words = ["--T", "100", "--rows", "sab-5-5-recipe", "bptt-recipe", "--seeds", "2", "--jobs", "3"]
+    assert cli.main(["reproduce", "copying", *words, "--data", str(tmp_path), "--runs", "mine"]) == 0
+    assert asked == [4, str(tmp_path), "mine", 3, "numpy"]
+    assert "4 of 4 runs are missing: 80,000 updates at most, about 0.5 hours of a core\n" in capsys.readouterr().out
+
+
+def test_of_seeds_with_equal_accuracies_the_one_with_the_median_cross_entropy_is_published():
+    rows = [{"accuracy": "1.0", "ce10": ce10, "seed": seed} for seed, ce10 in enumerate(("0.3", "0.1", "0.2", "0.4"))]
+    row, rank = publish.median_seed(rows)
+    assert (row["seed"], rank) == (0, 3)  # of the two in the middle the worse
+
+
+def test_seeds_that_diverged_are_told_beside_the_result_of_a_task():
+    run = recipes.cell("sab-5-5", 200, 0, what="adding")
+    rows = [
+        {"squared_error": error, "accuracy": 0.5, "status": status, "updates_done": 9, "cpu_seconds": 60}
+        for error, status in ((0.001, "finished"), (0.002, "diverged"))
+    ]
+    line = [cell.strip() for cell in tables.of_task("adding", {("sab-5-5", 200): (run, rows)})[2].split("|")[1:-1]]
+    assert line[3:5] == ["2", "0.00150 (0.00100 – 0.00200), 1 diverged"]
+
+
+def test_the_commands_of_rows_name_the_backend_that_was_asked_for(tmp_path, monkeypatch):
+    loop.train(quick(), tmp_path)
+    command = results.result(tmp_path, 8, "cupy")["command"]
+    assert command.endswith(f" --backend cupy --out runs/copying/{results.name_of(quick())}")
+    monkeypatch.setattr(transfer, "test", lambda *_: {"accuracy": 1.0})
+    row = transfer.one(recipes.cell("sab-5-5-recipe", 100, 100), {"name": "x"}, {}, 2000, 30, "cupy")
+    assert row["command"].endswith(" --sequences 30 --backend cupy") and (row["trained_at"], row["T"]) == (100, 2000)

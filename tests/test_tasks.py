@@ -411,3 +411,28 @@ def test_what_a_task_tells_of_a_sequence():
 def test_a_place_without_a_character_is_neither_right_nor_wrong():
     y = np.eye(27)[[[1, 5], [3, 0]]]
     assert task("text8").metrics(y, np.array([[1, 2], [3, -1]]))["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_task_of_images_says_how_many_it_trains_on(files):
+    assert task("mnist14").about() == "mnist14: 36 training images, 196 steps, row by row"
+    assert task("cifar10").about() == "cifar10: 36 training images, 1024 steps, row by row"
+
+
+@pytest.mark.parametrize(
+    "words, asked",
+    [
+        ([], (300, 1.0, 0, False)),
+        (["--length", "9", "--temperature", "0.5", "--number", "2", "--best"], (9, 0.5, 2, True)),
+    ],
+    ids=["usual", "asked for"],
+)
+def test_a_text_has_the_length_the_temperature_and_the_parameters_that_were_asked_for(
+    words, asked, monkeypatch, capsys
+):
+    from sab_numpy.cli import sample
+
+    model = checkpoints.Trained("x", {}, Config(27, 4, 27), 1, 6, 0, "text8")
+    monkeypatch.setattr(sample, "trained", lambda *_: model)
+    monkeypatch.setattr(sample, "written", lambda *given: given)
+    assert cli.main(["sample", "x", *words]) == 0
+    assert capsys.readouterr().out == f"{('x', *asked)}\n"

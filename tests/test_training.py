@@ -559,3 +559,12 @@ def test_the_clock_of_a_run_goes_on_from_its_earlier_sittings():
     clock = loop.Clock(TrainingState({}, {}, seconds=70, cpu_seconds=50), SimpleNamespace(seconds=0))
     state = clock.read(TrainingState({}, {}))
     assert 70 <= state.seconds < 71 and 50 <= state.cpu_seconds < 51
+
+
+def test_evaluate_says_meanwhile_how_many_sequences_are_done(trained, monkeypatch):
+    said = []
+    line = SimpleNamespace(write=lambda text: said.append(text()), clear=lambda: None)
+    monkeypatch.setattr("sab_numpy.cli.evaluate.Line", lambda: line)
+    monkeypatch.setattr(evaluation, "STEPS_AT_ONCE", 40)
+    assert cli.main(["evaluate", str(trained), "--T", "4", "8", "--sequences", "10"]) == 0
+    assert [words.split("  ")[0] for words in said] == ["T=4: 10 sequences", "T=8: 5 sequences", "T=8: 10 sequences"]

@@ -111,6 +111,18 @@ def test_walk_prints_the_events_of_the_backward_pass(sab_says):
     assert float(loss.split()[-1]) == pytest.approx(walked(told().cfg, 24)[0].norm, rel=0.01)
 
 
+def test_walk_tells_the_credit_a_state_has_after_a_skip_and_where_nothing_passes(sab_says):
+    said, events = sab_says("walk", MODEL, "--T", 40, "--text").out, walked(told().cfg, 59, T=40)
+    totals = [event.total for event in events if event.kind == "skip"]
+    found = [float(total) for total in re.findall(r"which now has (\S+)$", said, re.M)]
+    np.testing.assert_allclose(found, totals, rtol=0.01, atol=1e-4 * max(totals))
+    for words, kind in (("nothing passes from step", "cut"), ("no credit reaches steps", "not visited")):
+        between = [tuple(map(int, pair)) for pair in re.findall(rf"{words} (\d+) to (?:step )?(\d+) ---", said)]
+        ends = [(event.start, event.end) for event in events if event.kind == kind]
+        assert between == (ends if kind == "cut" else [pair[::-1] for pair in ends])
+        assert len(between) > 1
+
+
 def test_a_line_of_walk_is_a_block_its_largest_credit_and_its_skips(sab_says):
     lines = sab_says("walk", MODEL, "--T", 5).out.splitlines()
     events = walked(told().cfg, 24)
@@ -173,6 +185,19 @@ def test_progress_prints_the_row_of_the_history_the_speed_and_the_time_left(tmp_
         assert "0.5 updates/s" in line and re.search(rf"left {left // 60}:{left % 60:02d}\b", line)
         assert float(row["seconds"]) == pytest.approx(2 * int(row["update"]))
     assert float(rows[0]["loss"]) == pytest.approx(np.log(10), abs=0.5)  # nothing learned yet: nats of ten symbols
+
+
+def test_progress_of_adding_has_the_squared_error_of_the_row(tmp_path, sab_says):
+    words = ["--T", 6, "--hidden", 4, "--batch", 4, "--updates", 4, "--validate-every", 2, "--out", tmp_path]
+    lines = [line for line in sab_says("train", "adding", *words).err.splitlines() if "accuracy" in line]
+    for row, line in zip(files.read_rows(tmp_path / "history.csv"), lines, strict=True):
+        assert f" %  squared error {float(row['squared_error']):.5f}  max|h| {float(row['max_abs_h']):.1f}" in line
+
+
+def test_the_last_line_of_a_training_has_the_seconds_on_the_clock(tmp_path, two_seconds_an_update, sab_says):
+    words = ["--updates", 20, "--validate-every", 10, "--quiet"]
+    said = sab_says("train", "copying", *SMALL, *words, "--out", tmp_path).out
+    assert said.startswith("20 updates in 40 s; best validation accuracy ")
 
 
 def test_the_line_between_two_rows_has_the_mean_loss_so_far_and_the_time_left_of_a_run_that_goes_on(monkeypatch):
