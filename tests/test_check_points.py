@@ -57,8 +57,12 @@ def test_a_bug_that_the_first_point_hides_is_found_at_another():
     f = lambda p: p["w"][0] ** 2 * p["w"][2] + p["w"][1] ** 3  # noqa: E731
     grads = lambda p: {"w": np.array([2 * p["w"][1] * p["w"][2], 3 * p["w"][1] ** 2, p["w"][0] ** 2])}  # noqa: E731
     assert check(f, {"w": w}, grads).ok
-    report = check(f, {"w": w}, grads, points=3)
-    assert [row.name for row in report.rows] == ["w", "w (point 2)", "w (point 3)"] and report.rows[1].index == (0,)
+    report = check(f, {"w": w}, grads, points=4)
+    points = [f"point {k}" for k in (2, 3, 4)]
+    assert [row.name for row in report.rows] == ["w", *(f"w ({point})" for point in points)]
+    errors = [row.error for row in report.rows[1:]]  # the last is not the largest: each is told of its own point
+    assert max(errors) > 2 * errors[2] and report.rows[1].index == (0,)
+    assert report.notes == [f"{p}: 0 of 1 pass, worst error {e:.1e}" for p, e in zip(points, errors, strict=True)]
     assert check(f, {"w": w}, lambda p: {"w": grads(p)["w"] * [p["w"][0] / p["w"][1], 1, 1]}, points=3).ok
 
 
