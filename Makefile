@@ -17,7 +17,7 @@ help:
 	@echo "make check        format and lint (ruff)"
 	@echo "make test         all tests but the slow ones (a few minutes)"
 	@echo "make test-slow    the slow ones"
-	@echo "make test-oldest  all tests on the oldest NumPy, SciPy, Matplotlib and pytest (Python 3.10 or 3.11)"
+	@echo "make test-oldest  make test on the oldest NumPy, SciPy, Matplotlib and pytest (Python 3.10 or 3.11)"
 
 demo: $(READY)
 	@.venv/bin/python -m sab_numpy demo

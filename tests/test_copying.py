@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sab_numpy.tasks import STREAMS, copying, stream, task
-from sab_numpy.training.evaluation import interval, mean_metrics
+from sab_numpy.training.evaluation import interval, mean_metrics, recalled
 
 
 def test_the_layout_is_the_papers():
@@ -111,9 +111,20 @@ def test_a_measurement_does_not_depend_on_its_chunks(chunk):
     cfg = sab.Config.sab(10, 8, 10, k_trunc=3, k_top=2, k_att=2)
     params = sab.init_params(cfg, np.random.default_rng(0))
     whole, n = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=11)
-    parts, m = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk)
+    done = []
+    parts, m = mean_metrics(params, cfg, copying, 5, 20, stream(0, "test", 5), chunk=chunk, progress=done.append)
+    assert done == [min(end, 20) for end in range(chunk, 20 + chunk, chunk)]
     assert n == m == 20 and parts == pytest.approx(whole, rel=1e-12)
     assert {"accuracy", "ce10", "ce", "recalls_empty", "recalls_input", "max_abs_h"} == set(whole)
+
+
+def test_the_threshold_of_relu_is_not_counted_among_the_recalls():
+    import sab_numpy as sab
+
+    cfg = sab.Config.sab(10, 8, 10, k_trunc=3, k_top=2, k_att=2, normalise="relu")
+    x, _ = copying.sequences(5, 3, np.random.default_rng(0))
+    _, tape = sab.forward(sab.init_params(cfg, 0), x, cfg)
+    assert tape.slots.shape == (25, 3, 3) and np.array_equal(recalled(tape), tape.slots[..., :2])
 
 
 def test_the_interval_covers_shares_of_whole_sequences_19_times_in_20():
@@ -141,6 +152,7 @@ def test_the_interval_is_wilsons():
     half = z * np.sqrt(share * (1 - share) / n + (z / n / 2) ** 2)
     ends = [(share + z * z / n / 2 + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
     assert interval(share, n) == pytest.approx(ends, rel=1e-12)
+    assert interval(0.91, n) == (interval(0.9, n)[0], interval(0.92, n)[1])  # 45.5 of 50: from 45 to 46
 
 
 def test_the_interval_of_a_perfect_score_is_not_a_point():

@@ -182,11 +182,22 @@ def test_the_demo_tests_the_last_parameters(tmp_path, monkeypatch):
     assert asked == [False] * 3
 
 
+def test_of_trainings_the_one_that_has_ended_is_told_with_its_last_line():
+    said = io.StringIO("RuntimeWarning: overflow\nsab train: no space left\n\n")
+    runs, ended = (
+        SimpleNamespace(process=SimpleNamespace(poll=lambda code=code: code, returncode=code, stderr=said))
+        for code in (None, 2)
+    )
+    found = launch.next_to_end([runs, ended], SimpleNamespace(clear=lambda: None))
+    assert found == (ended, "sab train: no space left")
+
+
 def test_the_live_line_says_the_newest_row(tmp_path):
-    rows = [{"update": u, "seconds": 2 * u, "cpu_seconds": u, "accuracy": a} for u, a in ((10, 0.25), (30, 0.5))]
-    files.write_rows(tmp_path / "history.csv", rows)
     training = object.__new__(launch.Training)
     training.name, training.run, training.folder = "SAB", Run(updates=90), tmp_path
+    assert str(training) == "SAB: begun"
+    rows = [{"update": u, "seconds": 2 * u, "cpu_seconds": u, "accuracy": a} for u, a in ((10, 0.25), (30, 0.5))]
+    files.write_rows(tmp_path / "history.csv", rows)
     assert str(training) == "SAB: 30/90  50.0 %  left 2:00"
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.paper import recalls_while_learning, recipes, results
+from sab_numpy.paper import recalls_of_images, recalls_while_learning, recipes, results
 from sab_numpy.plots import cost, credit, derivatives, reproduction
 from sab_numpy.plots.figures import BUDGET, FIGURES, MODEL
 from sab_numpy.support import files
@@ -244,6 +245,8 @@ def test_moments_writes_what_was_recalled(tmp_path, monkeypatch):
     recalls_while_learning.record(run, tmp_path / "run", tmp_path / "moments.csv")
     rows = files.read_rows(tmp_path / "moments.csv")
     assert {row["update"] for row in rows} == {"20", "40"} and all(int(row["recalled"]) < int(row["t"]) for row in rows)
+    shares = {row["update"]: float(row["accuracy"]) for row in files.read_rows(tmp_path / "run" / "history.csv")}
+    assert all(row["accuracy"] == f"{shares[row['update']]:.4f}" for row in rows)
     _, state = checkpoints.load_run(tmp_path / "run")  # after update 40, on the first test sequence
     x, _ = copying.sequences(run.T, 1, stream(run.seed, "test", run.T))
     _, tape = sab.forward(state.params, x, run.config())
@@ -260,6 +263,43 @@ def test_works_or_not_shows_a_seed_that_did_not_work():
     _, _, rows = reproduction.furthest_apart(data)
     assert float(rows[0]["accuracy"]) < 0.2 < 0.99 < float(rows[-1]["accuracy"]) and len(rows) >= 5
     assert max(len(more) for more in reproduction.cells(data).values()) > len(rows)  # most seeds is not enough
+
+
+def test_a_moment_says_its_update_and_its_accuracy_in_percent(tmp_path, monkeypatch, capsys):
+    def train(run, out, resume, progress):
+        for update in (499, 500, 2000):
+            progress(SimpleNamespace(update=update), {"accuracy": update / 4000})
+
+    monkeypatch.setattr(recalls_while_learning, "look", lambda *_: [])
+    monkeypatch.setattr(loop, "train", train)
+    recalls_while_learning.record(recipes.cell("sab-5-5", 6, 0), tmp_path, tmp_path / "moments.csv")
+    assert capsys.readouterr().err == "update 500: 12.5 %\nupdate 2000: 50.0 %\n"
+
+
+def test_what_trains_the_moments_is_the_recipe_at_the_length_and_seed_that_help_says(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(recalls_while_learning, "record", lambda *given: asked.append(given))
+    for words in ([], ["--T", "9", "--seed", "3", "--out", "x", "--csv", "y"]):
+        recalls_while_learning.main(words)
+    folders = ("runs/moments", "figures/data/moments.csv")
+    assert asked == [
+        (recipes.cell("sab-5-5-recipe", 200, 100), *folders),
+        (recipes.cell("sab-5-5-recipe", 9, 3), "x", "y"),
+    ]
+    with pytest.raises(SystemExit):
+        recalls_while_learning.main(["--help"])
+    said = capsys.readouterr().out
+    assert "length (default: 200)" in said and re.search(r"--seed N +\(default: 100\)", said)
+
+
+def test_the_recalls_of_images_begin_with_the_run_that_they_are_of(tmp_path, monkeypatch):
+    model = checkpoints.Trained("x", {}, None, 1, 196, 7, "pmnist14")
+    monkeypatch.setattr(recalls_of_images, "trained", lambda folder: model)
+    monkeypatch.setattr(recalls_of_images, "look", lambda given: iter([{"image": 3}] * (given is model)))
+    recalls_of_images.main(["run", "--csv", str(tmp_path / "x.csv")])
+    first, *rows = (tmp_path / "x.csv").read_text().splitlines()
+    assert first == "# python -m sab_numpy.paper.recalls_of_images RUN, a run of pmnist14, seed 7"
+    assert rows == ["image", "3"]
 
 
 def test_the_moments_begin_with_the_command_that_makes_them(tmp_path):

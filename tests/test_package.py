@@ -50,6 +50,8 @@ def test_it_needs_three_packages_and_the_extras_are_there(project):
     extras = {"test", "gpu-cuda12", "gpu-cuda13", "mpi", "notebooks", "browser", "book"}
     assert set(project["project"]["optional-dependencies"]) == extras
     assert project["project"]["scripts"] == {"sab": "sab_numpy.cli:main"}
+    for cuda in ("12", "13"):
+        assert project["project"]["optional-dependencies"][f"gpu-cuda{cuda}"] == [f"cupy-cuda{cuda}x"]
 
 
 def test_every_module_imports_without_optional_packages():
@@ -166,6 +168,46 @@ def test_make_sets_up_again_when_pyproject_changes(tmp_path):
     os.utime(tmp_path / "pyproject.toml")
     os.utime(tmp_path / ".venv" / "ready", (1, 1))
     assert "pip install" in plan()
+
+
+PYTEST = "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 {}/bin/python -m pytest -q{}"
+TARGETS = {  # what help says of it, what it runs
+    "demo": ("watch SAB learn", ".venv/bin/python -m sab_numpy demo"),
+    "book": ("as a site in book/", ".venv/bin/python tutorials/book/build.py"),
+    "slides": ("slides.pdf", ".venv/bin/python figures/slides.py slides.pdf"),
+    "check": (
+        "format and lint",
+        ".venv/bin/python -m ruff format --check --quiet . && .venv/bin/python -m ruff check --quiet .",
+    ),
+    "test": ("all tests but the slow ones", PYTEST.format(".venv", " -n 2 --dist loadfile")),
+    "test-slow": ("the slow ones", PYTEST.format(".venv", " -m slow")),
+    "test-oldest": ("make test on the oldest", PYTEST.format(".venv-oldest", "")),
+}
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_runs_what_its_help_says(tmp_path, project):
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # not below make test
+
+    def make(*words):
+        done = subprocess.run(["make", *words], cwd=tmp_path, env=alone, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    said = dict(re.findall(r"^make ([\w-]+) +(.*)$", make("help"), re.M))
+    assert said.keys() == TARGETS.keys() and make() == make("help")
+    fresh = make("-n", "test-oldest")
+    floors = [line.replace(">=", "==") for line in project["project"]["dependencies"]]
+    assert " ".join(["--editable .", *floors, "pytest==7.2"]) in fresh
+    oldest = re.search(r"version_info < \((\d+), (\d+)\)", make("-n", "test")).groups()
+    assert project["project"]["requires-python"] == ">=" + ".".join(oldest)
+    for venv, name in ((".venv", "ready"), (".venv", "book"), (".venv-oldest", "ready")):
+        (tmp_path / venv).mkdir(exist_ok=True)
+        (tmp_path / venv / name).touch()
+    for target, (words, command) in TARGETS.items():
+        assert words in said[target] and make("-n", target) == f"{command}\n"
 
 
 def test_ci_calls_make_test():

@@ -1,6 +1,7 @@
 """Parameters that come with the package: small, float32, the median seed, and as good as they say."""
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import sab_numpy as sab
 from sab_numpy import cli
-from sab_numpy.paper import recipes, results
+from sab_numpy.paper import publish, recipes, results
 from sab_numpy.tasks import stream, task
 from sab_numpy.training import checkpoints, evaluation, pretrained
 from sab_numpy.training.loop import train
@@ -28,7 +29,7 @@ SHIPPED = {  # what README and the docstring promise: the recipe, the best BPTT,
 def trained(tmp_path_factory):
     """A folder with three tiny runs, and the seed that is the median."""
     folder, order = tmp_path_factory.mktemp("pretrained"), []
-    for seed in range(3):
+    for seed in range(7, 10):
         run = recipes.cell("sab-5-5", 5, seed, quick=True)
         train(run, folder / "runs" / results.name_of(run))
         row = results.keep(folder / "runs" / results.name_of(run), folder / "data", folder / "runs")
@@ -55,7 +56,9 @@ def test_the_median_seed_comes_back_as_it_was_trained(published, capsys):
     assert cfg == run.config() and set(params) == set(state.params)
     assert all(np.array_equal(params[name], state.params[name]) and params[name].dtype == np.float32 for name in params)
     about = pretrained.about("tiny")
-    assert (about["seed"], about["rank"], about["seeds"]) == (seed, 2, 3) and "--rows sab-5-5 " in about["command"]
+    assert (about["seed"], about["rank"], about["seeds"], about["T"]) == (seed, 2, 3, 5)
+    words = f"copying --T 5 --rows sab-5-5 --seeds {seed}-{seed} --data mine --runs mine/runs"
+    assert about["command"] == f"sab reproduce {words}"
 
 
 def test_a_file_that_was_cut_short_is_one_clear_error(published):
@@ -73,9 +76,13 @@ def test_parameters_that_are_gone_are_one_clear_error(published, tmp_path, capsy
     assert "no such folder" in capsys.readouterr().err
 
 
-def test_a_model_too_large_for_the_package_is_refused(published, monkeypatch, capsys):
-    from sab_numpy.paper import publish
+def test_a_model_that_was_not_run_names_the_command_that_runs_it(tmp_path):
+    words = "copying-T300-budget: not run yet; sab reproduce copying --rows sab-5-5-surprising-5 --T 300"
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        publish.publish("copying-T300-budget", tmp_path, tmp_path)
 
+
+def test_a_model_too_large_for_the_package_is_refused(published, monkeypatch, capsys):
     _, folder = published
     monkeypatch.setattr(publish, "LARGEST", 11_000)
     with pytest.raises(ValueError, match="expected less than 11,000"):
@@ -91,6 +98,7 @@ def test_evaluate_takes_the_name_of_a_model_as_it_takes_a_folder(published, caps
         said.append(capsys.readouterr().out.splitlines())
         assert said[-1][0] == f"{source}: copying, trained at T=5, 40 updates, seed {seed}; 20 test sequences a length"
     assert said[0][1:] == said[1][1:]
+    assert [row["sequences"] for row in evaluation.evaluate("tiny", [1, 2])] == [512, 512]  # as help says
 
 
 @pytest.mark.parametrize("name", ["copying-T100", "../secret", ""])
@@ -143,6 +151,7 @@ def test_it_is_the_median_of_all_fresh_seeds_of_its_row_in_the_table(name, capsy
 
 def test_all_that_is_published_is_there():
     assert THERE == sorted(SHIPPED) == sorted(recipes.PUBLISHED)
+    assert sorted(re.findall(r"copying-T\d+-\w+", sab.load_pretrained.__doc__)) == THERE
 
 
 def test_the_best_parameters_of_a_pretrained_model_are_refused(published, capsys):

@@ -42,7 +42,7 @@ def make_data(folder, n=40):
         made[name][:, 0] %= 10
         (below / f"{name}.bin").write_bytes(made[name].tobytes())
     for part in ("train", "valid", "test"):
-        lines = [" the <unk> costs N $ a share \n"] * 40
+        lines = [*[" the <unk> costs N $ a share \n"] * 40, f"{part}\n"]
         (folder / f"ptb.{part}.txt").write_text("".join(lines))
     (folder / "text8").write_bytes(rng.choice(LETTERS, 2000).tobytes())
     (folder / "text.txt").write_bytes(bytes(rng.integers(0, 256, 2000, dtype=np.uint8)))
@@ -128,6 +128,8 @@ def test_adding_asks_for_half_the_sum_of_one_value_of_each_half():
     mean = problem.metrics(np.full((1, 200_000, 1), 0.5), targets)
     assert mean["squared_error"] == pytest.approx(problem.CHANCE["squared_error"], rel=0.02)
     assert mean["accuracy"] == pytest.approx(problem.CHANCE["accuracy"], rel=0.02)
+    with pytest.raises(ValueError, match="^adding needs T of at least 2 and .* found T=1, batch=3$"):
+        problem.sequences(1, 3, np.random.default_rng(6))
     near = problem.metrics(targets + np.where(np.arange(200_000) % 4 == 0, 0.05, 0.03)[None, :, None], targets)
     assert near["accuracy"] == 0.75
 
@@ -162,19 +164,26 @@ def test_no_training_draws_an_image_of_the_validation(files):
     problem = task("mnist")
     held, _ = problem.split("validation")
     kept, _ = problem.split("training")
-    assert (len(kept), len(held)) == (36, 4) and np.array_equal(np.concatenate([kept, held]), files["train"][0])
+    assert (len(kept), len(held)) == (36, 4) == (problem.count("training"), problem.count("validation"))
+    assert np.array_equal(np.concatenate([kept, held]), files["train"][0])
+    x, targets = problem.sequences(784, 200, np.random.default_rng(0))
+    of = (x[:, None] == problem.pixels(kept)[:, :, None]).all((0, 3))  # (36, 200): which image was drawn
+    assert of.any(0).all() and of.any(1).all() and np.array_equal(targets[0], files["train"][1][of.argmax(0)])
     parts = [labels.shape[1] for _, labels in problem.batches(784, None, 15, "test")]
     assert parts == [15, 15, 10]
 
 
 def test_every_character_of_a_split_is_asked_once(files, tmp_path):
     problem = task("text8")
+    (tmp_path / "text8.prefix").write_bytes(b"a" * 50)  # the whole text goes first
     text = problem.split("validation")
     seen = [t[t >= 0] for _, t in problem.batches(7, None, 512, "validation")]
     assert sum(map(len, seen)) == len(text) - 1
     columns = [np.concatenate(parts) for parts in zip(*(t.T for _, t in problem.batches(7, None, 512, "validation")))]
     assert np.array_equal(np.concatenate(columns)[: len(text) - 1], text[1:])
     assert "the <unk> costs N $ a share\nthe" in task("ptb").decode(task("ptb").split("training")[:40])
+    ends = [task("ptb").decode(task("ptb").split(name)[-6:]) for name in ("training", "validation", "test")]
+    assert ends == ["train\n", "valid\n", "\ntest\n"]
     assert sum((t >= 0).sum() for _, t in problem.batches(7, 3, 512, "validation")) == 3 * 7
     parts = [problem.decode(problem.split(name)) for name in ("training", "validation", "test")]
     assert "".join(parts) == (tmp_path / "text8").read_text()
@@ -223,17 +232,55 @@ def test_bits_per_character_of_a_uniform_guess(files):
     assert found["bpc"] == pytest.approx(np.log2(27)) == pytest.approx(problem.CHANCE["bpc"])
 
 
-NEEDS = {"mnist": "train-images-idx3-ubyte", "cifar10": "data_batch_1.bin", "ptb": "ptb.train.txt", "text8": "text8"}
+@pytest.mark.parametrize(
+    "sizes, said",
+    [
+        ((18, 2, 1), "18 / 2 / 1 characters, 27 symbols (a prefix: not comparable with published numbers)"),
+        (
+            (90_000_000, 5_000_000, 4_999_999),
+            "90,000,000 / 5,000,000 / 4,999,999 characters, 27 symbols (a prefix: not ",
+        ),
+        ((90_000_000, 4_999_999, 5_000_001), "90,000,000 / 4,999,999 / 5,000,001 characters, 27 symbols"),
+    ],
+)
+def test_a_text_says_the_characters_of_every_split_and_whether_it_is_a_prefix(sizes, said, monkeypatch):
+    parts = dict(zip(("training", "validation", "test"), map(range, sizes)))
+    monkeypatch.setattr(type(task("text8")), "split", lambda problem, name: parts[name])
+    about = task("text8").about()
+    assert about.startswith(f"text8: {said}") and about.endswith(")" if "prefix" in said else " symbols")
 
 
-@pytest.mark.parametrize("name, file", NEEDS.items())
-def test_a_missing_file_names_itself_its_size_and_its_source(name, file, tmp_path, capsys):
+def test_a_text_that_does_not_fit_says_where_and_how_much(files):
+    with pytest.raises(ValueError, match="^text8: character 3 is 'X', expected one of ' abc"):
+        task("text8").encode(np.frombuffer(b"abcXd", np.uint8))
+    with pytest.raises(ValueError, match="^text8: 1,800 characters are too few for 9 rows of 200$"):
+        task("text8").segment(0, 200, 9)
+
+
+NEEDS = {
+    "mnist": ("train-images-idx3-ubyte", "47.0 MB, published at http://yann.lecun.com/exdb/mnist"),
+    "cifar10": ("data_batch_1.bin", "30.7 MB, published at https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "ptb": ("ptb.train.txt", "5.1 MB, published at Mikolov's simple-examples.tgz"),
+    "text8": ("text8", "100 MB, published at http://mattmahoney.net/dc/text8.zip"),
+}
+
+
+@pytest.mark.parametrize("name, file, published", [(name, *words) for name, words in NEEDS.items()])
+def test_a_missing_file_names_itself_its_size_and_its_source(name, file, published, tmp_path, capsys):
     empty = tmp_path / "nothing"
     empty.mkdir()
     out = tmp_path / "run"
     assert cli.main(["train", name, "--data-dir", str(empty), "--out", str(out), "--updates", "1"]) == 2
     error = capsys.readouterr().err
-    assert error.count("\n") == 1 and file in error and "MB, published at" in error and not out.exists()
+    assert error.count("\n") == 1 and f"{file} or {file}.gz is not in {empty}: {published}" in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("name, size", [("training", 5.1), ("validation", 0.4), ("test", 0.4)])
+def test_each_file_of_the_penn_treebank_has_its_own_size(name, size, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAB_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=f"is not in .*: {size} MB, published at Mikolov"):
+        task("ptb").split(name)
 
 
 def damaged(raw, rng):
@@ -274,11 +321,45 @@ def test_200_damaged_files_are_refused_with_what_was_found(files, tmp_path):
 
 def test_a_label_out_of_range_is_named(files, tmp_path):
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(np.array([3] * 39 + [10]))))
-    with pytest.raises(ValueError, match=r"label 39 is 10, expected 0\.\.9"):
+    with pytest.raises(ValueError, match=r"train-labels-idx1-ubyte.gz: label 39 is 10, expected 0\.\.9"):
         data.mnist(str(tmp_path), "train")
 
 
+IMAGES, LABELS, RECORDS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte", "data_batch_1.bin"
+
+
+@pytest.mark.parametrize(
+    "name, raw, words",
+    [
+        (IMAGES, idx_bytes(np.zeros((3, 28, 28)))[:116], "its header promises [3, 28, 28], 2352 bytes; found 100"),
+        (IMAGES, idx_bytes(np.zeros((40, 27, 28))), "expected images of 28 x 28, found (27, 28)"),
+        (
+            IMAGES,
+            idx_bytes(np.zeros(9)),
+            "expected an IDX file of bytes, beginning 00 00 08 03, found 00 00 08 01 in 17 b",
+        ),
+        (IMAGES, b"", "expected an IDX file of bytes, beginning 00 00 08 03, found nothing in 0 bytes"),
+        (LABELS, idx_bytes(np.zeros(39)), "expected a label for each of 40 images, found 39"),
+        (RECORDS, bytes(4000), "expected records of 3,073 bytes, found 4000 bytes"),
+    ],
+)
+def test_a_damaged_file_says_what_was_expected_and_what_was_found(name, raw, words, files, tmp_path):
+    (tmp_path / name).write_bytes(raw)  # before one that is packed, before those a level below
+    with pytest.raises(ValueError) as refused:
+        (data.cifar10 if name == RECORDS else data.mnist)(str(tmp_path), "train")
+    assert str(refused.value).startswith(f"{tmp_path / name}: {words}")
+
+
+def test_an_answer_to_a_picture_is_that_of_the_last_step_in_nats():
+    y = np.zeros((5, 4, 10))
+    y[0, :, 3] = 9
+    found = task("mnist").metrics(y, np.array([[0, 0, 3, 0]]))  # of ten equal ones the first is said
+    assert found == {"accuracy": 0.75, "ce": pytest.approx(np.log(10))} and task("mnist").CHANCE["ce"] == np.log(10)
+
+
 def test_a_task_with_data_has_its_own_length():
+    with pytest.raises(ValueError, match="^mnist14 has 196 steps, found T=100$"):
+        task("mnist14").steps(100)
     assert Run(task="mnist14", T=196).T == 196
     with pytest.raises(ValueError, match="mnist14 has T=196 steps, found T=100"):
         Run(task="mnist14")
@@ -290,9 +371,25 @@ SMALL = {"hidden": 6, "batch": 3, "k_trunc": 3, "k_top": 2, "updates": 2, "valid
 @pytest.mark.parametrize(
     "name, evaluated, sampled",
     [
-        ("adding", ["squared error 0.042", "512 test sequences"], ["marked     0.", "half their sum", "recalls"]),
-        ("pmnist14", ["Chance: 10.0 %, CE 2.303", "the whole test split"], ["should say ", "recalls"]),
-        ("text8", ["bits/char. 4.755", "the whole test split"], []),
+        (
+            "adding",
+            ["squared error 0.042", "512 test sequences", "error: of the last step; right: within 0.04.\n"],
+            ["marked     0.", "half their sum", "recalls"],
+        ),
+        (
+            "pmnist14",
+            ["Chance: 10.0 %, CE 2.303", "the whole test split", "CE: nats of the last step.\n"],
+            ["should say ", "recalls"],
+        ),
+        (
+            "text8",
+            [
+                "bits/char. 4.755",
+                "the whole test split",
+                "bits/char.: cross-entropy in bits; right: the likeliest character.\n",
+            ],
+            [],
+        ),
         ("first_word", ["Chance: 12.5 %"], ["should say "]),
     ],
 )
@@ -343,9 +440,10 @@ def test_recalls_of_images_tell_empty_slots_ink_and_paper():
 def test_where_a_picture_is_looked_back_to_is_said_pixel_by_pixel(files):
     problem, cfg = task("pmnist14"), Run(task="pmnist14", T=196, hidden=6, k_trunc=20, k_top=2, k_att=20).config()
     params = {name: 4 * value for name, value in sab.init_params(cfg, np.random.default_rng(0)).items()}
-    rows = list(look(checkpoints.Trained("x", params, cfg, 1, 196, 0, "pmnist14"), images=3))
+    rows = list(look(checkpoints.Trained("x", params, cfg, 1, 196, 0, "pmnist14")))
     x, targets = next(problem.batches(196, 40, 40, "test"))
-    assert len(rows) == 3 * 196 and len({row["image"] for row in rows}) == 3
+    labels = files["t10k"][1].tolist()
+    assert len(rows) == 10 * 196 and [row["image"] for row in rows[::196]] == [labels.index(n) for n in range(10)]
     for image in {row["image"] for row in rows}:
         own = [row for row in rows if row["image"] == image]
         y, tape = sab.forward(params, x[:, [image]], cfg)
@@ -413,9 +511,11 @@ def test_a_place_without_a_character_is_neither_right_nor_wrong():
     assert task("text8").metrics(y, np.array([[1, 2], [3, -1]]))["accuracy"] == pytest.approx(2 / 3)
 
 
-def test_a_task_of_images_says_how_many_it_trains_on(files):
+def test_a_task_of_images_says_how_many_it_trains_on(files, tmp_path):
     assert task("mnist14").about() == "mnist14: 36 training images, 196 steps, row by row"
-    assert task("cifar10").about() == "cifar10: 36 training images, 1024 steps, row by row"
+    for number in (3, 4, 5):
+        (tmp_path / f"data_batch_{number}.bin").write_bytes(files["data_batch_1"].tobytes())
+    assert task("cifar10").about() == "cifar10: 90 training images, 1024 steps, row by row"
 
 
 @pytest.mark.parametrize(

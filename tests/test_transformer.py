@@ -53,6 +53,12 @@ def test_one_layer_and_one_head_too():
     assert worst_error(right.backward(dy, forward(params, x, cfg)[1]), by_numbers(params, x, dy, cfg))[0] <= 1e-11
 
 
+def test_what_is_not_said_is_what_sab_train_takes_and_float64():
+    usual = Config(3, 8, 4, n_steps=9)
+    assert (usual.n_layers, usual.n_heads) == (2, 4) == (Run().layers, Run().heads)
+    assert {value.dtype for value in init_params(usual, 0).values()} == {np.dtype(np.float64)}
+
+
 def test_sab_check_proves_it():
     params, x, _ = material()
     report = sab.check(

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import worked_out
 
 import sab_numpy as sab
+from sab_numpy.core import optim
 
 ROOT = Path(__file__).parent.parent
 TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9]*.py"))
@@ -50,7 +53,7 @@ def in_python(path, folder, quick):
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory):
-    """printed(path): the output and the pictures of a tutorial in quick mode, run once, in this process."""
+    """printed(path): output, pictures and names of a tutorial in quick mode, run once, in this process."""
 
     @cache
     def once(path):
@@ -60,9 +63,9 @@ def printed(tmp_path_factory):
             patch.setenv("OPENBLAS_NUM_THREADS", "1")
             patch.setenv("SAB_QUICK", "1")
             plt.switch_backend("Agg")
-            runpy.run_path(str(path), run_name="__main__")
+            names = runpy.run_path(str(path), run_name="__main__")
             plt.close("all")
-        return said.getvalue(), sorted(folder.glob("tutorials/out/*.png"))
+        return said.getvalue(), sorted(folder.glob("tutorials/out/*.png")), SimpleNamespace(**names)
 
     return once
 
@@ -73,7 +76,7 @@ def test_the_tutorials_are_there_from_00_to_14():
 
 @every
 def test_a_tutorial_prints_its_headings_and_says_where_its_picture_is(path, printed):
-    output, pictures = printed(path)
+    output, pictures, _ = printed(path)
     headings = re.findall(r"^# ## (\d\. .*)$", path.read_text(encoding="utf-8"), re.M)
     plain = [re.sub("[`*]", "", heading).replace('"', "'") for heading in headings if "picture" not in heading]
     assert len(plain) >= 2 and re.findall(r"^\d\. .*$", output, re.M) == plain
@@ -145,6 +148,48 @@ def test_the_picture_of_tutorial_00_has_an_arrow_where_there_is_credit_and_nowhe
         assert found == local | ({(3, 0.3, 1, 0.3)} if k_top else set())
         assert all(credit[round(start)] and credit[round(end - 0.2)] for start, _, end, _ in found)
     plt.close("all")
+
+
+# What it prints and draws, beside what it has worked out.
+
+
+@every
+def test_a_tutorial_prints_and_draws_what_it_has_worked_out(path, printed):
+    output, _, v = printed(path)
+    figure = getattr(v, "fig", None) or v.figure
+    getattr(worked_out, f"says_{number(path)}")(v, output)
+    getattr(worked_out, f"draws_{number(path)}")(v, figure.axes)
+
+
+def test_the_speed_of_tutorial_10_is_sequences_a_second(printed):
+    (path,) = (path for path in TUTORIALS if number(path) == "10")
+    measure, ticks = printed(path)[2].sequences_per_second, iter(range(100))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(measure.__globals__, "time", SimpleNamespace(perf_counter=lambda: next(ticks) / 4))
+        assert measure("numpy", 6, 4, repeats=1) == 24
+
+
+@pytest.mark.parametrize(
+    "cupy, said",
+    [((1, 250, 900), "from a batch of 8"), ((1, 2, 3), "at none of these batches"), (None, "not measured")],
+)
+def test_tutorial_10_says_from_which_batch_a_gpu_is_ahead(cupy, said, capsys):
+    (path,) = (path for path in TUTORIALS if number(path) == "10")
+    (code,) = (source for _, source in cells(path.read_text(encoding="utf-8")) if "a GPU is ahead" in source)
+    speed = {"numpy": (40, 200, 800)} | ({"cupy": cupy} if cupy else {})
+    exec(code[code.index("crossover =") :], {"batches": (1, 8, 64), "speed": speed})
+    assert capsys.readouterr().out == f"a GPU is ahead: {said}\n"
+
+
+def test_a_link_of_the_book_leads_to_its_page_and_where_there_is_none_the_words_remain(monkeypatch):
+    for name in ("nbclient", "nbclient.exceptions"):  # what runs the notebooks: not needed here
+        parts = dict.fromkeys(("NotebookClient", "CellExecutionError", "CellTimeoutError"))
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace(**parts))
+    linked = runpy.run_path(str(ROOT / "tutorials" / "book" / "build.py"))["linked"]
+    pages = {"GLOSSARY.md": "GLOSSARY.md", "tutorials/05_sab.py": "tutorials/05_sab.ipynb"}
+    text = "[a\nskip](../GLOSSARY.md#skip), [five]({}), {}, [web](https://x.org/y.py), ![p](p.png), [here](#cut)"
+    found = linked(text.format("05_sab.py", "[the core](../sab_numpy/core)"), "tutorials", pages)
+    assert found == text.format("05_sab.ipynb", "the core")
 
 
 # The glossary.
@@ -291,4 +336,40 @@ def test_the_comparison_with_the_one_file_sees_a_cut_in_the_wrong_place():
 
 def test_the_one_file_is_about_150_lines_and_trains_in_quick_mode(tmp_path):
     assert len(ONE_FILE.read_text(encoding="utf-8").splitlines()) <= 155
-    assert "right" in in_python(ONE_FILE, tmp_path, quick=True)
+    head, *lines = in_python(ONE_FILE, tmp_path, quick=True).splitlines()
+    assert head.endswith("Chance: 12.5 %")  # of one of eight symbols
+    assert [re.match(r"k_top=(\d)  update +20  loss \d\.\d{4}  right +[\d.]+ %$", line)[1] for line in lines] == [
+        "5",
+        "0",
+    ]
+
+
+def test_the_one_file_begins_updates_and_asks_as_the_package_does():
+    one = runpy.run_path(str(ONE_FILE), run_name="one")
+    cfg = sab.Config(7, 5, 6, k_top=1)
+    params = sab.init_params(cfg, 3)
+    mine, state, theirs = one["init"](7, 5, 6, np.random.default_rng(3)), {}, optim.adam_init(params)
+    assert mine.keys() == params.keys() and all(np.array_equal(mine[name], params[name]) for name in params)
+    rng = np.random.default_rng(0)
+    for size in (1e-3, 10, 1e-3):  # the second is clipped
+        grads = {name: size * rng.standard_normal(value.shape) for name, value in params.items()}
+        one["adam"](mine, grads, state, lr=0.01)
+        params, theirs, _ = optim.adam_step(params, grads, theirs, lr=0.01, clip=1.0)
+        assert all(np.allclose(mine[name], params[name], rtol=1e-6, atol=1e-9) for name in params)
+    x, targets = one["copying"](7, 2000, np.random.default_rng(0))
+    assert set(x[:5].ravel()) == {*range(1, 9)} and np.array_equal(x[:5], targets[-5:]) and len(x) == len(targets) == 17
+    assert not x[5:11].any() and (x[11] == 9).all() and not x[12:].any() and not targets[:12].any()  # as copying's
+
+
+def test_the_one_file_counts_the_last_five_answers_and_says_percent(monkeypatch, capsys):
+    train = runpy.run_path(str(ONE_FILE), run_name="one")["train"]
+
+    def last_but_one(p, x, k_top, k_att):  # all right but the fourth answer; nothing is learned
+        y = np.eye(10)[np.concatenate([0 * x[5:], x[:5]])]
+        y[-2] = np.eye(10)[0]
+        return y, None
+
+    monkeypatch.setitem(train.__globals__, "forward", last_but_one)
+    monkeypatch.setitem(train.__globals__, "backward", lambda *_: {"b": np.ones(256)})
+    assert train(5, updates=1) == 0.8
+    assert capsys.readouterr().out.endswith("right  80.0 %\n")

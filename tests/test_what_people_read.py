@@ -75,6 +75,7 @@ def test_evaluate_prints_the_share_of_right_answers_and_their_cross_entropy(sab_
         length, shown, low, high, shown10, shown_ce, _ = (float(word) for word in re.findall(r"[\d.]+", line))
         assert (length, shown, shown10, shown_ce) == pytest.approx((T, right, ce10, ce), abs=0.0051)
         assert low < right < high and 5 < right < 95
+    assert lines[-2:] == ["  CE10: nats on the ten answers; CE: on all steps.", "  Chance: 12.5 %, CE10 2.079."]
 
 
 # ---- walk, explore

@@ -51,9 +51,9 @@ class Characters:
         """The same of the files in the folder `here`: an update reads a few characters, not all files again."""
         if len(self.files) == 3:
             which = ("training", "validation", "test").index(name)
-            return self.encode(_lines(data.text(here, self.files[which], self.size, self.source)))
+            return self.encode(_lines(data.text(here, self.files[which], self.size[which], self.source)))
         found = next((file for file in self.files if data.find(here, file)), self.files[0])
-        whole = data.text(here, found, self.size, self.source)
+        whole = data.text(here, found, self.size[0], self.source)
         a, b = len(whole) * 90 // 100, len(whole) * 95 // 100
         return self.encode(whole[{"training": slice(a), "validation": slice(a, b), "test": slice(b, None)}[name]])
 
@@ -120,9 +120,13 @@ def _lines(text):
 
 BYTES = "".join(map(chr, range(256)))
 ptb = Characters(
-    "ptb", PTB, [f"ptb.{part}.txt" for part in ("train", "valid", "test")], 5.1, "Mikolov's simple-examples.tgz"
+    "ptb",
+    PTB,
+    [f"ptb.{part}.txt" for part in ("train", "valid", "test")],
+    [5.1, 0.4, 0.4],
+    "Mikolov's simple-examples.tgz",
 )
 text8 = Characters(
-    "text8", " abcdefghijklmnopqrstuvwxyz", ["text8", "text8.prefix"], 100, "http://mattmahoney.net/dc/text8.zip"
+    "text8", " abcdefghijklmnopqrstuvwxyz", ["text8", "text8.prefix"], [100], "http://mattmahoney.net/dc/text8.zip"
 )
-text = Characters("text", BYTES, ["text.txt"], 1, "wherever you like: any text")
+text = Characters("text", BYTES, ["text.txt"], [1], "wherever you like: any text")

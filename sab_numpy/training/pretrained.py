@@ -22,7 +22,8 @@ def about(name):
 
 def load_pretrained(name):
     """(params, cfg) of a trained model, float32: one of copying-T100-sab and copying-T300-sab (SAB 5/5, the recipe),
-    copying-T100-paper (the paper's cell: mlp score, relu), copying-T100-bptt (full BPTT, chrono biases).
+    copying-T300-budget (of its states the five most surprising are kept), copying-T100-paper (the paper's cell: mlp
+    score, relu), copying-T100-bptt (full BPTT, chrono biases).
 
     Raises ValueError, with the names that are there, for another name.
     """
