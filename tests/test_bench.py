@@ -250,6 +250,7 @@ def test_a_row_says_the_command_that_measured_it(tmp_path, monkeypatch):
         "CPU ms": "cpu_ms",
         "GPU/CPU": "step_over_cpu",
         "one step ms": "once_ms",
+        "start MB": "start_mb",
         "peak MB": "peak_mb",
         "blocks": "blocks",
         "visited": "blocks_visited",
@@ -280,6 +281,24 @@ def test_the_peak_is_the_most_memory_that_was_ever_held(monkeypatch):
     spec = dict(T=3, B=2, H=4, checkpoint=None, rounds=1, models=["SAB"])
     (one,), (sparse,) = measurement.memory(spec), measurement.sparse(spec)
     assert (one["start_mb"], one["peak_mb"], sparse["peak_mb"]) == (40, 90, 90)
+
+
+def test_a_peer_has_its_memory_measured_alone_around_one_step(monkeypatch):
+    held, spec = {"VmRSS": 40, "VmHWM": 40}, dict(T=3, B=2, H=4, backend="numpy", measure="speed", models=["SAB"])
+    monkeypatch.setattr(measurement, "resident_mb", held.get)
+    monkeypatch.setattr(measurement, "peer", lambda name, spec: lambda now: held.update(VmRSS=80, VmHWM=90))
+    (row,) = measurement.memory(spec | {"models": ["torch.nn.LSTM"]})
+    assert row == {"model": "torch.nn.LSTM", "start_mb": 40, "peak_mb": 90}
+    alone = []
+
+    def start(spec):
+        alone.append(spec["models"])
+        models = ["SAB", "SAB in PyTorch"] if spec["measure"] == "speed" else spec["models"]
+        return [{"model": model, "peak_mb": len(alone)} for model in models]
+
+    monkeypatch.setattr(processes, "start", start)
+    assert [row["peak_mb"] for row in processes.measure(spec)] == [2, 3]
+    assert alone == [["SAB"], ["SAB"], ["SAB in PyTorch"]]
 
 
 def test_sparse_takes_the_median_of_its_rounds_without_the_warm_up(monkeypatch):

@@ -420,7 +420,7 @@ def test_every_row_of_the_csv_has_the_name_that_its_recipe_gives():
 
 
 @pytest.mark.parametrize(
-    "path, block", [("README.md", 1), *(("figures/RESULTS.md", block) for block in (0, 2, 3, 4, 5))]
+    "path, block", [("README.md", 1), *(("figures/RESULTS.md", block) for block in (0, 2, 3, 4, 5, 6))]
 )
 def test_the_tables_of_the_documents_are_those_of_the_csvs(path, block):
     begin, end, lines = tables.BLOCKS[block]
@@ -632,3 +632,28 @@ def test_the_commands_of_rows_name_the_backend_that_was_asked_for(tmp_path, monk
     monkeypatch.setattr(transfer, "test", lambda *_: {"accuracy": 1.0})
     row = transfer.one(recipes.cell("sab-5-5-recipe", 100, 100), {"name": "x"}, {}, 2000, 30, "cupy")
     assert row["command"].endswith(" --sequences 30 --backend cupy") and (row["trained_at"], row["T"]) == (100, 2000)
+
+
+def test_the_table_of_speed_has_each_model_beside_its_own_peers(tmp_path):
+    head = "what,T,B,H,threads,model,step_ms,step_over_floor,times_its_speed,start_mb,peak_mb"
+    measured = [
+        "pmnist 7 3 4,784,9,6,2,SAB,20,1.25,3.5,30,50",
+        "pmnist 7 3 4,784,9,6,2,SAB in PyTorch,70,,,100,200",
+        "speed,100,9,6,1,LSTM,10,1.5,2,40,57",
+        "speed,100,9,6,1,SAB,11,1.75,4,41,60",
+        "speed,100,9,6,1,TBPTT,12,1.5,,40,57",
+        "speed,100,9,6,1,torch.nn.LSTM,20.04,,,100,300",
+        "speed,100,9,6,1,SAB in PyTorch,44,,,100,400",
+        'speed,100,9,6,1,"SAB in PyTorch, own reads",45,,,100,500',
+        "speed,100,8,6,1,torch.nn.LSTM,99,,,100,300",
+        "speed,100,9,5,1,torch.nn.LSTM,98,,,100,300",
+        "growth,100,9,6,1,LSTM,13,1.5,2,40,57",
+    ]
+    (tmp_path / "cost.csv").write_text("\n".join([head, *measured, ""]))
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in tables.speed(tmp_path)]
+    assert lines[2:] == [
+        ["copying", "100", "1", "LSTM, full BPTT", "10.0", "1.50", "20.0", "2.00", "17", "200"],
+        ["copying", "100", "1", "SAB 5/5/2", "11.0", "1.75", "44.0, 45.0", "4.00", "19", "300, 400"],
+        ["pmnist", "784", "2", "SAB 7/3/4", "20.0", "1.25", "70.0", "3.50", "", ""],
+    ]
+    assert lines[0][4:] == ["ms", "over its floor", "PyTorch, ms", "times the faster", "MB", "PyTorch, MB"]

@@ -10,7 +10,7 @@ from sab_numpy.support.text import table
 
 KEY = ("what", "model", "T", "B", "H", "threads", "backend", "checkpoint")  # a new row replaces one of equal key
 COST = dict.fromkeys(KEY, str) | {"T": files.whole, "B": files.whole, "step_ms": files.maybe}  # that cost.csv has
-COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Python and NumPy included
+COLUMNS = (  # heading, key, format; MB: the whole process with its packages, before a first step and at most
     ("step ms", "step_ms", ".1f"),
     ("backward", "backward_ms", ".1f"),
     ("floor ms", "floor_ms", ".1f"),
@@ -21,6 +21,7 @@ COLUMNS = (  # heading, key, format; "peak MB" is that of the whole process, Pyt
     ("sequences/s", "sequences_per_second", ".0f"),
     ("one step ms", "once_ms", ".0f"),
     ("accuracy", "accuracy", ".3f"),
+    ("start MB", "start_mb", ".0f"),
     ("peak MB", "peak_mb", ".0f"),
     ("blocks", "blocks", "d"),
     ("visited", "blocks_visited", "d"),

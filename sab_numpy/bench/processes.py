@@ -11,12 +11,11 @@ from sab_numpy.tasks import task
 
 
 def measure(spec):
-    """The rows of one measurement; those of speed on the CPU get the memory and the walk of every model."""
+    """The rows of one measurement; those of speed on the CPU get memory, and our models their walk."""
     rows = start(spec)
     if spec["measure"] == "speed" and spec["backend"] == "numpy":
-        for model in spec["models"]:
-            (alone,) = start(dict(spec, measure="memory", models=[model]))
-            row = next(row for row in rows if row["model"] == model)
+        for row in rows:
+            (alone,) = start(dict(spec, measure="memory", models=[row["model"]]))
             row |= {key: value for key, value in alone.items() if not key.startswith("once")}
     return rows
 

@@ -16,7 +16,8 @@ END = "<!-- end: figures/data/copying.csv and transfer.csv -->"
 BEGIN_SIX = "<!-- six rows, from figures/data/copying.csv -->"
 END_SIX = "<!-- end: six rows -->"
 BEGIN_TASK, END_TASK = "<!-- from figures/data/{}.csv -->", "<!-- end: figures/data/{}.csv -->"
-BEGIN_DEMO, END_DEMO = "<!-- from figures/data/demo.csv -->", "<!-- end: figures/data/demo.csv -->"
+BEGIN_DEMO, END_DEMO = (mark.format("demo") for mark in (BEGIN_TASK, END_TASK))
+BEGIN_SPEED, END_SPEED = (mark.format("cost") for mark in (BEGIN_TASK, END_TASK))
 COPYING = (
     "method",
     "k_att",
@@ -283,11 +284,37 @@ def demo(data):
     return table(["right answers, %: seed", *sides], lines, markdown=True)
 
 
+def speed(data):
+    """A train step of ours that `sab bench --peers` timed beside PyTorch's, by task, T and cores."""
+    columns = {"what": str, "model": str, "T": files.whole, "threads": files.whole}
+    columns |= dict.fromkeys(("step_ms", "step_over_floor", "times_its_speed", "start_mb", "peak_mb"), files.maybe)
+    rows, lines = files.read_rows(os.path.join(data, "cost.csv"), columns), []
+    for row in sorted(rows, key=lambda row: (int(row["T"]), int(row["threads"]), row["model"])):
+        name, *sab = row["what"].split()
+        if not row["times_its_speed"] or name == "growth":
+            continue
+        beside = [peer for peer in rows if all(peer[key] == row[key] for key in ("what", "T", "B", "H", "threads"))]
+        peers = [peer for peer in beside if peer["model"] != row["model"] and row["model"] in peer["model"]]
+        times = [", ".join(f"{float(one['step_ms']):.1f}" for one in each) for each in ([row], peers)]
+        memory = [
+            ", ".join(f"{float(one['peak_mb']) - float(one['start_mb']):.0f}" for one in each if one["start_mb"])
+            for each in ([row], peers)
+            if row["threads"] == "1"  # that of one process was measured
+        ] or ["", ""]
+        model = f"SAB {'/'.join(sab or ['5', '5', '2'])}" if row["model"] == "SAB" else "LSTM, full BPTT"
+        ratios = [f"{float(row[key]):.2f}" for key in ("step_over_floor", "times_its_speed")]
+        task_name = "copying" if name == "speed" else name
+        lines.append([task_name, row["T"], row["threads"], model, times[0], ratios[0], times[1], ratios[1], *memory])
+    heads = ["task", "T", "cores", "model", "ms", "over its floor", "PyTorch, ms", "times the faster"]
+    return table([*heads, "MB", "PyTorch, MB"], lines, markdown=True)
+
+
 BLOCKS = (
     (BEGIN, END, document),
     (BEGIN_SIX, END_SIX, six),
     (BEGIN_DEMO, END_DEMO, demo),
     *((BEGIN_TASK.format(what), END_TASK.format(what), partial(document_of, what)) for what in NOTES),
+    (BEGIN_SPEED, END_SPEED, speed),
 )
 
 
