@@ -534,7 +534,7 @@ def test_hours_are_those_of_rows_where_there_are_some():
 
 
 def test_the_papers_images_stand_beside_the_rows_that_they_belong_to():
-    rows = recipes.IMAGES_ROWS
+    rows = recipes.EXPERIMENTS["images"].rows
     shown = tables.cells([], rows, (196, 784, 1024), what="images")
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.of_task("images", shown)]
     printed = {line[0]: line[-1] for line in lines[2:] if line[-1] != "–"}
