@@ -1,6 +1,6 @@
 """Where in a picture a trained model looks back to: what the last step of a few test images recalls. Writes a CSV.
 
-SAB_DATA=mnist python -m sab_numpy.paper.recalls_of_images runs/images/T196-20-5-20-93720e-seed100
+SAB_DATA=mnist python -m sab_numpy.paper.recalls_of_images runs/images/T196-20-5-20-8e0224-seed103
 """
 
 import argparse

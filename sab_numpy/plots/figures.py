@@ -256,7 +256,7 @@ FIGURES = {
         "python -m sab_numpy.paper.recalls_of_images RUN",
         "Ten digits, read pixel by pixel in a random order and drawn in their places. Below each of them: the pixels "
         "that each recalled state had just read, a darker blue the more weight the last step gives to it; and the "
-        "weights over the steps: the latest states have most.",
+        "weights over the steps: from early ones to the latest.",
     ),
     "characters": Figure(
         partial(reproduction.learning, "characters"),
