@@ -88,8 +88,11 @@ def test_the_loss_is_our_loss():
     np.testing.assert_allclose(gradient, y.grad.numpy(), rtol=1e-10, atol=1e-15)
 
 
-@pytest.mark.parametrize("options", [dict(k_top=None), dict(k_top=2, score="mlp"), dict(k_top=2, dense_forward=True)])
+@pytest.mark.parametrize(
+    "options",
+    [dict(k_top=None), dict(k_top=2, score="mlp"), dict(k_top=2, dense_forward=True), dict(k_top=2, budget=3)],
+)
 def test_what_the_peer_does_not_know_is_refused(options):
     cfg, params, x, _ = case(**options)
-    with pytest.raises(ValueError, match="sparse reads with score='dot'"):
+    with pytest.raises(ValueError, match="sparse reads of all microstates with score='dot'"):
         torch_sab.forward(torch_sab.to_torch(params), torch.tensor(x), cfg)
