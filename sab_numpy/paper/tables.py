@@ -30,6 +30,7 @@ COPYING = (
     "paper: right %",
     "CE10",
 )
+SETTING = ("what", "T", "B", "H", "threads", "backend", "checkpoint")  # of a row of cost.csv: what its peers share
 METRICS = {  # of a table: what its columns say
     "squared_error": "squared error, median (best – worst)",
     "bpc": "bits per character, median (best – worst)",
@@ -291,10 +292,10 @@ def speed(data):
     rows, lines = files.read_rows(os.path.join(data, "cost.csv"), columns), []
     for row in sorted(rows, key=lambda row: (int(row["T"]), int(row["threads"]), row["model"])):
         name, *sab = row["what"].split()
-        if not row["times_its_speed"] or name == "growth":
+        if not row["times_its_speed"] or name == "growth" or row["backend"] != "numpy":
             continue
-        beside = [peer for peer in rows if all(peer[key] == row[key] for key in ("what", "T", "B", "H", "threads"))]
-        peers = [peer for peer in beside if peer["model"] != row["model"] and row["model"] in peer["model"]]
+        same = [one for one in rows if all(one[key] == row[key] for key in SETTING)]
+        peers = [one for one in same if one["model"] != row["model"] and row["model"] in one["model"]]
         times = [", ".join(f"{float(one['step_ms']):.1f}" for one in each) for each in ([row], peers)]
         memory = [
             ", ".join(f"{float(one['peak_mb']) - float(one['start_mb']):.0f}" for one in each if one["start_mb"])
